@@ -1,0 +1,368 @@
+//! A pipeline as checked: every default filled in, every name resolved, every duration in milliseconds.
+//!
+//! Only [`super::check`] makes one, so the rest of the host never meets a half-valid pipeline.
+
+use crate::column::Kind;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A whole pipeline file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pipeline {
+    /// The pipeline's name: part of its transactional id, group and data directory.
+    pub name: String,
+    /// What a reader of the output may rely on.
+    pub delivery: Delivery,
+    /// Time between two barriers, ms; at least 1.
+    pub checkpoint_interval_ms: u64,
+    /// Rows in a batch at most; 1 to 65,536.
+    pub batch_rows_max: usize,
+    /// What becomes of records that cannot be processed.
+    pub bad_records: BadRecords,
+    /// Sources in the order of the file. A source's index is its id.
+    pub sources: Vec<Source>,
+    /// Steps in an order in which each comes after what it reads from.
+    pub steps: Vec<Step>,
+    /// Sinks in the order of the file.
+    pub sinks: Vec<Sink>,
+    /// Where rejected and poisonous records go.
+    pub dead_letters: Option<Sink>,
+}
+
+/// `delivery`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Each record counts once in committed output and state.
+    ExactlyOnce,
+    /// Nothing is lost; after a failure output may be repeated.
+    AtLeastOnce,
+}
+
+/// `bad_records`: default `dead-letter` where there are `dead_letters`, else `stop`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadRecords {
+    /// Written to the dead letters.
+    DeadLetter,
+    /// The pipeline stops before it, with exit code 65.
+    Stop,
+    /// Counted and dropped.
+    Drop,
+}
+
+/// What a step or sink reads: `from = "name"` or `"name.port"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Index into `sources`.
+    Source(usize),
+    /// Index into `steps`, and the name of the port (none for the default output).
+    Step(usize, Option<String>),
+}
+
+/// A source and what is read out of its records.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// Its name in the file.
+    pub name: String,
+    /// Where the records come from.
+    pub connector: SourceConnector,
+    /// How a record's value is decoded.
+    pub format: Format,
+    /// Declared kinds, by field.
+    pub schema: Vec<(Arc<str>, Kind)>,
+    /// Where a record's event time comes from.
+    pub event_time: EventTimeOptions,
+}
+
+/// `connector` of a source with its options.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SourceConnector {
+    /// A Kafka topic.
+    Kafka(KafkaOptions),
+    /// JSON lines in files.
+    File {
+        /// A path, a folder (every `*.jsonl` and `*.json` in it) or a glob, resolved against the pipeline file's folder.
+        path: String,
+    },
+    /// Records made from a seed.
+    Generator {
+        /// `transactions`, `orders`, `sensors`, `rides` or `nexmark`.
+        kind: GeneratorKind,
+        /// Same seed, same bytes.
+        seed: u64,
+        /// Records a second, all partitions together; none for as fast as they are taken.
+        rate: Option<u64>,
+        /// Records in all; none for no end.
+        count: Option<u64>,
+        /// Partitions to spread them over; record `i` is in partition `i % partitions` at offset `i / partitions`.
+        partitions: u32,
+    },
+}
+
+/// `kind` of a generator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GeneratorKind {
+    /// Card transactions of some thousand customers, a few of them fraudulent.
+    Transactions,
+    /// Orders of a shop.
+    Orders,
+    /// Device temperatures.
+    Sensors,
+    /// Ride requests with a geo cell.
+    Rides,
+    /// Nexmark's persons, auctions and bids.
+    Nexmark,
+}
+
+/// A topic and the way to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KafkaOptions {
+    /// `host:port`, comma-separated.
+    pub brokers: String,
+    /// The topic.
+    pub topic: String,
+    /// Where a partition without a committed position starts (sources only).
+    pub start: KafkaStart,
+    /// Codec of written batches (sinks only): `none`, `lz4`, `zstd`, `gzip` or `snappy`.
+    pub compression: String,
+    /// How long to wait for the broker at start, ms.
+    pub wait_ms: u64,
+    /// How long the broker lets a transaction stay open, ms.
+    pub transaction_timeout_ms: u64,
+}
+
+/// `start` of a Kafka source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KafkaStart {
+    /// The oldest record kept.
+    Earliest,
+    /// Records that arrive from now on.
+    Latest,
+}
+
+/// `format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a record.
+    Json,
+    /// Bytes that are passed on as they are.
+    Raw,
+}
+
+/// `event_time`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventTimeOptions {
+    /// The field that holds it; none for the record's own timestamp.
+    pub field: Option<Arc<str>>,
+    /// How the field is written.
+    pub format: TimeFormat,
+    /// How far records may be out of order, ms: the watermark is `max_ts - delay - 1`.
+    pub delay_ms: i64,
+    /// A partition without records for so long no longer holds the watermark back, ms; none for never.
+    pub idle_timeout_ms: Option<u64>,
+    /// What becomes of late records of every step after this source that does not say otherwise.
+    pub late: Late,
+}
+
+/// `event_time.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeFormat {
+    /// Milliseconds since the Unix epoch.
+    EpochMs,
+    /// Seconds since the Unix epoch, an integer or a fraction.
+    EpochS,
+    /// Microseconds since the Unix epoch.
+    EpochUs,
+    /// RFC 3339, with an offset.
+    Rfc3339,
+}
+
+/// `late`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// Counted and dropped.
+    Drop,
+    /// Written to the dead letters (needs `dead_letters`).
+    DeadLetter,
+}
+
+/// A step: a plugin or a built-in window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Its name in the file.
+    pub name: String,
+    /// What it reads.
+    pub from: Input,
+    /// The fields that make its key; empty for none (a window without a key is one key for all).
+    pub key: Vec<Arc<str>>,
+    /// What it does.
+    pub operation: Operation,
+    /// Which fields go on, under which names (`new name`, `field`); none for all.
+    pub select: Option<Vec<(Arc<str>, Arc<str>)>>,
+    /// What becomes of records that are too late for it.
+    pub late: Late,
+}
+
+/// What a step does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// `plugin` without a `window`: a transform, or a keyed plugin (which wants a `key`).
+    Plugin(PluginOptions),
+    /// `window` with `aggregate`.
+    Window {
+        /// The assigner.
+        window: Window,
+        /// Built-in aggregates by output name, or an aggregate plugin.
+        fold: Fold,
+        /// When results are written.
+        emit: Emit,
+    },
+    /// Neither plugin nor window: only `select`.
+    Select,
+}
+
+/// A plugin and what it is given.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PluginOptions {
+    /// The component's file, resolved against the pipeline file's folder.
+    pub path: PathBuf,
+    /// The step's `config` as JSON text; `{}` where there is none.
+    pub config: String,
+    /// The step's `limits`.
+    pub limits: PluginLimits,
+}
+
+/// What one call and one instance of a plugin may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Wall time of one call, ms.
+    pub call_ms_max: u64,
+    /// Linear memory of an instance, bytes; a guest that asks for more is refused it.
+    pub memory_bytes_max: usize,
+    /// Output rows of one call for each input row, plus 1,024.
+    pub output_rows_per_row_max: usize,
+    /// Output bytes of one call.
+    pub output_bytes_max: usize,
+    /// Log lines of one call.
+    pub log_lines_max: u32,
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        PluginLimits {
+            call_ms_max: 5_000,
+            memory_bytes_max: 256 << 20,
+            output_rows_per_row_max: 64,
+            output_bytes_max: 64 << 20,
+            log_lines_max: 100,
+        }
+    }
+}
+
+/// `window`. Sizes are in ms of event time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// `[k * size + offset, (k + 1) * size + offset)`.
+    Tumbling {
+        /// Length.
+        size_ms: i64,
+        /// Shift of the starts, `0 <= offset < size`.
+        offset_ms: i64,
+    },
+    /// A window of `size` every `slide`; `slide <= size`.
+    Hopping {
+        /// Length.
+        size_ms: i64,
+        /// Distance between two starts.
+        slide_ms: i64,
+        /// Shift of the starts, `0 <= offset < slide`.
+        offset_ms: i64,
+    },
+    /// Records of a key closer than `gap` to each other; a distance of exactly the gap splits.
+    Session {
+        /// Silence that ends a session.
+        gap_ms: i64,
+    },
+    /// For every record, the records of its key seen so far in `(t - size, t]`.
+    Rolling {
+        /// Length.
+        size_ms: i64,
+    },
+}
+
+/// What a window computes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fold {
+    /// `aggregate = { name = "sum(field)" }`.
+    Builtin(Vec<Aggregate>),
+    /// `plugin = ...` beside `window`.
+    Plugin(PluginOptions),
+}
+
+/// One built-in aggregate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aggregate {
+    /// The output field.
+    pub name: Arc<str>,
+    /// What is computed.
+    pub function: Function,
+    /// Over which field; none for `count()`.
+    pub field: Option<Arc<str>>,
+}
+
+/// The built-in aggregates. All but `count()` skip nulls; over no values they are null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// Records.
+    Count,
+    /// Sum; an integer over integers alone (wrapping to a float where it overflows 64 bits).
+    Sum,
+    /// Smallest.
+    Min,
+    /// Largest.
+    Max,
+    /// Mean, always a float.
+    Avg,
+}
+
+/// `emit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emit {
+    /// Once, when the watermark reaches the window's last millisecond.
+    OnClose,
+    /// After every record.
+    OnUpdate,
+    /// The rows changed since the last time, every so often of processing time, and a last time when they close.
+    Every {
+        /// The interval, ms.
+        interval_ms: u64,
+    },
+}
+
+/// A sink.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sink {
+    /// Its name in the file; `dead_letters` for that table.
+    pub name: String,
+    /// What it reads. Unused for dead letters.
+    pub from: Input,
+    /// Where the records go.
+    pub connector: SinkConnector,
+    /// How they are written.
+    pub format: Format,
+    /// Which fields are written, under which names (`new name`, `field`); none for all.
+    pub select: Option<Vec<(Arc<str>, Arc<str>)>>,
+}
+
+/// `connector` of a sink with its options.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SinkConnector {
+    /// A Kafka topic.
+    Kafka(KafkaOptions),
+    /// `part-*.jsonl` files under a folder, visible only when committed.
+    File {
+        /// The folder, resolved against the pipeline file's.
+        path: PathBuf,
+    },
+    /// Lines on standard output, as soon as they are made.
+    Stdout,
+}

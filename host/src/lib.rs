@@ -1,0 +1,33 @@
+//! wasmill: a stream processor whose user code is WebAssembly.
+//!
+//! One record's way: [`source`] reads it, [`decode`] gives it columns and an event time, [`watermark`] moves time,
+//! [`plugin`] and [`window`] decide what it means, [`state`] keeps the rest, [`sink`] writes it, [`checkpoint`] makes it
+//! count. [`pipeline`] joins them, as [`config`] says. [`batch`], [`column`] and [`schema`] are what travels.
+
+pub mod batch;
+pub mod column;
+pub mod schema;
+
+pub mod config;
+
+pub mod source;
+
+pub mod decode;
+
+pub mod watermark;
+
+pub mod plugin;
+
+pub mod exchange;
+
+pub mod window;
+
+pub mod state;
+
+pub mod sink;
+
+pub mod checkpoint;
+
+pub mod pipeline;
+
+pub mod metrics;
