@@ -62,15 +62,16 @@ fn a_row_that_fails_leaves_its_key_the_state_of_the_good_rows() {
     let answer = runner.process(&call, Groups { bounds: &[0, 4, 5, 6], states: &before }).unwrap();
     assert_eq!(counts(&answer.produced), [(0, 11), (1, 12), (3, 13), (5, 1)]);
     assert_eq!(texts(&answer.states), [Some("13".to_owned()), Some("7".to_owned()), Some("1".to_owned())]);
-    assert_eq!(answer.timers.iter().map(|it| (it.group, it.at)).collect::<Vec<_>>(), [
-        (0, Some(0)),
-        (0, Some(1)),
-        (0, Some(3)),
-        (2, Some(5)),
-    ]);
+    assert_eq!(
+        answer.timers.iter().map(|it| (it.group, it.at)).collect::<Vec<_>>(),
+        [(0, Some(0)), (0, Some(1)), (0, Some(3)), (2, Some(5)),]
+    );
     let rejects: Vec<_> = answer.produced.rejects.iter().map(|it| (it.row, it.fault)).collect();
     assert_eq!(rejects, [(2, true), (4, true)]);
-    assert!(answer.produced.rejects[1].reason.contains("cannot count id 8") || answer.produced.rejects[1].reason.contains("trapped"));
+    assert!(
+        answer.produced.rejects[1].reason.contains("cannot count id 8")
+            || answer.produced.rejects[1].reason.contains("trapped")
+    );
 }
 
 #[test]
@@ -105,7 +106,12 @@ fn old_states_are_migrated_or_the_error_says_why_not() {
     let new = runner.migrate(1, &old).unwrap();
     assert_eq!(new.iter().collect::<Vec<_>>(), [b"42".as_slice(), b"7"]);
     let error = runner.migrate(9, &old).unwrap_err();
-    assert!(error.to_string().ends_with("`migrate` failed: it answered with an error: there is no way from state version 9"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .ends_with("`migrate` failed: it answered with an error: there is no way from state version 9"),
+        "{error}"
+    );
     assert_eq!(error.blame(), Blame::Plugin);
 }
 

@@ -1,5 +1,6 @@
 use super::*;
 use crate::column::{Column, Values};
+use crate::plugin::bisect::Replace as _;
 use crate::plugin::{Blame, Body, KeyedRunner, testing};
 use expect_test::{Expect, expect};
 
@@ -60,11 +61,11 @@ fn a_row_that_traps_is_rejected_alone() {
 
 #[test]
 fn a_panic_is_told_in_its_own_words() {
-    check_one_bad_row(
-        "panic",
-        &PluginLimits::default(),
-        expect![""],
-    );
+    let mut runner = start("panic", 50, &PluginLimits::default()).unwrap();
+    let columns = ids(64);
+    let reason = &runner.process(&call(&columns)).unwrap().rejects[0].reason;
+    let start = "the plugin trapped: wasm `unreachable` instruction executed; it logged: panicked at example-plugins/";
+    assert!(reason.starts_with(start) && reason.ends_with(": cannot stand id 50"), "{reason}");
 }
 
 #[test]
@@ -76,7 +77,8 @@ fn a_row_that_never_returns_is_rejected_alone() {
 #[test]
 fn a_row_that_takes_all_memory_is_rejected_alone() {
     let limits = PluginLimits { memory_bytes_max: 48 << 20, ..PluginLimits::default() };
-    check_one_bad_row("grow", &limits, expect![""]);
+    let reason = expect!["the plugin needed more memory than 50331648 bytes (wasm `unreachable` instruction executed)"];
+    check_one_bad_row("grow", &limits, reason);
 }
 
 #[test]
@@ -84,11 +86,19 @@ fn a_row_with_a_wrong_answer_is_rejected_alone() {
     let check = |mode, reason| check_one_bad_row(mode, &PluginLimits::default(), reason);
     check("bad-origin", expect!["the plugin gave a wrong answer: port `out`: an output row made from row 1 of 1"]);
     check("bad-port", expect!["the plugin gave a wrong answer: port 7, there are 2"]);
-    check("bad-utf8", expect!["the plugin gave a wrong answer: port `made`, the field `note`: output row 0 is not UTF-8"]);
-    check("bad-offsets", expect!["the plugin gave a wrong answer: port `made`, the field `note`: the first offset is 9, expected 0"]);
+    check(
+        "bad-utf8",
+        expect!["the plugin gave a wrong answer: port `made`, the field `note`: output row 0 is not UTF-8"],
+    );
+    check(
+        "bad-offsets",
+        expect!["the plugin gave a wrong answer: port `made`, the field `note`: the first offset is 9, expected 0"],
+    );
     check(
         "bad-length",
-        expect!["the plugin gave a wrong answer: port `made`, the field `note`: 1 offsets for 1 rows, expected one more than rows"],
+        expect![
+            "the plugin gave a wrong answer: port `made`, the field `note`: 1 offsets for 1 rows, expected one more than rows"
+        ],
     );
     check(
         "bad-json",
@@ -96,7 +106,10 @@ fn a_row_with_a_wrong_answer_is_rejected_alone() {
             "the plugin gave a wrong answer: port `made`, the field `document`: output row 0 is not JSON: EOF while parsing a value at line 1 column 8"
         ],
     );
-    check("wrong-kind", expect!["the plugin gave a wrong answer: port `made`, the field `note`: json values, expected text"]);
+    check(
+        "wrong-kind",
+        expect!["the plugin gave a wrong answer: port `made`, the field `note`: json values, expected text"],
+    );
     check("reject-twice", expect!["the plugin gave a wrong answer: 2 rows rejected of 1"]);
     check("too-many-rows", expect!["the plugin gave a wrong answer: more than 1088 output rows for 1 rows"]);
     check("too-many-bytes", expect!["the plugin handed over more than 67108864 bytes in one call"]);
@@ -129,7 +142,10 @@ fn a_plugin_that_fails_on_every_row_is_given_up_with_its_reason() {
     let error = runner.process(&call(&ids(64))).unwrap_err();
     assert_eq!(error.blame(), Blame::Plugin);
     let text = error.to_string();
-    assert!(text.ends_with("failed on every one of the last 100 rows: it answered with an error: cannot take id 1"), "{text}");
+    assert!(
+        text.ends_with("failed on every one of the last 100 rows: it answered with an error: cannot take id 1"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -163,8 +179,6 @@ fn counters_add_up_over_calls_and_instances() {
     assert_eq!(runner.counters().iter().collect::<Vec<_>>(), [(&"rows_hit".to_owned(), &15)]);
 }
 
-use crate::plugin::bisect::Replace as _;
-
 #[test]
 fn a_plugin_that_does_not_open_is_refused_with_its_reason() {
     let refusal = |mode| start(mode, 1, &PluginLimits::default()).map(|_| ()).unwrap_err();
@@ -180,7 +194,12 @@ fn a_plugin_that_does_not_open_is_refused_with_its_reason() {
 fn a_plugin_of_another_kind_is_refused() {
     let started = KeyedRunner::start(&testing::plugin("misbehaving"), "{}", &PluginLimits::default());
     let error = started.map(|_| ()).unwrap_err().to_string();
-    assert!(error.ends_with("exports transform, but keyed is wanted here; a step with `key` and without `window` runs a keyed plugin"), "{error}");
+    assert!(
+        error.ends_with(
+            "exports transform, but keyed is wanted here; a step with `key` and without `window` runs a keyed plugin"
+        ),
+        "{error}"
+    );
 }
 
 #[test]
