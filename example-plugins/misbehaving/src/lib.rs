@@ -1,8 +1,8 @@
-//! A transform that does what no plugin should, on demand: its `config` says what, and on which rows. It is written over
-//! the bare bindings, so it also shows what a plugin without an SDK looks like.
+//! A transform that does what no plugin should, on demand: its `config` says what, and on which rows. It is written
+//! over the bare bindings, so it also shows what a plugin without an SDK looks like.
 //!
-//! `{"mode": "trap", "when": {"field": "id", "every": 1000}}` traps on each row whose `id` is a multiple of 1,000. Without a
-//! `mode` every row passes unchanged; without `when` the mode is for every row.
+//! `{"mode": "trap", "when": {"field": "id", "every": 1000}}` traps on each row whose `id` is a multiple of 1,000.
+//! Without a `mode` every row passes unchanged; without `when` the mode is for every row.
 
 mod bindings {
     #![allow(missing_docs, unsafe_code, unreachable_pub, clippy::all, reason = "generated")]

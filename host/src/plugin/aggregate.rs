@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// The checked answers of `add`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Added {
-    /// Kind `bytes`, one row a group: the accumulators with the rows in them. Null only where it was null before and every
-    /// row of the group failed.
+    /// Kind `bytes`, one row a group: the accumulators with the rows in them. Null only where it was null before and
+    /// every row of the group failed.
     pub accumulators: Column,
     /// Rows on which the plugin failed, by row. Their groups' accumulators hold the other rows.
     pub rejects: Vec<Rejected>,
@@ -80,8 +80,8 @@ impl AggregateRunner {
         merged.map_err(|fault| PluginError::Call { plugin: self.0.label().to_owned(), call: "merge", fault })
     }
 
-    /// Turns finished accumulators into output. Row `i` of `windows` describes the window of accumulator `i`; origins and
-    /// rejects of the answer are such rows. Windows on which the plugin fails alone are rejected with `fault` set.
+    /// Turns finished accumulators into output. Row `i` of `windows` describes the window of accumulator `i`; origins
+    /// and rejects of the answer are such rows. Windows on which the plugin fails alone are rejected with `fault` set.
     ///
     /// # Errors
     /// See [`AggregateRunner::add`].

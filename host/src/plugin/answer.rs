@@ -378,7 +378,10 @@ mod tests {
                 };
                 let Ok(column) = checked(ColumnResult { values, nulls: nulls.clone() }, kind, rows) else { continue };
                 prop_assert_eq!(column.len(), rows);
-                let (Values::Text(strings) | Values::Bytes(strings) | Values::Json(strings)) = &column.values else { unreachable!() };
+                let strings = match &column.values {
+                    Values::Text(strings) | Values::Bytes(strings) | Values::Json(strings) => strings,
+                    _ => unreachable!(),
+                };
                 for row in 0..rows {
                     column.is_null(row);
                     prop_assert!(kind == Kind::Bytes || std::str::from_utf8(strings.get(row)).is_ok());

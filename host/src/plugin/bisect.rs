@@ -11,7 +11,8 @@ use std::ops::Range;
 /// Rows that fail one after the other, with no good one between, until the plugin is given up.
 pub(super) const FAILED_ROWS_MAX: u32 = 100;
 
-/// Time that a part of a call has at least, ms (or the call's, where that is shorter): a busy machine must not blame rows.
+/// Time that a part of a call has at least, ms (or the call's, where that is shorter): on a busy machine, not every row
+/// should have to be called alone.
 const PART_MS_MIN: u64 = 20;
 
 /// A guest that can be replaced by a fresh one.
@@ -45,8 +46,8 @@ impl Part {
     }
 
     /// The deadline of this part, ms. The whole call and a single row have `ms_max`; between them it shrinks with the
-    /// rows, so that finding one endless row costs some three deadlines and not one for each halving. A part that is cut
-    /// short wrongly is only cut further.
+    /// rows, so that finding one endless row costs some three deadlines and not one for each halving. A part that is
+    /// stopped too early is only split further.
     pub(super) fn ms_max(&self, ms_max: u64) -> u64 {
         if self.rows.len() == self.of || self.rows.len() <= 1 {
             return ms_max;
@@ -319,7 +320,8 @@ mod tests {
             ends in prop::collection::vec(0usize..32, 0..3),
             nulls in prop::collection::vec(any::<bool>(), 8),
         ) {
-            let bounds: Vec<u32> = std::iter::once(0).chain(sizes.iter().scan(0, |sum, it| { *sum += it; Some(*sum) })).collect();
+            let ends_of = sizes.iter().scan(0, |sum, it| { *sum += it; Some(*sum) });
+            let bounds: Vec<u32> = std::iter::once(0).chain(ends_of).collect();
             let rows = *bounds.last().unwrap() as usize;
             let bad: Vec<usize> = bad.into_iter().filter(|&it| it < rows).collect();
             let start: Vec<_> = (0..sizes.len()).map(|it| nulls[it].then(|| b"s".to_vec())).collect();

@@ -188,7 +188,7 @@ fn encode(label: &str, module: &[u8]) -> Result<Vec<u8>, LoadError> {
                 plugin: label.to_owned(),
                 imports: "wasi_snapshot_preview1".to_owned(),
                 capabilities: " (no files, clock, environment or network)".to_owned(),
-                hint: "in Rust, build it with `--target wasm32-unknown-unknown`; elsewhere, add the stub adapter of the SDK",
+                hint: "build it with the SDK's stub adapter, or (Rust) with `--target wasm32-unknown-unknown`",
             };
         }
         LoadError::Invalid { plugin: label.to_owned(), detail: format!("no component can be made of it: {detail}") }
@@ -220,14 +220,10 @@ impl Names {
         let plugin = label.to_owned();
         let exports = list(&self.exports);
         if !self.exports.iter().any(|it| ours(it).is_some()) {
-            let missing = "a plugin exports wasmill:plugin/lifecycle and one of wasmill:plugin/transform, keyed and aggregate; \
-                           build it for one of the worlds of wasmill.wit";
-            return Err(LoadError::AnotherWorld {
-                plugin,
-                exports,
-                imports: list(&self.imports),
-                missing: missing.to_owned(),
-            });
+            let missing = "a plugin exports wasmill:plugin/lifecycle and one of wasmill:plugin/transform, keyed and \
+                           aggregate; build it for one of the worlds of wasmill.wit";
+            let imports = list(&self.imports);
+            return Err(LoadError::AnotherWorld { plugin, exports, imports, missing });
         }
         let named = self.exports.iter().chain(&self.imports);
         if let Some(other) = named.into_iter().find(|it| matches!(ours(it), Some((_, false)))) {
@@ -240,8 +236,11 @@ impl Names {
         let kinds: Vec<_> = kinds.into_iter().filter(|it| self.has_export(it.name())).collect();
         let [kind] = kinds[..] else {
             let found: Vec<_> = kinds.iter().map(|it| it.name()).collect();
-            let found = if found.is_empty() { "none".to_owned() } else { found.join(" and ") };
-            return Err(LoadError::Kinds { plugin, found, exports });
+            let (found, hint) = match &found[..] {
+                [] => ("none".to_owned(), "export the interface of what it does"),
+                some => (some.join(" and "), "split it into one plugin for each"),
+            };
+            return Err(LoadError::Kinds { plugin, found, exports, hint });
         };
         self.check_imports(plugin).map(|()| kind)
     }
@@ -258,7 +257,7 @@ impl Names {
         let hint = if capabilities.is_empty() {
             "remove what needs it"
         } else {
-            "remove what needs it, or build without WASI (Rust: `--target wasm32-unknown-unknown`; Python: `--stub-wasi`)"
+            "remove what needs it, or build without WASI (in Rust with `--target wasm32-unknown-unknown`)"
         };
         let capabilities = match &capabilities[..] {
             [] => String::new(),
@@ -372,7 +371,7 @@ mod tests {
             &[LIFECYCLE],
             &[],
             expect![
-                "plugin p.wasm: exports none of transform, keyed and aggregate (its exports are wasmill:plugin/lifecycle@0.1.0), expected one; split it into one plugin for each"
+                "plugin p.wasm: exports none of transform, keyed and aggregate (its exports are wasmill:plugin/lifecycle@0.1.0), expected one; export the interface of what it does"
             ],
         );
         check(
@@ -402,7 +401,7 @@ mod tests {
                 "wasi:sockets/tcp@0.2.6",
             ],
             expect![
-                "plugin p.wasm: imports wasi:filesystem/types@0.2.6, wasi:filesystem/preopens@0.2.6, wasi:clocks/wall-clock@0.2.6, wasi:sockets/tcp@0.2.6, but a plugin gets logging and metrics and nothing else (no clock, no files, no network); remove what needs it, or build without WASI (Rust: `--target wasm32-unknown-unknown`; Python: `--stub-wasi`)"
+                "plugin p.wasm: imports wasi:filesystem/types@0.2.6, wasi:filesystem/preopens@0.2.6, wasi:clocks/wall-clock@0.2.6, wasi:sockets/tcp@0.2.6, but a plugin gets logging and metrics and nothing else (no clock, no files, no network); remove what needs it, or build without WASI (in Rust with `--target wasm32-unknown-unknown`)"
             ],
         );
         check(

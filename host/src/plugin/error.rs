@@ -51,7 +51,8 @@ pub enum LoadError {
     },
     /// The file is native code.
     #[error(
-        "plugin {plugin}: precompiled or native code ({found}), which is never run; give the `.wasm` that it was made from"
+        "plugin {plugin}: precompiled or native code ({found}), which is never run; give the `.wasm` that it was made \
+         from"
     )]
     Precompiled {
         /// The file.
@@ -61,8 +62,8 @@ pub enum LoadError {
     },
     /// A core module that does not say which interfaces it has.
     #[error(
-        "plugin {plugin}: a core module without an interface (no `component-type` section), expected a component; build it \
-         with the SDK or with bindings made from wasmill.wit, or embed the WIT with `wasm-tools component embed`"
+        "plugin {plugin}: a core module without an interface (no `component-type` section), expected a component; \
+         build it with the SDK or with bindings made from wasmill.wit, or embed the WIT with `wasm-tools component embed`"
     )]
     NoInterface {
         /// The file.
@@ -86,11 +87,12 @@ pub enum LoadError {
         /// Its imports.
         imports: String,
         /// What a plugin exports.
-        missing: String,
+        missing: &'static str,
     },
     /// A component of a version that this host does not speak.
     #[error(
-        "plugin {plugin}: made for `{found}`, this host speaks wasmill:plugin@{expected}; build it with that version's WIT or SDK"
+        "plugin {plugin}: made for `{found}`, this host speaks wasmill:plugin@{expected}; build it with that version's \
+         WIT or SDK"
     )]
     Version {
         /// The file.
@@ -102,7 +104,8 @@ pub enum LoadError {
     },
     /// `lifecycle` is not exported.
     #[error(
-        "plugin {plugin}: exports {exports}, but not wasmill:plugin/lifecycle, with which every plugin is described and opened; export it"
+        "plugin {plugin}: exports {exports}, but not wasmill:plugin/lifecycle, with which every plugin is described \
+         and opened; export it"
     )]
     NoLifecycle {
         /// The file.
@@ -112,7 +115,8 @@ pub enum LoadError {
     },
     /// None or several of `transform`, `keyed` and `aggregate` are exported.
     #[error(
-        "plugin {plugin}: exports {found} of transform, keyed and aggregate (its exports are {exports}), expected one; split it into one plugin for each"
+        "plugin {plugin}: exports {found} of transform, keyed and aggregate (its exports are {exports}), expected one; \
+         {hint}"
     )]
     Kinds {
         /// The file.
@@ -121,10 +125,13 @@ pub enum LoadError {
         found: String,
         /// Its exports.
         exports: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// More is imported than a plugin gets.
     #[error(
-        "plugin {plugin}: imports {imports}, but a plugin gets logging and metrics and nothing else{capabilities}; {hint}"
+        "plugin {plugin}: imports {imports}, but a plugin gets logging and metrics and nothing else{capabilities}; \
+         {hint}"
     )]
     Imports {
         /// The file.
@@ -138,7 +145,8 @@ pub enum LoadError {
     },
     /// An interface has the right name and another type.
     #[error(
-        "plugin {plugin}: its `{interface}` is of another type than this host's: {detail}; build it with this version's WIT or SDK"
+        "plugin {plugin}: its `{interface}` is of another type than this host's: {detail}; build it with this \
+         version's WIT or SDK"
     )]
     TypeMismatch {
         /// The file.
@@ -259,8 +267,8 @@ pub enum PluginError {
     },
     /// Stored state is of another version, and the plugin cannot bring it to its own.
     #[error(
-        "plugin {plugin}: cannot read state of version {from}, its own is {to}: it does not export wasmill:plugin/migration; \
-         export it, or start with an empty data directory"
+        "plugin {plugin}: cannot read state of version {from}, its own is {to}: it does not export \
+         wasmill:plugin/migration; export it, or start with an empty data directory"
     )]
     NoMigration {
         /// The plugin.

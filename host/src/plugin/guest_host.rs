@@ -117,8 +117,8 @@ impl GuestHost {
     pub(super) fn end_call(&mut self, good: bool) -> Vec<String> {
         if self.lines_dropped > 0 {
             self.counters.lines_dropped += u64::from(self.lines_dropped);
-            let (plugin, dropped) = (&self.label, self.lines_dropped);
-            tracing::warn!(target: "plugin", %plugin, dropped, lines_max = self.log_lines_max, "too many log lines in one call");
+            let (plugin, dropped, lines_max) = (&self.label, self.lines_dropped, self.log_lines_max);
+            tracing::warn!(target: "plugin", %plugin, dropped, lines_max, "too many log lines in one call");
         }
         if good {
             self.counters.commit();

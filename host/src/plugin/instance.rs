@@ -16,6 +16,9 @@ use wasmtime::{Store, Trap};
 const START_MS_MIN: u64 = 10_000;
 const START_BYTES_MIN: usize = 1 << 20;
 
+/// Length of a name, a version and a description, in bytes; more is cut off.
+const INFO_BYTES_MAX: usize = 1_024;
+
 /// What a plugin says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
@@ -94,7 +97,8 @@ impl Instance {
         store.data_mut().end_call(true);
         store.set_hostcall_fuel(limits.output_bytes_max);
         let lifecycle::Info { name, version, description, config_schema } = info;
-        let info = Info { name, version, description, config_schema };
+        let line = |text: String| escape(&text, INFO_BYTES_MAX);
+        let info = Info { name: line(name), version: line(version), description: line(description), config_schema };
         Ok((Instance { label, limits: limits.clone(), store, guest, migration }, Opened { info, spec }))
     }
 

@@ -18,7 +18,8 @@ use std::sync::Arc;
 /// Rows of one key after the other, with each key's state.
 #[derive(Clone, Copy, Debug)]
 pub struct Groups<'a> {
-    /// Group `i` is the rows `bounds[i]..bounds[i + 1]`; one entry more than groups, the first 0, the last the call's rows.
+    /// Group `i` is the rows `bounds[i]..bounds[i + 1]`; one entry more than groups, the first 0, the last the call's
+    /// rows.
     pub bounds: &'a [u32],
     /// Kind `bytes`, one row a group; null for a key without state.
     pub states: &'a Column,

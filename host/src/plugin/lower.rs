@@ -1,7 +1,7 @@
 //! Columns as the boundary's borrowed parameters: a guest's memory is written from where the values are.
 //!
-//! Only where a part of a batch is handed over that does not begin at its first row (while a failure is narrowed down) are
-//! the offsets of strings copied, since they begin at 0.
+//! Only where a part of a batch is handed over that does not begin at its first row (while a failure is narrowed down)
+//! are the offsets of strings copied, since they begin at 0.
 
 use super::bindings::columns::{ColumnParam, StringsParam, ValuesParam};
 use crate::column::{Column, Strings, Values};

@@ -1,9 +1,10 @@
 //! Plugins: WebAssembly components that hold the rules of a pipeline.
 //!
-//! [`PluginEngine`] compiles, [`Plugin`] is a component that was found to fit the boundary, [`Instance`] is one running copy
-//! of it in one worker. The pipeline calls a runner, one for each kind of plugin: [`TransformRunner`], [`KeyedRunner`],
-//! [`AggregateRunner`]. A runner owns an instance and makes calls atomic: it checks every answer, and on any fault it
-//! throws the instance away, narrows the rows down to those that fail alone, and refuses those with the error.
+//! [`PluginEngine`] compiles, [`Plugin`] is a component that was found to fit the boundary, [`Instance`] is one running
+//! copy of it in one worker. The pipeline calls a runner, one for each kind of plugin: [`TransformRunner`],
+//! [`KeyedRunner`], [`AggregateRunner`]. A runner owns an instance and makes calls atomic: it checks every answer, and on
+//! any fault it throws the instance away, narrows the rows down to those that fail alone, and refuses those with the
+//! error.
 //!
 //! Nothing that a guest answers is trusted, and nothing that it does can take the host down. This module knows no
 //! pipeline, no Kafka and no state: it is handed columns and hands columns back.

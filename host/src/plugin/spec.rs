@@ -94,10 +94,9 @@ pub(super) fn check(kind: PluginKind, raw: lifecycle::Spec) -> Result<Spec, Spec
         return Err(SpecError::TooMany { what: "ports", found: raw.ports.len(), max: PORTS_MAX });
     }
     let reads = fields("reads", raw.reads)?;
-    if let Some(field) = reads.iter().find(|it| matches!(it.slot, Slot::WindowStart | Slot::WindowEnd)) {
-        if kind != PluginKind::Aggregate {
-            return Err(SpecError::NoWindow { slot: describe(&field.slot), kind });
-        }
+    let of_window = |it: &&Field| matches!(it.slot, Slot::WindowStart | Slot::WindowEnd);
+    if let (Some(field), true) = (reads.iter().find(of_window), kind != PluginKind::Aggregate) {
+        return Err(SpecError::NoWindow { slot: describe(&field.slot), kind });
     }
     let mut names = HashSet::new();
     let mut ports = Vec::with_capacity(raw.ports.len());

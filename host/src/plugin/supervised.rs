@@ -56,7 +56,7 @@ impl Supervised {
             return Err(PluginError::WrongKind { plugin, found, expected: kind });
         }
         let (instance, opened) = Instance::start(plugin, config, limits)?;
-        // Half-way between what it needs to start and what it may have: a plugin that starts large is not replaced in vain.
+        // Half-way between what it needs to start and what it may have: one that starts large is not replaced in vain.
         let recycle_above_bytes = instance.memory_bytes().midpoint(limits.memory_bytes_max);
         let supervised = Supervised {
             plugin: plugin.clone(),

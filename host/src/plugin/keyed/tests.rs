@@ -124,7 +124,8 @@ proptest! {
         known in prop::collection::vec(any::<bool>(), 6),
     ) {
         let ids: Vec<i64> = groups.concat();
-        let bounds: Vec<u32> = std::iter::once(0).chain(groups.iter().scan(0, |sum, it| { *sum += it.len() as u32; Some(*sum) })).collect();
+        let ends = groups.iter().scan(0, |sum, it| { *sum += it.len() as u32; Some(*sum) });
+        let bounds: Vec<u32> = std::iter::once(0).chain(ends).collect();
         let before: Vec<Option<&str>> = (0..groups.len()).map(|it| known[it].then_some("100")).collect();
         let columns = [s64(ids.iter().copied()), s64(ids.iter().copied())];
         let call = Call { rows: ids.len(), columns: &columns, watermark: 0 };
