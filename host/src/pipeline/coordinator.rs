@@ -5,7 +5,8 @@
 use super::clock::Clock;
 use super::control::Control;
 use super::error::{Failure, PipelineError};
-use super::sinks::Sinks;
+use super::commit::Committer;
+use super::start::Started;
 use super::worker::{Command, Output, Report, Sealed};
 use crate::exchange::Wakers;
 use crate::metrics::Counters;
@@ -43,24 +44,16 @@ pub enum End {
 
 /// One attempt at running a pipeline, from a committed epoch on.
 pub struct Coordinator<'a> {
-    /// The threads.
-    pub workers: Vec<WorkerHandle>,
-    /// Where output and state become true.
-    pub sinks: &'a mut Sinks,
-    /// Counters.
-    pub counters: Arc<Counters>,
-    /// What the outside wants.
-    pub control: Arc<Control>,
-    /// To wake workers; the coordinator is the last one.
-    pub wakers: Arc<Wakers>,
-    /// Tells the workers to stop at once.
-    pub cancelled: Arc<AtomicBool>,
-    /// Processing time.
-    pub clock: Clock,
-    /// Time between two barriers, ms.
-    pub interval_ms: u64,
+    workers: Vec<WorkerHandle>,
+    committer: Committer<'a>,
+    counters: Arc<Counters>,
+    control: Arc<Control>,
+    wakers: Arc<Wakers>,
+    cancelled: Arc<AtomicBool>,
+    clock: Clock,
+    interval_ms: u64,
     /// The epoch under way.
-    pub epoch: u64,
+    epoch: u64,
 }
 
 /// The barrier under way.
@@ -71,6 +64,13 @@ struct Barrier {
 }
 
 impl Coordinator<'_> {
+    /// For a running attempt, with `interval_ms` between two barriers.
+    pub fn new(started: Started<'_>, counters: Arc<Counters>, control: Arc<Control>, interval_ms: u64) -> Coordinator<'_> {
+        let Started { workers, committer, wakers, cancelled, epoch } = started;
+        let clock = control.clock();
+        Coordinator { workers, committer, counters, control, wakers, cancelled, clock, interval_ms, epoch }
+    }
+
     /// Runs until the end of input, a stop or a failure. The workers have ended when it returns.
     pub fn run(mut self) -> Result<End, PipelineError> {
         self.wakers.register(self.workers.len());
@@ -101,7 +101,8 @@ impl Coordinator<'_> {
                 if sealed && held.len() >= HELD_OUTPUTS_MAX {
                     continue;
                 }
-                while let Some(report) = self.hear(worker)? {
+                let done = sealed && barrier.as_ref().is_some_and(|it| it.last);
+                while let Some(report) = self.hear(worker, done)? {
                     busy = true;
                     match report {
                         Report::Output(output) if output.epoch > self.epoch => {
@@ -112,7 +113,7 @@ impl Coordinator<'_> {
                         }
                         Report::Output(output) => {
                             changed = true;
-                            self.sinks.append(output)?;
+                            self.committer.sinks.append(output)?;
                         }
                         Report::Sealed(sealed) => {
                             if let Some(barrier) = &mut barrier {
@@ -134,7 +135,7 @@ impl Coordinator<'_> {
                 changed = false;
                 for output in std::mem::take(&mut held) {
                     changed = true;
-                    self.sinks.append(output)?;
+                    self.committer.sinks.append(output)?;
                 }
                 busy = true;
             }
@@ -155,22 +156,22 @@ impl Coordinator<'_> {
                     due_ms = now_ms + self.interval_ms;
                 }
             }
-            self.sinks.poll();
+            self.committer.sinks.poll();
             if !busy {
                 std::thread::park_timeout(IDLE_WAIT_MAX.min(Duration::from_millis(self.interval_ms)));
             }
         }
     }
 
-    fn hear(&self, worker: usize) -> Result<Option<Report>, PipelineError> {
+    /// The next report of a worker. One that is `done` may go; another that goes has panicked.
+    fn hear(&self, worker: usize, done: bool) -> Result<Option<Report>, PipelineError> {
         match self.workers[worker].reports.try_recv() {
             Ok(report) => {
                 self.wakers.wake(worker);
                 Ok(Some(report))
             }
-            Err(TryRecvError::Disconnected) if !self.control.is_aborted() && self.workers[worker].thread.is_finished() => {
-                // After its last report a worker may go; one that goes without it has panicked, or has sealed its last epoch.
-                Ok(None)
+            Err(TryRecvError::Disconnected) if !done => {
+                Err(PipelineError::restart(format!("worker {worker} ended without a reason; see the log")))
             }
             Err(_) => Ok(None),
         }
@@ -190,7 +191,7 @@ impl Coordinator<'_> {
     fn commit(&mut self, barrier: Barrier) -> Result<(), PipelineError> {
         let sealed: Vec<Sealed> = barrier.sealed.into_iter().flatten().map(|it| *it).collect();
         let keys = sealed.iter().map(|it| it.keys).sum();
-        self.sinks.commit(self.epoch, sealed)?;
+        self.committer.commit(self.epoch, sealed)?;
         let now_ms = self.clock.now_ms();
         self.counters.state_keys.store(keys, Relaxed);
         self.counters.epoch.store(self.epoch, Relaxed);

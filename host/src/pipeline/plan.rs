@@ -6,7 +6,7 @@
 use super::error::PipelineError;
 use super::reads::{Pick, Read};
 use crate::batch::EventTime;
-use crate::column::Kind;
+use crate::column::{Column, Kind};
 use crate::config::{self, Aggregate, Emit, Fold, Format, Function, Input, Operation, Window};
 use crate::plugin::{Opened, Plugin, PluginEngine, PluginKind};
 use crate::schema::{Field, Shape, ShapeColumn, Slot};
@@ -51,8 +51,20 @@ pub struct PortPlan {
     pub carry: Vec<usize>,
     /// The fields that a plugin's port declares; empty where rows pass unchanged.
     pub fields: Vec<Field>,
+    /// Which of the columns that the step makes go on, in which order; none for all as they are.
+    pub select: Option<Vec<usize>>,
     /// Its stream.
     pub stream: Stream,
+}
+
+impl PortPlan {
+    /// The columns of `made` that go on.
+    pub fn selected(&self, made: Vec<Column>) -> Vec<Column> {
+        match &self.select {
+            None => made,
+            Some(select) => select.iter().map(|&it| made[it].clone()).collect(),
+        }
+    }
 }
 
 /// A plugin as a step needs it.
@@ -68,6 +80,13 @@ pub struct PluginPlan {
     pub reads: Vec<Read>,
     /// The fields that a record must have, as (position in `reads`, path, kind).
     pub required: Vec<(usize, Arc<str>, Kind)>,
+}
+
+impl PluginPlan {
+    /// The version of the state that the plugin reads and writes.
+    pub fn state_version(&self) -> u32 {
+        self.opened.spec.state_version
+    }
 }
 
 /// What a step does.
@@ -161,6 +180,8 @@ impl Flow {
 struct Forward {
     plugin: Option<(Plugin, Opened)>,
     ports: Vec<(String, Vec<Field>, Flow)>,
+    /// `select` of a step that makes columns: which of them, by index.
+    select: Option<Vec<usize>>,
 }
 
 /// Plans `pipeline`, loading and opening its plugins. The error says everything that is wrong, one line each.
@@ -172,7 +193,11 @@ pub fn plan(pipeline: &config::Pipeline, engine: &PluginEngine) -> Result<Plan, 
             Ok(flow) => forward.push(flow),
             Err(error) => {
                 errors.push(error);
-                forward.push(Forward { plugin: None, ports: vec![(String::new(), Vec::new(), Flow::default())] });
+                forward.push(Forward {
+                    plugin: None,
+                    ports: vec![(String::new(), Vec::new(), Flow::default())],
+                    select: None,
+                });
             }
         }
     }
@@ -227,7 +252,7 @@ fn flow_forward(
     step: &config::Step,
 ) -> Result<Forward, String> {
     let (input, _) = flow_of(pipeline, forward, &step.from)?;
-    let main = |flow: Flow| Forward { plugin: None, ports: vec![(String::new(), Vec::new(), flow)] };
+    let main = |flow: Flow| Forward { plugin: None, ports: vec![(String::new(), Vec::new(), flow)], select: None };
     let mut flow = match &step.operation {
         Operation::Plugin(options) => {
             let (plugin, opened) = open(engine, step, options)?;
@@ -298,7 +323,9 @@ fn flow_forward(
     if let Some(select) = &step.select {
         let port = &mut flow.ports[0];
         let mut made = Vec::new();
+        let mut places = Vec::new();
         for (name, field) in select {
+            places.extend(port.2.made.iter().position(|it| it.0 == *field));
             let kind = match port.2.made.iter().find(|it| it.0 == *field) {
                 Some((_, kind)) => *kind,
                 None if port.2.raw.is_some() => declared(pipeline, port.2.raw, field).unwrap_or(Kind::Json),
@@ -313,6 +340,9 @@ fn flow_forward(
             ));
         }
         port.2 = Flow { raw: None, made };
+        if !matches!(step.operation, Operation::Select) {
+            flow.select = Some(places);
+        }
     }
     Ok(flow)
 }
@@ -342,7 +372,7 @@ fn plugin_ports(plugin: Plugin, opened: Opened, input: &Flow) -> Forward {
         (port.name.clone(), port.fields.clone(), flow)
     });
     let ports = ports.collect();
-    Forward { plugin: Some((plugin, opened)), ports }
+    Forward { plugin: Some((plugin, opened)), ports, select: None }
 }
 
 fn declared(pipeline: &config::Pipeline, source: Option<usize>, field: &str) -> Option<Kind> {
@@ -658,9 +688,66 @@ impl Planner<'_> {
                 name: name.clone(),
                 carry,
                 fields: fields.clone(),
+                select: if number == 0 { self.forward[index].select.clone() } else { None },
                 stream: Stream { shape: shape.clone(), targets: self.targets(is) },
             }
         };
         ports.map(build).collect()
+    }
+}
+
+impl StepPlan {
+    /// What shapes the step's state, as text. Stored with the state: another signature is another shape.
+    pub fn signature(&self) -> String {
+        let key = self.key_names.join(",");
+        match &self.operation {
+            OperationPlan::Transform(_) | OperationPlan::Select(_) => "stateless".to_owned(),
+            OperationPlan::Keyed(_) => format!("keyed key={key}"),
+            OperationPlan::WindowPlugin { window, .. } => format!("plugin {} key={key}", window_signature(*window)),
+            OperationPlan::Window { window, aggregates, .. } => {
+                let aggregates = aggregates.iter().map(|(it, kind)| {
+                    let field = it.field.as_deref().unwrap_or_default();
+                    format!("{:?}({field}:{})", it.function, kind.name()).to_lowercase()
+                });
+                let aggregates = aggregates.collect::<Vec<_>>().join(",");
+                format!("{} key={key} {aggregates}", window_signature(*window))
+            }
+        }
+    }
+}
+
+fn window_signature(window: Window) -> String {
+    match window {
+        Window::Tumbling { size_ms, offset_ms } => format!("tumbling={size_ms}ms offset={offset_ms}ms"),
+        Window::Hopping { size_ms, slide_ms, offset_ms } => {
+            format!("hopping={size_ms}ms slide={slide_ms}ms offset={offset_ms}ms")
+        }
+        Window::Session { gap_ms } => format!("session={gap_ms}ms"),
+        Window::Rolling { size_ms } => format!("rolling={size_ms}ms"),
+    }
+}
+
+impl Plan {
+    /// The plan for a person, a line for each source and step.
+    pub fn describe(&self, pipeline: &config::Pipeline) -> Vec<String> {
+        let sources = pipeline.sources.iter().zip(&self.sources).map(|(source, plan)| {
+            let fields = plan.wanted.iter().map(|(name, kind)| format!("{name}: {}", kind.name())).collect::<Vec<_>>();
+            let fields = if fields.is_empty() { "nothing".to_owned() } else { fields.join(", ") };
+            format!("source {}: decodes {fields}", source.name)
+        });
+        let steps = self.steps.iter().map(|step| {
+            let columns = step.ports[0].stream.shape.columns.iter().map(|it| &*it.name).collect::<Vec<_>>().join(", ");
+            let raw = if step.ports[0].stream.shape.raw { "the record" } else { "" };
+            let gives = [raw, &columns].iter().filter(|it| !it.is_empty()).copied().collect::<Vec<_>>().join(" with ");
+            let kind = match &step.operation {
+                OperationPlan::Transform(plugin) | OperationPlan::Keyed(plugin) | OperationPlan::WindowPlugin { plugin, .. } => {
+                    format!("{} plugin {} {}", plugin.plugin.kind().name(), plugin.opened.info.name, plugin.opened.info.version)
+                }
+                OperationPlan::Window { .. } => "window".to_owned(),
+                OperationPlan::Select(_) => "select".to_owned(),
+            };
+            format!("step {}: {kind}, {}, gives {gives}", step.name, step.signature())
+        });
+        sources.chain(steps).collect()
     }
 }

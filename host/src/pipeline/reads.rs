@@ -71,9 +71,9 @@ impl Read {
     }
 
     /// The values for every row of `batch`. `keys` are the step's, where it is keyed; `topic` is the source's.
-    pub fn of(&self, batch: &Batch, keys: Option<&Keys>, topic: &str) -> Column {
-        match self {
-            Read::Column(pick) => pick.of(batch).into_owned(),
+    pub fn of<'a>(&self, batch: &'a Batch, keys: Option<&Keys>, topic: &str) -> Cow<'a, Column> {
+        Cow::Owned(match self {
+            Read::Column(pick) => return pick.of(batch),
             Read::Value => value(batch),
             Read::Key(kind) => key(batch, keys, *kind),
             Read::Time => Values::S64(batch.times.clone()).into(),
@@ -90,7 +90,7 @@ impl Read {
             },
             Read::Offset if batch.offsets.len() == batch.rows => Values::S64(batch.offsets.clone()).into(),
             Read::Offset | Read::Window => Column::null(Kind::S64, batch.rows),
-        }
+        })
     }
 }
 

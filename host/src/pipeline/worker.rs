@@ -8,7 +8,7 @@ use super::error::{Failure, PipelineError};
 use super::plan::{Plan, SourcePlan, Stream, Target};
 use super::step::{Refused, Results, Step};
 use crate::batch::{Batch, EventTime, Keys, Origin, RawRows, RowTimes};
-use crate::checkpoint::PartitionTime;
+use crate::checkpoint::Position;
 use crate::config::{BadRecords, Late};
 use crate::decode::{Decoder, canonical_keys};
 use crate::exchange::{Exchange, Message, Parcel, Wakers, gather_times, split};
@@ -51,7 +51,7 @@ pub struct Sealed {
     /// The epoch that ends.
     pub epoch: u64,
     /// Where reading goes on, and what is known of event time, for each partition that the worker owns.
-    pub positions: Vec<(Origin, i64, PartitionTime)>,
+    pub positions: Vec<(Origin, i64, Position)>,
     /// What changed in the worker's state.
     pub delta: Delta,
     /// The watermark of each step.
@@ -135,6 +135,8 @@ pub struct Worker {
     pub epoch: u64,
     /// State sealed so far in the epoch that is ending.
     pub sealing: Option<Sealing>,
+    /// The table of each step's state.
+    pub tables: Vec<TableId>,
 }
 
 /// What a worker does not find in the plan.
@@ -603,7 +605,7 @@ impl Worker {
         let step = &mut self.steps[index];
         step.epoch = epoch + 1;
         if let Some(sealing) = &mut self.sealing {
-            step.step.seal(TableId(index as u16), &mut sealing.sealed.delta)?;
+            step.step.seal(self.tables[index], &mut sealing.sealed.delta)?;
             sealing.sealed.keys += step.step.keys();
             sealing.open -= 1;
         }
