@@ -61,6 +61,9 @@ impl<P: Migrate> migration_wire::Guest for Exports<P> {
 pub use crate::aggregate::reads as aggregate_reads;
 pub use crate::keyed::reads as keyed_reads;
 
+/// Names a plugin where it is not exported.
+pub fn keep<P: Plugin>() {}
+
 /// The symbols of the component's interfaces named, for the plugin named: `exports!(Rules: lifecycle, transform)`.
 #[doc(hidden)]
 #[macro_export]
@@ -71,6 +74,13 @@ macro_rules! __wasmill_exports {
         const _: () = {
             type Exported = $crate::export::Exports<$plugin>;
             $($crate::bindings::$interface::export!(Exported with_types_in $crate::bindings::$interface);)+
+        };
+
+        // Natively nothing is exported: the plugin is in use all the same, and its private parts are no dead code.
+        #[cfg(not(target_arch = "wasm32"))]
+        #[allow(clippy::all)]
+        const _: () = {
+            let _ = $crate::export::keep::<$plugin>;
         };
     };
 }

@@ -265,7 +265,6 @@ fn truncate(column: &mut Column, rows: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate as wasmill_plugin;
 
     #[derive(wasmill_plugin_macros::Emit)]
     struct Row<'a> {
