@@ -1,0 +1,428 @@
+//! Tumbling and hopping windows over panes.
+//!
+//! A record is folded into its key's accumulator of one pane (a *cell*), whatever `size / slide` is; a window that closes
+//! merges its panes, and panes that no open window needs are freed. After every record (`on-update`) a row is due for each
+//! window anyway: then each window is a pane of its own.
+//!
+//! Closing a window costs one merge for each of its cells, so with many panes a window (a size of 10 minutes, a slide of
+//! 1 second) a key that has records in each of them costs 600 merges a second of event time, which stays below what its
+//! output rows cost. Keys without records in a window cost nothing at its close.
+
+use super::Input;
+use super::accumulators::{Accumulators, Add, Merge, SlotId};
+use super::entry::{self, Removed, StateError};
+use super::fired::{Fired, Processed};
+use super::keys::{KeyId, KeyTable};
+use super::layout::Layout;
+use crate::batch;
+use crate::config::Emit;
+use crate::state::{Delta, Entry, TableId};
+use std::collections::BTreeMap;
+
+/// A key's accumulator of one pane.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    pane: i64,
+    slot: SlotId,
+    /// Changed since the last seal.
+    dirty: bool,
+    /// In a snapshot.
+    sealed: bool,
+    /// Changed since the last report (`Every` only).
+    changed: bool,
+}
+
+/// The cells of a key, by pane, and whether the key is in `active`.
+#[derive(Debug, Default)]
+struct Cells {
+    cells: Vec<Cell>,
+    active: bool,
+}
+
+impl Cells {
+    fn find(&mut self, pane: i64) -> Option<&mut Cell> {
+        let at = self.cells.binary_search_by_key(&pane, |it| it.pane).ok()?;
+        Some(&mut self.cells[at])
+    }
+
+    /// The cells of the panes `first..=last`.
+    fn range(&self, first: i64, last: i64) -> &[Cell] {
+        let from = self.cells.partition_point(|it| it.pane < first);
+        let to = self.cells.partition_point(|it| it.pane <= last);
+        &self.cells[from..to]
+    }
+}
+
+/// Tumbling and hopping windows.
+#[derive(Debug)]
+pub struct Panes<A> {
+    layout: Layout,
+    emit: Emit,
+    folds: A,
+    keys: KeyTable<Cells>,
+    /// Keys with cells in panes below `entered`; the next window that closes has a row for each of them.
+    active: Vec<KeyId>,
+    entered: i64,
+    /// For panes from `entered` on: the keys that have a cell there.
+    ahead: BTreeMap<i64, Vec<KeyId>>,
+    watermark: i64,
+    /// The first window that is open, and its first pane.
+    open: i64,
+    floor: i64,
+    /// The pane of the last record: its first and last millisecond and its number.
+    recent: (i64, i64, i64),
+    adds: Vec<Add>,
+    dirty: Vec<(KeyId, i64)>,
+    changed: Vec<(KeyId, i64)>,
+    removed: Removed,
+}
+
+impl<A: Accumulators> Panes<A> {
+    /// Windows of `size_ms` every `slide_ms`, the starts shifted by `offset_ms`; see [`crate::config::Window`] for the bounds.
+    pub fn new(size_ms: i64, slide_ms: i64, offset_ms: i64, emit: Emit, folds: A) -> Self {
+        let layout = match emit {
+            Emit::OnUpdate => Layout::apart(size_ms, slide_ms, offset_ms),
+            Emit::OnClose | Emit::Every { .. } => Layout::shared(size_ms, slide_ms, offset_ms),
+        };
+        let mut panes = Panes {
+            layout,
+            emit,
+            folds,
+            keys: KeyTable::new(),
+            active: Vec::new(),
+            entered: i64::MIN,
+            ahead: BTreeMap::new(),
+            watermark: i64::MIN,
+            open: i64::MIN,
+            floor: i64::MIN,
+            recent: (i64::MAX, i64::MIN, 0), // Holds no time.
+            adds: Vec::new(),
+            dirty: Vec::new(),
+            changed: Vec::new(),
+            removed: Removed::default(),
+        };
+        panes.reach(i64::MIN);
+        panes
+    }
+
+    /// Folds a batch. Late rows are listed and change nothing.
+    pub fn process(&mut self, input: &Input<'_>) -> Result<Processed<A::Output>, A::Error> {
+        let mut out = Processed::new(&self.folds);
+        let mut next = 0;
+        for &(row, watermark) in &input.clock.stragglers {
+            self.assign(input, next..row as usize, &mut out)?;
+            // What had closed before this record must not see it: close it now. What lies between is on time.
+            if self.due(watermark) {
+                self.fold(input)?;
+            }
+            self.close_until(watermark, &mut out.fired)?;
+            self.assign(input, row as usize..row as usize + 1, &mut out)?;
+            next = row as usize + 1;
+        }
+        self.assign(input, next..input.times.len(), &mut out)?;
+        self.fold(input)?;
+        Ok(out)
+    }
+
+    /// Closes every window whose last millisecond `watermark` has reached. A lower watermark than before changes nothing.
+    pub fn advance(&mut self, watermark: i64) -> Result<Fired<A::Output>, A::Error> {
+        let mut out = Fired::new(&self.folds);
+        self.close_until(watermark, &mut out)?;
+        Ok(out)
+    }
+
+    /// With [`Emit::Every`], the open windows that changed since they were last reported; otherwise nothing.
+    pub fn changed(&mut self) -> Result<Fired<A::Output>, A::Error> {
+        let mut out = Fired::new(&self.folds);
+        let mut rows = Vec::new();
+        for (key, pane) in std::mem::take(&mut self.changed) {
+            let Some(cell) = self.keys[key].state.find(pane).filter(|it| it.changed) else { continue };
+            cell.changed = false;
+            mark(cell, key, &mut self.dirty);
+            let windows = self.layout.first_window(pane).max(self.open)..=self.layout.last_window(pane);
+            rows.extend(windows.map(|window| (window, key)));
+        }
+        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.keys.compare(a.1, b.1)));
+        rows.dedup();
+        for group in rows.chunk_by(|a, b| a.0 == b.0) {
+            let keys: Vec<KeyId> = group.iter().map(|it| it.1).collect();
+            self.emit(group[0].0, &keys, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn assign(
+        &mut self,
+        input: &Input<'_>,
+        rows: std::ops::Range<usize>,
+        out: &mut Processed<A::Output>,
+    ) -> Result<(), A::Error> {
+        for row in rows {
+            let (first, last) = self.panes_of(input.times[row]);
+            if last < self.floor {
+                out.late.push(row as u32);
+                continue;
+            }
+            let key = self.keys.intern(input.keys.hashes[row], input.keys.texts.get(row));
+            let first = first.max(self.floor);
+            for pane in first..=last {
+                let slot = self.cell(key, pane);
+                self.adds.push(Add { slot, row: row as u32 });
+            }
+            if self.emit == Emit::OnUpdate {
+                self.fold(input)?;
+                for window in first..=last {
+                    let slot = self.cell(key, window); // Each window is a pane of its own here.
+                    out.fired.push(&self.folds, &self.keys[key].text, self.layout.bounds(window), slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn panes_of(&mut self, time: i64) -> (i64, i64) {
+        let (from, to, pane) = self.recent;
+        if from <= time && time <= to {
+            return (pane, pane);
+        }
+        let panes = self.layout.panes(time);
+        if !self.layout.overlapping() {
+            let (from, to) = self.layout.pane_times(panes.0);
+            self.recent = (from, to, panes.0);
+        }
+        panes
+    }
+
+    /// The accumulator of `key` and `pane`, about to change.
+    fn cell(&mut self, key: KeyId, pane: i64) -> SlotId {
+        let state = &mut self.keys[key].state;
+        let at = match state.cells.last() {
+            Some(it) if it.pane == pane => state.cells.len() - 1,
+            _ => match state.cells.binary_search_by_key(&pane, |it| it.pane) {
+                Ok(at) => at,
+                Err(at) => {
+                    let slot = self.folds.create();
+                    state.cells.insert(at, Cell { pane, slot, dirty: false, sealed: false, changed: false });
+                    self.place(key, pane);
+                    at
+                }
+            },
+        };
+        let cell = &mut self.keys[key].state.cells[at];
+        mark(cell, key, &mut self.dirty);
+        if matches!(self.emit, Emit::Every { .. }) && !cell.changed {
+            cell.changed = true;
+            self.changed.push((key, pane));
+        }
+        cell.slot
+    }
+
+    /// Notes that `key` has a new cell in `pane`.
+    fn place(&mut self, key: KeyId, pane: i64) {
+        if pane >= self.entered {
+            self.ahead.entry(pane).or_default().push(key);
+        } else if !std::mem::replace(&mut self.keys[key].state.active, true) {
+            self.active.push(key);
+        }
+    }
+
+    /// Applies the adds gathered so far.
+    fn fold(&mut self, input: &Input<'_>) -> Result<(), A::Error> {
+        if !self.adds.is_empty() {
+            self.folds.add(input, &self.adds)?;
+            self.adds.clear();
+        }
+        Ok(())
+    }
+
+    /// The next window that has a row, open or not.
+    fn next_window(&self) -> Option<i64> {
+        if !self.active.is_empty() {
+            return Some(self.open);
+        }
+        let (&pane, _) = self.ahead.first_key_value()?;
+        Some(self.layout.first_window(pane).max(self.open))
+    }
+
+    /// True when a window with rows closes at `watermark`.
+    fn due(&self, watermark: i64) -> bool {
+        watermark > self.watermark && self.next_window().is_some_and(|it| it < self.layout.open(watermark))
+    }
+
+    fn close_until(&mut self, watermark: i64, out: &mut Fired<A::Output>) -> Result<(), A::Error> {
+        if watermark <= self.watermark {
+            return Ok(());
+        }
+        let open = self.layout.open(watermark);
+        while let Some(window) = self.next_window().filter(|it| *it < open) {
+            self.close(window, out)?;
+            self.open = window + 1;
+        }
+        self.reach(watermark);
+        Ok(())
+    }
+
+    fn reach(&mut self, watermark: i64) {
+        self.watermark = watermark;
+        self.open = self.layout.open(watermark);
+        self.floor = self.layout.first_pane(self.open);
+    }
+
+    /// Writes the rows of `window` and frees what no later window needs.
+    fn close(&mut self, window: i64, out: &mut Fired<A::Output>) -> Result<(), A::Error> {
+        let (first, last) = (self.layout.first_pane(window), self.layout.last_pane(window));
+        self.enter(last);
+        if self.emit != Emit::OnUpdate {
+            let mut keys = std::mem::take(&mut self.active);
+            keys.sort_by(|a, b| self.keys.compare(*a, *b)); // Mostly in order already: a stable sort is quick then.
+            if matches!(self.emit, Emit::Every { .. }) {
+                let unreported = |it: &KeyId| self.keys[*it].state.range(first, last).iter().any(|cell| cell.changed);
+                let rows: Vec<KeyId> = keys.iter().copied().filter(unreported).collect();
+                self.emit(window, &rows, out)?;
+            } else {
+                self.emit(window, &keys, out)?;
+            }
+            self.active = keys;
+        }
+        self.release(self.layout.first_pane(window.saturating_add(1)));
+        Ok(())
+    }
+
+    /// Makes the keys of the panes up to `last` active.
+    fn enter(&mut self, last: i64) {
+        while let Some(pane) = self.ahead.first_entry().filter(|it| *it.key() <= last) {
+            for key in pane.remove() {
+                if !std::mem::replace(&mut self.keys[key].state.active, true) {
+                    self.active.push(key);
+                }
+            }
+        }
+        self.entered = self.entered.max(last.saturating_add(1));
+    }
+
+    /// Writes a row of `window` for each of `keys`, each of which has a cell in it.
+    fn emit(&mut self, window: i64, keys: &[KeyId], out: &mut Fired<A::Output>) -> Result<(), A::Error> {
+        let (first, last) = (self.layout.first_pane(window), self.layout.last_pane(window));
+        let bounds = self.layout.bounds(window);
+        for keys in keys.chunks(MERGED_KEYS_MAX) {
+            let mut rows: Vec<(SlotId, &[Cell])> = Vec::with_capacity(keys.len());
+            for &key in keys {
+                let cells = self.keys[key].state.range(first, last);
+                let slot = if let [one] = cells { one.slot } else { self.folds.create() };
+                rows.push((slot, cells));
+            }
+            // Round by round: a round touches no accumulator twice, which lets a plugin do it in one call.
+            let rounds = rows.iter().map(|it| it.1.len()).max().unwrap_or(0);
+            let mut merges = Vec::with_capacity(rows.len());
+            for round in 0..if rounds < 2 { 0 } else { rounds } {
+                merges.clear();
+                let merged = rows.iter().filter(|it| it.1.len() > 1);
+                merges.extend(merged.filter_map(|it| Some(Merge { into: it.0, from: it.1.get(round)?.slot })));
+                self.folds.merge(&merges)?;
+            }
+            for (&key, &(slot, cells)) in keys.iter().zip(&rows) {
+                out.push(&self.folds, &self.keys[key].text, bounds, slot);
+                if cells.len() != 1 {
+                    self.folds.free(slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees the panes below `floor` of the active keys, and keys that have no cell left.
+    fn release(&mut self, floor: i64) {
+        let mut active = std::mem::take(&mut self.active);
+        active.retain(|&id| {
+            let key = &mut self.keys[id];
+            let gone = key.state.cells.partition_point(|it| it.pane < floor);
+            for cell in key.state.cells.drain(..gone) {
+                self.folds.free(cell.slot);
+                if cell.sealed {
+                    self.removed.push(key.hash, &key.text, cell.pane);
+                }
+            }
+            key.state.active = key.state.cells.first().is_some_and(|it| it.pane < self.entered);
+            let stays = key.state.active;
+            if key.state.cells.is_empty() {
+                self.keys.remove(id);
+            }
+            stays
+        });
+        self.active = active;
+    }
+
+    /// Writes what changed since the last seal.
+    pub fn seal(&mut self, table: TableId, delta: &mut Delta) {
+        self.removed.seal(table, delta);
+        let (mut key_bytes, mut value) = (Vec::new(), Vec::new());
+        for (id, pane) in std::mem::take(&mut self.dirty) {
+            let key = &mut self.keys[id];
+            let Some(cell) = key.state.find(pane).filter(|it| it.dirty) else { continue };
+            (cell.dirty, cell.sealed) = (false, true);
+            value.clear();
+            value.push(if cell.changed { entry::CHANGED } else { 0 });
+            self.folds.encode(cell.slot, &mut value);
+            entry::key(&mut key_bytes, &key.text, pane);
+            delta.put(table, batch::key_group(key.hash), &key_bytes, &value);
+        }
+    }
+
+    /// Takes back an entry that [`Panes::seal`] wrote; a later one of the same key holds. After the last, [`Panes::resume`].
+    pub fn restore(&mut self, entry: Entry<'_>) -> Result<(), StateError> {
+        let (text, pane) = entry::split(entry.key)?;
+        let id = self.keys.intern(batch::hash(text), text);
+        let cells = &mut self.keys[id].state.cells;
+        let at = cells.partition_point(|it| it.pane < pane);
+        if cells.get(at).is_some_and(|it| it.pane == pane) {
+            self.folds.free(cells.remove(at).slot);
+        }
+        if let Some(mut value) = entry.value {
+            let [flags] = entry::take(&mut value, "flags of a pane")?;
+            let (slot, changed) = (self.folds.decode(value)?, flags & entry::CHANGED != 0);
+            cells.insert(at, Cell { pane, slot, dirty: false, sealed: true, changed });
+        }
+        if cells.is_empty() {
+            self.keys.remove(id);
+        }
+        Ok(())
+    }
+
+    /// Ends a restore: windows that `watermark` closes have fired before.
+    pub fn resume(&mut self, watermark: i64) {
+        for id in self.keys.ids() {
+            for cell in &self.keys[id].state.cells {
+                self.ahead.entry(cell.pane).or_default().push(id);
+                if cell.changed {
+                    self.changed.push((id, cell.pane));
+                }
+            }
+        }
+        self.reach(watermark);
+    }
+
+    /// How many keys have open windows.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Memory in use, bytes, roughly.
+    pub fn bytes(&self) -> usize {
+        self.keys.bytes() + self.folds.bytes()
+    }
+
+    /// What the windows compute.
+    pub fn accumulators(&mut self) -> &mut A {
+        &mut self.folds
+    }
+}
+
+/// How many keys of a closing window are merged at once: bounds the accumulators that exist only meanwhile.
+const MERGED_KEYS_MAX: usize = 1024;
+
+fn mark(cell: &mut Cell, key: KeyId, dirty: &mut Vec<(KeyId, i64)>) {
+    if !cell.dirty {
+        cell.dirty = true;
+        dirty.push((key, cell.pane));
+    }
+}
