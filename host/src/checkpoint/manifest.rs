@@ -319,7 +319,8 @@ mod tests {
               },
               "processing_time_ms": null
             }
-        "#]].assert_eq(&std::fs::read_to_string(dir.path().join(NAME)).unwrap());
+        "#]]
+        .assert_eq(&std::fs::read_to_string(dir.path().join(NAME)).unwrap());
         assert_eq!(Manifest::load(dir.path(), &pointer).unwrap(), sample());
     }
 
