@@ -60,6 +60,7 @@ impl Committer<'_> {
     pub fn commit(&mut self, epoch: u64, sealed: Vec<Sealed>) -> Result<(), PipelineError> {
         let mut meta = self.meta(&sealed);
         meta.staged = self.sinks.stage(epoch)?;
+        failpoint("stage.done");
         self.sinks.flush()?; // At least once: nothing counted is unwritten.
         let staged = meta.staged.clone();
         let offsets = self.offsets(epoch, &meta);
