@@ -49,6 +49,11 @@ impl PipelineError {
         PipelineError { failure: Failure::Internal, recovery: Recovery::Restart, message: message.into() }
     }
 
+    /// Nobody reads the output any more.
+    pub fn closed() -> Self {
+        PipelineError::stop(Failure::Internal, "standard output was closed by its reader")
+    }
+
     /// `error` with what was being done, and all its causes.
     pub fn from_error(failure: Failure, doing: &str, error: &(dyn Error + 'static)) -> Self {
         PipelineError::stop(failure, format!("{doing}: {}", chain(error)))

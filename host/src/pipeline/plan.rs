@@ -7,7 +7,7 @@ use super::error::PipelineError;
 use super::reads::{Pick, Read};
 use crate::column::{Column, Kind};
 use crate::config::{self, Aggregate, Emit, Fold, Format, Function, Input, Operation, Window};
-use crate::plugin::{Opened, Plugin, PluginEngine, PluginKind};
+use crate::plugin::{Instance, Opened, Plugin, PluginEngine, PluginKind};
 use crate::schema::{Field, Shape, ShapeColumn, Slot};
 use std::sync::Arc;
 
@@ -143,6 +143,8 @@ pub struct StepPlan {
 /// A sink and what it reads.
 #[derive(Clone, Debug)]
 pub struct SinkPlan {
+    /// Its name.
+    pub name: String,
     /// What its batches look like.
     pub shape: Shape,
 }
@@ -350,7 +352,8 @@ fn open(
 ) -> Result<(Plugin, Opened), String> {
     let describe = |error: &dyn std::error::Error| format!("step `{}`: {}", step.name, super::error::chain(error));
     let plugin = Plugin::load(engine, &options.path).map_err(|error| describe(&error))?;
-    let opened = plugin.open(&options.config, &options.limits).map_err(|error| describe(&error))?;
+    // An instance of its own, for as long as it takes to ask it.
+    let (_, opened) = Instance::start(&plugin, &options.config, &options.limits).map_err(|error| describe(&error))?;
     Ok((plugin, opened))
 }
 
@@ -561,7 +564,7 @@ impl Planner<'_> {
         if !errors.is_empty() {
             return Err(PipelineError::config(errors));
         }
-        let sinks = self.pipeline.sinks.iter().map(|sink| SinkPlan { shape: self.shape(&sink.from) });
+        let sinks = self.pipeline.sinks.iter().map(|sink| SinkPlan { name: sink.name.clone(), shape: self.shape(&sink.from) });
         Ok(Plan { sources: sources.collect(), steps, sinks: sinks.collect() })
     }
 

@@ -6,7 +6,7 @@ use super::coordinator::WorkerHandle;
 use super::error::{Failure, PipelineError, chain};
 use super::plan::{OperationPlan, Plan};
 use super::recover::{self, Found, Recovered};
-use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity};
+use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, source_failed};
 use super::step::Step;
 use super::worker::{Command, OUTPUT_MESSAGES_MAX, Worker, WorkerSettings, WorkerSource, WorkerStep};
 use super::{RunOptions, Until};
@@ -15,11 +15,11 @@ use crate::config::{Format, KafkaOptions, Pipeline, SourceConnector};
 use crate::decode::{Decoder, Projection};
 use crate::exchange::{Exchange, Wakers, owner};
 use crate::metrics::Counters;
-use crate::sink::Encoder;
+use crate::sink::encode::Encoder;
 use crate::source::file::FileSource;
 use crate::source::generator::GeneratorSource;
 use crate::source::kafka::KafkaSource;
-use crate::source::{Source, Start};
+use crate::source::{PartitionInfo, Source, Start};
 use crate::state::{Entry, TableId};
 use crate::watermark::{PartitionTime, Partitions, Valve, WATERMARK_NONE};
 use std::collections::{HashMap, VecDeque};
@@ -53,7 +53,7 @@ pub fn start<'a>(
     counters: &Arc<Counters>,
     store: &'a mut Store,
 ) -> Result<Started<'a>, PipelineError> {
-    let found: Vec<Vec<Found>> =
+    let found: Vec<Found> =
         (0..pipeline.sources.len()).map(|it| recover::discover(pipeline, it)).collect::<Result<_, _>>()?;
     let commit_point = CommitPoint::of(pipeline);
     // Fences an older instance before anything is read that it could still change.
@@ -66,7 +66,7 @@ pub fn start<'a>(
     }
     sinks.discard_uncommitted()?;
     let tables = tables(plan, &recovered)?;
-    let mut workers = build(pipeline, plan, options, counters, &found, &recovered)?;
+    let mut workers = build(pipeline, plan, options, counters, &found, &recovered, control.clock().now_ms())?;
     for worker in &mut workers.made {
         worker.tables.clone_from(&tables.ids);
     }
@@ -74,7 +74,7 @@ pub fn start<'a>(
     let identity = Identity {
         group: kafka_identity(pipeline),
         partitions: pipeline.sources.iter().zip(&found).map(|(source, found)| {
-            (source.name.clone(), found.iter().map(|it| (it.id, it.name.clone())).collect())
+            (source.name.clone(), found.partitions.iter().map(|it| (it.id, it.name.clone())).collect())
         }).collect(),
         steps: plan.steps.iter().map(|it| it.name.clone()).collect(),
         tables: tables.names,
@@ -147,8 +147,9 @@ fn build(
     plan: &Arc<Plan>,
     options: &RunOptions,
     counters: &Arc<Counters>,
-    found: &[Vec<Found>],
+    found: &[Found],
     recovered: &Recovered,
+    now_ms: u64,
 ) -> Result<Built, PipelineError> {
     let count = options.workers;
     let wakers = Wakers::new(count + 1);
@@ -177,7 +178,7 @@ fn build(
             });
         }
         let sources = (0..pipeline.sources.len())
-            .map(|it| source(pipeline, plan, options, (index, count), it, &found[it], recovered))
+            .map(|it| source(pipeline, plan, options, (index, count), it, &found[it], recovered, now_ms))
             .collect::<Result<_, _>>()?;
         let encoder = |(sink, plan): (&crate::config::Sink, &super::plan::SinkPlan)| {
             Encoder::new(&plan.shape, sink.select.as_deref(), sink.format).map_err(|error| {
@@ -220,11 +221,12 @@ fn source(
     options: &RunOptions,
     (index, count): (usize, usize),
     number: usize,
-    found: &[Found],
+    found: &Found,
     recovered: &Recovered,
+    now_ms: u64,
 ) -> Result<WorkerSource, PipelineError> {
     let source = &pipeline.sources[number];
-    let own: Vec<&Found> = found.iter().filter(|it| it.id as usize % count == index).collect();
+    let own: Vec<&PartitionInfo> = found.partitions.iter().filter(|it| it.id as usize % count == index).collect();
     let bounded = options.until != Until::Forever;
     let mut starts = Vec::new();
     let mut times = Vec::new();
@@ -248,13 +250,15 @@ fn source(
             let reader = KafkaSource::open(options, number as u32, starts).map_err(|error| kafka_failed(name, error))?;
             Some(Source::Kafka(reader))
         }
-        SourceConnector::File { path } => {
-            let reader = FileSource::open(path, number as u32, starts)
-                .map_err(|error| PipelineError::from_error(Failure::Config, &format!("source `{name}`"), &error))?;
-            Some(Source::File(reader))
-        }
-        SourceConnector::Generator { kind, seed, rate, partitions, .. } => {
-            Some(Source::Generator(GeneratorSource::open(*kind, *seed, *rate, *partitions, number as u32, starts)))
+        connector @ (SourceConnector::File { .. } | SourceConnector::Generator { .. }) => {
+            let opened = match (&found.files, recover::generator(connector)) {
+                (Some(files), _) => FileSource::open(files, number as u32, &starts).map(|it| Some(Source::File(it))),
+                (None, Some(options)) => {
+                    GeneratorSource::open(options, number as u32, &starts).map(|it| Some(Source::Generator(it)))
+                }
+                (None, None) => Ok(None),
+            };
+            opened.map_err(|error| source_failed(name, error))?
         }
     };
     let projection = Projection::plan(&plan.sources[number].wanted, &source.event_time, source.format)

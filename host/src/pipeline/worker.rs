@@ -5,6 +5,7 @@
 //! and while something waits the worker only serves the steps after that queue.
 
 use super::error::{Failure, PipelineError};
+use super::sinks::source_failed;
 use super::plan::{Plan, SourcePlan, Stream, Target};
 use super::step::{Refused, Results, Step};
 use crate::batch::{Batch, EventTime, Keys, Origin, RawRows, RowTimes};
@@ -13,7 +14,8 @@ use crate::config::{BadRecords, Late};
 use crate::decode::{Decoder, canonical_keys};
 use crate::exchange::{Exchange, Message, Parcel, TimeStatus, Wakers, gather_times, joined_times, split};
 use crate::metrics::Counters;
-use crate::sink::{DeadLetter, Encoder, dead_letters};
+use crate::sink::encode::{DeadLetters, Encoder, Refusal};
+use crate::schema::Shape;
 use crate::source::{Polled, Source};
 use crate::state::{Delta, TableId};
 use crate::watermark::{Partitions, Valve, WATERMARK_END};
@@ -272,7 +274,9 @@ impl Worker {
             let source = &mut self.sources[index];
             let settings = &self.settings;
             let polled = match &mut source.reader {
-                Some(reader) => reader.poll(settings.batch_rows_max, settings.batch_bytes_max, now_ms)?,
+                Some(reader) => reader
+                    .poll(settings.batch_rows_max, settings.batch_bytes_max, now_ms)
+                    .map_err(|error| source_failed(&settings.source_names[index], error))?,
                 None => Polled::Empty,
             };
             match polled {
@@ -318,11 +322,11 @@ impl Worker {
         if let Some(lag) = source.reader.as_ref().and_then(Source::lag) {
             self.counters.lag.store(lag, Relaxed);
         }
-        if !decoded.rejects.is_empty() {
-            let rejected = decoded.rejected;
+        if let Some(batch) = decoded.rejected {
             let reasons = decoded.rejects.into_iter().map(|it| it.reason).collect();
-            let name = self.settings.source_names[index].clone();
-            self.refuse(Refused { batch: rejected, reasons, step: name, plugin: None }, self.epoch, index)?;
+            let step = self.settings.source_names[index].clone();
+            let refused = Refused { batch, reasons, step, plugin: None };
+            self.refuse(refused, Place { shape: &Shape::default(), source: index, epoch: self.epoch })?;
         }
         let SourcePlan { stream, .. } = &plan.sources[index];
         self.deliver(plan, stream, decoded.batch, clock, self.epoch)?;
@@ -371,12 +375,7 @@ impl Worker {
     ) -> Result<(), PipelineError> {
         match target {
             Target::Sink(sink) => {
-                let (rows, times) = self.encoders[sink].encode(batch);
-                let records = rows.records.len() as u64;
-                self.counters.records_out.fetch_add(records, Relaxed);
-                self.counters.per_sink[sink].fetch_add(records, Relaxed);
-                self.report(Report::Output(Output { epoch, sink, rows, times }));
-                Ok(())
+                self.write(plan, sink, &batch, epoch)
             }
             Target::Step(step) => match &plan.steps[step].key {
                 None => self.process(plan, step, batch, None, &clock),
@@ -399,6 +398,25 @@ impl Worker {
         }
     }
 
+    fn write(&mut self, plan: &Plan, sink: usize, batch: &Batch, epoch: u64) -> Result<(), PipelineError> {
+        let name = &plan.sinks[sink].name;
+        let encoded = self.encoders[sink].encode(batch).map_err(|error| {
+            PipelineError::from_error(Failure::Config, &format!("sink `{name}`"), &error)
+        })?;
+        if !encoded.rejects.is_empty() {
+            let rows: Vec<u32> = encoded.rejects.iter().map(|it| it.row).collect();
+            let reasons = encoded.rejects.into_iter().map(|it| it.reason).collect();
+            let refused = Refused { batch: batch.gather(&rows), reasons, step: name.clone(), plugin: None };
+            let source = batch.origin.map_or(0, |it| it.source as usize);
+            self.refuse(refused, Place { shape: &plan.sinks[sink].shape, source, epoch })?;
+        }
+        let records = encoded.rows.records.len() as u64;
+        self.counters.records_out.fetch_add(records, Relaxed);
+        self.counters.per_sink[sink].fetch_add(records, Relaxed);
+        self.report(Report::Output(Output { epoch, sink, rows: encoded.rows, times: encoded.times }));
+        Ok(())
+    }
+
     fn refuse_keyless(
         &mut self,
         plan: &Plan,
@@ -416,7 +434,7 @@ impl Worker {
             step: name.clone(),
             plugin: None,
         };
-        self.refuse(refused, epoch, plan.steps[step].source.unwrap_or(0))
+        self.refuse(refused, Place { shape: &plan.steps[step].input, source: plan.steps[step].source.unwrap_or(0), epoch })
     }
 
     fn exchange(
@@ -498,12 +516,15 @@ impl Worker {
 
     fn pass_on(&mut self, plan: &Plan, index: usize, results: Results) -> Result<(), PipelineError> {
         let epoch = self.steps[index].epoch;
-        let source = plan.steps[index].source.unwrap_or(0);
+        let place = Place { shape: &plan.steps[index].input, source: plan.steps[index].source.unwrap_or(0), epoch };
         for refused in results.refused {
-            self.refuse(refused, epoch, source)?;
+            self.refuse(refused, place)?;
         }
         if let Some(late) = results.late {
-            self.late(late, plan.steps[index].late, epoch, source)?;
+            self.counters.late.fetch_add(late.batch.rows as u64, Relaxed);
+            if plan.steps[index].late == Late::DeadLetter {
+                self.dead_letter(&late, place);
+            }
         }
         for (port, batch, clock) in results.outputs {
             self.counters.per_step[index].1.fetch_add(batch.rows as u64, Relaxed);
@@ -643,16 +664,16 @@ impl Worker {
 
     // Records that do not go on.
 
-    fn refuse(&mut self, refused: Refused, epoch: u64, source: usize) -> Result<(), PipelineError> {
+    fn refuse(&mut self, refused: Refused, place: Place<'_>) -> Result<(), PipelineError> {
         let rows = refused.batch.rows as u64;
         match self.settings.bad_records {
             BadRecords::Drop => {
                 self.counters.dropped.fetch_add(rows, Relaxed);
                 Ok(())
             }
-            BadRecords::Stop => Err(self.stop_at(&refused, source)),
+            BadRecords::Stop => Err(self.stop_at(&refused, place.source)),
             BadRecords::DeadLetter => {
-                self.dead_letter(&refused, epoch, source);
+                self.dead_letter(&refused, place);
                 Ok(())
             }
         }
@@ -676,23 +697,33 @@ impl Worker {
         )
     }
 
-    fn dead_letter(&mut self, refused: &Refused, epoch: u64, source: usize) {
-        let letter = DeadLetter {
-            step: &refused.step,
-            plugin: refused.plugin.as_deref(),
-            topic: &self.sources[source].topic,
-            reasons: &refused.reasons,
-        };
-        let (rows, times) = dead_letters(&refused.batch, &letter);
-        self.counters.dead_letters.fetch_add(rows.records.len() as u64, Relaxed);
-        self.report(Report::Output(Output { epoch, sink: DEAD_LETTERS, rows, times }));
-    }
-
-    fn late(&mut self, refused: Refused, policy: Late, epoch: u64, source: usize) -> Result<(), PipelineError> {
-        self.counters.late.fetch_add(refused.batch.rows as u64, Relaxed);
-        if policy == Late::DeadLetter {
-            self.dead_letter(&refused, epoch, source);
+    fn dead_letter(&mut self, refused: &Refused, place: Place<'_>) {
+        let batch = &refused.batch;
+        let none = Shape::default();
+        let shape = if batch.columns.len() == place.shape.columns.len() { place.shape } else { &none };
+        let mut letters = DeadLetters::new();
+        for (row, reason) in refused.reasons.iter().enumerate() {
+            let offset = batch.offsets.get(row);
+            let origin = batch.origin.zip(offset).map(|(origin, offset)| {
+                (self.sources[origin.source as usize].topic.as_str(), origin.partition, *offset)
+            });
+            let refusal = Refusal { reason, step: &refused.step, plugin: refused.plugin.as_deref(), origin };
+            letters.push_row(batch, shape, row, &refusal);
         }
-        Ok(())
+        let rows = letters.take();
+        self.counters.dead_letters.fetch_add(rows.records.len() as u64, Relaxed);
+        let output = Output { epoch: place.epoch, sink: DEAD_LETTERS, rows, times: batch.times.clone() };
+        self.report(Report::Output(output));
     }
+}
+
+/// Where in the pipeline records were refused.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// What their columns are.
+    shape: &'a Shape,
+    /// The source that they come from, or may come from.
+    source: usize,
+    /// The epoch that their dead letters belong to.
+    epoch: u64,
 }
