@@ -60,8 +60,7 @@ impl Decoder {
             return self.decode_unparsed(raw);
         }
         let arena = Arc::clone(&raw.rows.arena);
-        let mut columns: Vec<Column> =
-            self.projection.columns.iter().map(|it| Column::empty(it.kind, rows)).collect();
+        let mut columns: Vec<Column> = self.projection.columns.iter().map(|it| Column::empty(it.kind, rows)).collect();
         let mut times = Vec::with_capacity(rows);
         let mut rejects = Vec::new();
         let mut slots = vec![None; self.projection.slots];
@@ -121,8 +120,7 @@ fn finish(raw: RawBatch, columns: Vec<Column>, times: Vec<EventTime>, rejects: V
         (raw.rows, raw.offsets)
     } else {
         let mut refused = rejects.iter().map(|it| it.row).peekable();
-        let kept: Vec<u32> =
-            (0..raw.offsets.len() as u32).filter(|row| refused.next_if_eq(row).is_none()).collect();
+        let kept: Vec<u32> = (0..raw.offsets.len() as u32).filter(|row| refused.next_if_eq(row).is_none()).collect();
         (raw.rows.gather(&kept), kept.iter().map(|&row| raw.offsets[row as usize]).collect())
     };
     let batch = Batch {
