@@ -62,8 +62,7 @@ impl Decoder {
             return self.decode_unparsed(raw);
         }
         let arena = Arc::clone(&raw.rows.arena);
-        let mut columns: Vec<Column> =
-            self.projection.columns.iter().map(|it| Column::empty(it.kind, rows)).collect();
+        let mut columns: Vec<Column> = self.projection.columns.iter().map(|it| Column::empty(it.kind, rows)).collect();
         let mut times = Vec::with_capacity(rows);
         let mut rejects = Vec::new();
         let mut slots = vec![None; self.projection.slots];

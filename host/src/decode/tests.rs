@@ -62,12 +62,7 @@ fn check(columns: &[(&str, Kind)], time: Option<(&str, TimeFormat)>, values: &[&
     check_bytes(columns, time, &values, expected);
 }
 
-fn check_bytes(
-    columns: &[(&str, Kind)],
-    time: Option<(&str, TimeFormat)>,
-    values: &[Option<&[u8]>],
-    expected: Expect,
-) {
+fn check_bytes(columns: &[(&str, Kind)], time: Option<(&str, TimeFormat)>, values: &[Option<&[u8]>], expected: Expect) {
     let Decoded { batch, rejects } = decoder(columns, time).decode(raw(values));
     let mut lines = String::new();
     for row in 0..batch.rows {
@@ -288,8 +283,7 @@ fn reference(value: Option<&Value>, kind: Kind) -> String {
     }
 }
 
-const KINDS: [Kind; 7] =
-    [Kind::S64, Kind::F64, Kind::Boolean, Kind::Text, Kind::Bytes, Kind::Json, Kind::Number];
+const KINDS: [Kind; 7] = [Kind::S64, Kind::F64, Kind::Boolean, Kind::Text, Kind::Bytes, Kind::Json, Kind::Number];
 
 proptest! {
     #[test]
