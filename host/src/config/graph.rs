@@ -161,7 +161,8 @@ pub(super) fn group<'a>(root: &Section<'a>, name: &str, errors: &mut Errors) -> 
             check_name(entry, name, errors);
         }
     }
-    if entries.is_empty() && root.entry(name).is_some() && name != "steps" {
+    let written = root.entry(name).is_some_and(|it| matches!(it.node.value, Value::Table(_)));
+    if entries.is_empty() && written && name != "steps" {
         root.wrong(name, format!("found none, expected at least one table [{name}.NAME]"), errors);
     }
     entries

@@ -133,11 +133,16 @@ fn expression(text: &str) -> Result<(Function, Option<Arc<str>>), (String, Optio
             Err(("expected `count()`: it counts records, whatever their fields hold".to_owned(), None))
         }
         (_, "") => Err((format!("expected a field in the brackets: `{name}(FIELD)`"), None)),
-        (_, field) if field.contains(['(', ')', ',']) => {
+        (_, field) if is_computed(field) => {
             Err((format!("expected the name of one field in the brackets; compute {field:?} in a plugin before"), None))
         }
         (function, field) => Ok((*function, Some(field.into()))),
     }
+}
+
+/// True for what is more than the name of a field, which may hold blanks and signs itself.
+fn is_computed(field: &str) -> bool {
+    field.contains(['(', ')', ',']) || field.split_whitespace().any(|it| ["+", "-", "*", "/", "%"].contains(&it))
 }
 
 /// `output`.
@@ -205,6 +210,7 @@ mod tests {
             "sum a)",
             "sum(a, b)",
             "sum(max(a))",
+            "sum(a + b)",
             "count(a)",
             "first(a)",
             "sum(a) b",
