@@ -25,13 +25,22 @@ pub struct Parcel {
     pub clock: RowTimes,
 }
 
+/// How far event time is somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeStatus {
+    /// No record at or below it is on time any more.
+    pub watermark: EventTime,
+    /// True while nothing comes from there: it holds nobody back.
+    pub idle: bool,
+}
+
 /// What travels in a queue.
 #[derive(Debug)]
 pub enum Message {
     /// Records.
     Data(Box<Parcel>),
-    /// The sender's watermark; none while it is idle and holds nobody back.
-    Watermark(Option<EventTime>),
+    /// How far event time is at the sender.
+    Watermark(TimeStatus),
     /// The end of an epoch.
     Barrier(u64),
 }
@@ -99,6 +108,25 @@ pub fn gather_times(clock: &RowTimes, rows: &[u32]) -> RowTimes {
         }
     }
     RowTimes { before: clock.before, stragglers, after: clock.after }
+}
+
+/// Event time at the rows of a batch as a step sees it: `clock` is the sender's, `floor` is the step's own watermark, which never
+/// goes back, and `others` is the minimum over the other senders.
+pub fn joined_times(clock: RowTimes, times: &[EventTime], floor: EventTime, others: EventTime) -> RowTimes {
+    let before = floor.max(clock.before.min(others));
+    if clock.stragglers.is_empty() && floor <= clock.before {
+        return RowTimes { before, ..clock };
+    }
+    let mut known = clock.stragglers.iter().peekable();
+    let mut stragglers = Vec::new();
+    for (row, &time) in times.iter().enumerate() {
+        let own = known.next_if(|it| it.0 as usize == row).map(|it| it.1.min(others));
+        let watermark = own.map_or(floor, |own| own.max(floor));
+        if time <= watermark {
+            stragglers.push((row as u32, watermark));
+        }
+    }
+    RowTimes { before, stragglers, after: floor.max(clock.after.min(others)) }
 }
 
 /// One worker's ends of the queues of one keyed step.
@@ -258,6 +286,18 @@ mod tests {
         }
         assert_eq!(seen, (0..count).collect::<Vec<_>>());
         assert!(ends[0].flush());
+    }
+
+    #[test]
+    fn a_step_that_is_further_makes_stragglers_and_one_that_is_behind_forgives_them() {
+        let clock = RowTimes { before: 10, stragglers: vec![(1, 20)], after: 30 };
+        let times = [15, 18, 40];
+        let same = joined_times(clock.clone(), &times, 10, EventTime::MAX);
+        assert_eq!(same, RowTimes { before: 10, stragglers: vec![(1, 20)], after: 30 });
+        let further = joined_times(clock.clone(), &times, 16, EventTime::MAX);
+        assert_eq!(further, RowTimes { before: 16, stragglers: vec![(0, 16), (1, 20)], after: 30 });
+        let behind = joined_times(clock, &times, 5, 12);
+        assert_eq!(behind, RowTimes { before: 10, stragglers: vec![], after: 12 });
     }
 
     #[test]

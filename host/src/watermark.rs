@@ -275,6 +275,12 @@ impl Valve {
         self.watermark
     }
 
+    /// The minimum over the inputs that count, `input` apart; [`WATERMARK_END`] where there is none.
+    pub fn others(&self, input: usize) -> EventTime {
+        let inputs = self.inputs.iter().enumerate().filter(|(at, it)| *at != input && it.aligned && !it.idle);
+        inputs.map(|(_, it)| it.watermark).min().unwrap_or(WATERMARK_END)
+    }
+
     /// True while every input that has not ended is idle: the valve is then an idle input of what is downstream.
     pub fn is_idle(&self) -> bool {
         let mut open = self.inputs.iter().filter(|it| it.watermark != WATERMARK_END).peekable();

@@ -14,7 +14,7 @@
 //! Numbers are little-endian. The header is written last, so a file that was cut short never begins with the magic. Files
 //! are written, checked and read in blocks: no more of a file is in memory than a block and its largest entry.
 
-use super::failpoint::failpoint;
+use crate::failpoint::failpoint;
 use super::manifest::{FileKind, SnapshotFile};
 use super::{CheckpointError, Epoch};
 use crate::state::{Entries, Entry};

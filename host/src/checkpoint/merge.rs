@@ -3,7 +3,7 @@
 //! Merged files are sorted, so they are streamed; only deltas, which are in the order of the stream, are held in memory to
 //! be sorted. The caller bounds their bytes (`CompactionLimits::merge_bytes_max`).
 
-use super::failpoint::failpoint;
+use crate::failpoint::failpoint;
 use super::format::{BLOCK_BYTES, Reader, Writer};
 use super::manifest::{FileKind, SnapshotFile};
 use super::{CheckpointError, Epoch};

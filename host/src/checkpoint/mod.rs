@@ -10,7 +10,6 @@
 
 mod compaction;
 mod error;
-mod failpoint;
 mod folder;
 mod format;
 mod manifest;
@@ -20,9 +19,6 @@ mod store;
 
 pub use compaction::CompactionLimits;
 pub use error::CheckpointError;
-#[cfg(feature = "failpoints")]
-pub use failpoint::arm_failpoint;
-pub use failpoint::{FAILPOINTS, failpoint};
 pub use manifest::{FileKind, Manifest, Meta, Parent, PluginState, Position, SnapshotFile, StagedFile, extend_tables};
 pub use pointer::Pointer;
 pub use store::{Restored, Store};

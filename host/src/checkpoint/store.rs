@@ -11,7 +11,7 @@
 //! committed keeps meaning what it meant, whatever happens to epochs that were given up.
 
 use super::compaction::{CompactionLimits, Compactor};
-use super::failpoint::failpoint;
+use crate::failpoint::failpoint;
 use super::format::{self, Reader, Writer};
 use super::manifest::{FileKind, Manifest, Meta, Parent, SnapshotFile};
 use super::pointer::{Pointer, manifest_epoch};

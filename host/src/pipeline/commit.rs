@@ -60,6 +60,7 @@ impl Committer<'_> {
     pub fn commit(&mut self, epoch: u64, sealed: Vec<Sealed>) -> Result<(), PipelineError> {
         let mut meta = self.meta(&sealed);
         meta.staged = self.sinks.stage(epoch)?;
+        failpoint("stage.done");
         self.sinks.flush()?; // At least once: nothing counted is unwritten.
         let staged = meta.staged.clone();
         let offsets = self.offsets(epoch, &meta);
@@ -99,18 +100,14 @@ impl Committer<'_> {
             plugins: self.identity.plugins.clone(),
             ..Meta::default()
         };
-        for (origin, next_offset, time) in sealed.iter().flat_map(|it| &it.positions) {
+        for (origin, position) in sealed.iter().flat_map(|it| &it.positions) {
             let Some((source, names)) = self.identity.partitions.get(origin.source as usize) else { continue };
             let Some(name) = names.get(&origin.partition) else { continue };
-            let mut position = *time;
-            position.next_offset = *next_offset;
-            meta.positions.entry(source.clone()).or_default().insert(name.clone(), position);
+            meta.positions.entry(source.clone()).or_default().insert(name.clone(), *position);
         }
         for (step, name) in self.identity.steps.iter().enumerate() {
             let watermarks = sealed.iter().filter_map(|it| it.watermarks.get(step).copied());
-            // The end of time is the end of this input, not of the next run's.
-            let known = watermarks.filter(|it| *it != EventTime::MIN && *it != EventTime::MAX);
-            if let Some(watermark) = known.max() {
+            if let Some(watermark) = watermarks.filter(|it| *it != EventTime::MIN).max() {
                 meta.watermarks.insert(name.clone(), watermark);
             }
         }

@@ -5,7 +5,6 @@
 
 use super::error::PipelineError;
 use super::reads::{Pick, Read};
-use crate::batch::EventTime;
 use crate::column::{Column, Kind};
 use crate::config::{self, Aggregate, Emit, Fold, Format, Function, Input, Operation, Window};
 use crate::plugin::{Opened, Plugin, PluginEngine, PluginKind};
@@ -158,9 +157,6 @@ pub struct Plan {
     /// The sinks, as in the file.
     pub sinks: Vec<SinkPlan>,
 }
-
-/// The earliest watermark: nothing is known yet.
-pub const WATERMARK_MIN: EventTime = EventTime::MIN;
 
 /// What is known of a stream before demands are: the source whose raw records it carries, and the columns made so far.
 #[derive(Clone, Debug, Default)]

@@ -4,7 +4,7 @@ use super::commit::{Committer, Identity};
 use super::control::Control;
 use super::coordinator::WorkerHandle;
 use super::error::{Failure, PipelineError, chain};
-use super::plan::{OperationPlan, Plan, WATERMARK_MIN};
+use super::plan::{OperationPlan, Plan};
 use super::recover::{self, Found, Recovered};
 use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity};
 use super::step::Step;
@@ -21,7 +21,7 @@ use crate::source::generator::GeneratorSource;
 use crate::source::kafka::KafkaSource;
 use crate::source::{Source, Start};
 use crate::state::{Entry, TableId};
-use crate::watermark::{Partitions, Valve};
+use crate::watermark::{PartitionTime, Partitions, Valve, WATERMARK_NONE};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -161,17 +161,17 @@ fn build(
         let mut steps = Vec::new();
         for (number, step) in plan.steps.iter().enumerate() {
             let exchange = exchanges[number].remove(0);
-            let mut watermark = WATERMARK_MIN;
+            let mut watermark = WATERMARK_NONE;
             if let Some(restored) = &recovered.restored {
                 watermark = restored.manifest.meta.watermarks.get(&step.name).copied().unwrap_or(watermark);
             }
-            let mut valve = Valve::new(count);
-            valve.resume(watermark);
+            let valve = Valve::new(count, watermark);
             steps.push(WorkerStep {
                 step: Step::start(step)?,
                 inbox: step.key.is_some().then_some((exchange, valve)),
                 barriers: vec![false; count],
                 watermark,
+                reached: watermark,
                 said: None,
                 epoch: recovered.epoch + 1,
             });
@@ -227,16 +227,18 @@ fn source(
     let own: Vec<&Found> = found.iter().filter(|it| it.id as usize % count == index).collect();
     let bounded = options.until != Until::Forever;
     let mut starts = Vec::new();
-    let mut time = Partitions::new(source.event_time.delay_ms, source.event_time.idle_timeout_ms);
+    let mut times = Vec::new();
     for it in &own {
         let offset = recover::start_of(pipeline, number, it, recovered);
         // Kafka's topics go on; files and counted generators end by themselves.
         let kafka = matches!(source.connector, SourceConnector::Kafka(_));
         let end = if kafka && !bounded { None } else { it.high };
         starts.push(Start { partition: it.id, offset, end });
-        let position = recover::position_of(&source.name, it, recovered);
-        time.add(it.id, position.and_then(|it| it.max_ts));
+        let max_ts = recover::position_of(&source.name, it, recovered).and_then(|it| it.max_ts);
+        times.push(PartitionTime { partition: it.id, max_time: max_ts.unwrap_or(WATERMARK_NONE), idle: false });
     }
+    let mut time = Partitions::new(source.event_time.delay_ms, source.event_time.idle_timeout_ms);
+    time.restore(&times, WATERMARK_NONE, now_ms);
     let positions = starts.iter().map(|it| (it.partition, it.offset)).collect();
     let open = starts.len();
     let name = &source.name;

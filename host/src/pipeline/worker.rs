@@ -11,12 +11,12 @@ use crate::batch::{Batch, EventTime, Keys, Origin, RawRows, RowTimes};
 use crate::checkpoint::Position;
 use crate::config::{BadRecords, Late};
 use crate::decode::{Decoder, canonical_keys};
-use crate::exchange::{Exchange, Message, Parcel, Wakers, gather_times, split};
+use crate::exchange::{Exchange, Message, Parcel, TimeStatus, Wakers, gather_times, joined_times, split};
 use crate::metrics::Counters;
 use crate::sink::{DeadLetter, Encoder, dead_letters};
 use crate::source::{Polled, Source};
 use crate::state::{Delta, TableId};
-use crate::watermark::{Partitions, Valve};
+use crate::watermark::{Partitions, Valve, WATERMARK_END};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -51,7 +51,7 @@ pub struct Sealed {
     /// The epoch that ends.
     pub epoch: u64,
     /// Where reading goes on, and what is known of event time, for each partition that the worker owns.
-    pub positions: Vec<(Origin, i64, Position)>,
+    pub positions: Vec<(Origin, Position)>,
     /// What changed in the worker's state.
     pub delta: Delta,
     /// The watermark of each step.
@@ -100,7 +100,7 @@ pub struct WorkerSource {
     /// Partitions not read to their end; meaningful only for bounded ones.
     pub open: usize,
     /// What was last said of the watermark.
-    pub said: Option<Option<EventTime>>,
+    pub said: Option<TimeStatus>,
 }
 
 /// Everything that a worker is made of.
@@ -164,8 +164,10 @@ pub struct WorkerStep {
     pub barriers: Vec<bool>,
     /// Its watermark.
     pub watermark: EventTime,
+    /// Its watermark before the end of time.
+    pub reached: EventTime,
     /// What it last said to its readers.
-    pub said: Option<Option<EventTime>>,
+    pub said: Option<TimeStatus>,
     /// The epoch that it is in.
     pub epoch: u64,
 }
@@ -282,7 +284,7 @@ impl Worker {
                     busy = true;
                     source.open = source.open.saturating_sub(1);
                     if settings.end_of_input_closes {
-                        source.time.end(partition);
+                        source.time.end(partition, now_ms);
                     }
                     self.say_watermark(plan, index)?;
                 }
@@ -330,7 +332,7 @@ impl Worker {
     /// Tells a source's readers its watermark, where that is news.
     fn say_watermark(&mut self, plan: &Plan, index: usize) -> Result<(), PipelineError> {
         let source = &mut self.sources[index];
-        let now = source.time.status();
+        let now = TimeStatus { watermark: source.time.watermark(), idle: source.time.idle() };
         if source.said == Some(now) {
             return Ok(());
         }
@@ -429,6 +431,7 @@ impl Worker {
             return Ok(());
         }
         if self.workers == 1 {
+            let clock = joined_times(clock, &batch.times, self.steps[step].watermark, WATERMARK_END);
             return self.process(plan, step, batch, Some(keys), &clock);
         }
         let parcels = split(batch, keys, &clock, self.workers);
@@ -457,12 +460,17 @@ impl Worker {
                 match message {
                     Message::Data(parcel) => {
                         let Parcel { batch, keys, clock } = *parcel;
-                        let clock = valve.clock(from, &clock, &batch.times);
+                        valve.active(from);
+                        let clock = joined_times(clock, &batch.times, valve.watermark(), valve.others(from));
                         self.process(plan, index, batch, Some(keys), &clock)?;
                     }
                     Message::Watermark(said) => {
-                        valve.set(from, said);
-                        let now = valve.status();
+                        valve.active(from);
+                        valve.advance(from, said.watermark);
+                        if said.idle {
+                            valve.idle(from);
+                        }
+                        let now = TimeStatus { watermark: valve.watermark(), idle: valve.is_idle() };
                         self.advance(plan, index, now)?;
                     }
                     Message::Barrier(epoch) => self.barrier_from(plan, index, from, epoch)?,
@@ -510,7 +518,7 @@ impl Worker {
         &mut self,
         plan: &Plan,
         stream: &Stream,
-        now: Option<EventTime>,
+        now: TimeStatus,
     ) -> Result<(), PipelineError> {
         for target in &stream.targets {
             let Target::Step(step) = *target else { continue };
@@ -525,18 +533,21 @@ impl Worker {
         Ok(())
     }
 
-    /// Moves a step's watermark: fires what closes, then tells its readers. None: nothing holds it back from above.
-    fn advance(&mut self, plan: &Plan, index: usize, now: Option<EventTime>) -> Result<(), PipelineError> {
+    /// Moves a step's watermark: fires what closes, then tells its readers.
+    fn advance(&mut self, plan: &Plan, index: usize, now: TimeStatus) -> Result<(), PipelineError> {
         let step = &mut self.steps[index];
-        if let Some(watermark) = now.filter(|it| *it > step.watermark) {
-            let results = step.step.advance(&plan.steps[index], step.watermark, watermark)?;
-            step.watermark = watermark;
-            self.counters.watermark.store(watermark, Relaxed);
+        if now.watermark > step.watermark {
+            let results = step.step.advance(&plan.steps[index], step.watermark, now.watermark)?;
+            step.watermark = now.watermark;
+            if now.watermark != WATERMARK_END {
+                step.reached = now.watermark;
+                self.counters.watermark.store(now.watermark, Relaxed);
+            }
             self.pass_on(plan, index, results)?;
         }
         let step = &mut self.steps[index];
         // Never back: a reader is told the step's own watermark, whatever woke it.
-        let now = now.map(|it| it.max(step.watermark));
+        let now = TimeStatus { watermark: step.watermark, ..now };
         if step.said == Some(now) {
             return Ok(());
         }
@@ -562,9 +573,12 @@ impl Worker {
     fn begin_seal(&mut self, plan: &Plan, epoch: u64, last: bool) -> Result<(), PipelineError> {
         let mut positions = Vec::new();
         for (index, source) in self.sources.iter().enumerate() {
-            for (partition, next) in &source.positions {
-                let origin = Origin { source: index as u32, partition: *partition };
-                positions.push((origin, *next, source.time.partition(*partition)));
+            let times = source.time.snapshot();
+            for (partition, next_offset) in &source.positions {
+                let time = times.iter().find(|it| it.partition == *partition).map(|it| it.max_time);
+                let max_ts = time.filter(|it| *it != EventTime::MIN);
+                let position = Position { next_offset: *next_offset, max_ts, watermark: None };
+                positions.push((Origin { source: index as u32, partition: *partition }, position));
             }
         }
         let sealed = Sealed { epoch, positions, delta: Delta::default(), watermarks: Vec::new(), keys: 0 };
@@ -622,7 +636,7 @@ impl Worker {
     /// Reports a complete seal. True when it was the last one.
     fn finish_seal(&mut self) -> bool {
         let Some(mut sealing) = self.sealing.take() else { return false };
-        sealing.sealed.watermarks = self.steps.iter().map(|it| it.watermark).collect();
+        sealing.sealed.watermarks = self.steps.iter().map(|it| it.reached).collect();
         self.report(Report::Sealed(sealing.sealed));
         sealing.last
     }

@@ -5,8 +5,13 @@
 
 pub mod file;
 pub mod generator;
+pub mod kafka;
 
 use crate::batch::RawBatch;
+use crate::kafka::KafkaError;
+use file::FileSource;
+use generator::GeneratorSource;
+use kafka::KafkaSource;
 use std::path::PathBuf;
 
 /// What a poll found.
@@ -95,6 +100,9 @@ pub enum SourceError {
         /// The limit, bytes.
         max: usize,
     },
+    /// The Kafka client's failure.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
     /// A partition that the source does not have.
     #[error("partition {partition} does not exist: the source has {count}")]
     NoSuchPartition {
@@ -103,4 +111,42 @@ pub enum SourceError {
         /// How many there are.
         count: usize,
     },
+}
+
+/// The partitions that one worker reads of one source.
+#[derive(Debug)]
+pub enum Source {
+    /// A Kafka topic.
+    Kafka(KafkaSource),
+    /// Files.
+    File(FileSource),
+    /// Made records.
+    Generator(GeneratorSource),
+}
+
+impl Source {
+    /// The next batch, if there is one: at most `rows_max` records, and about `bytes_max` bytes. Does not wait.
+    pub fn poll(&mut self, rows_max: usize, bytes_max: usize, now_ms: u64) -> Result<Polled, SourceError> {
+        match self {
+            Source::Kafka(source) => Ok(source.poll(rows_max, bytes_max)?),
+            Source::File(source) => source.poll(rows_max, bytes_max, now_ms),
+            Source::Generator(source) => source.poll(rows_max, bytes_max, now_ms),
+        }
+    }
+
+    /// Records left to read, where the source knows.
+    pub fn lag(&self) -> Option<i64> {
+        match self {
+            Source::Kafka(source) => Some(source.lag()),
+            Source::File(_) | Source::Generator(_) => None,
+        }
+    }
+
+    /// What is being waited out, said once.
+    pub fn trouble(&mut self) -> Option<String> {
+        match self {
+            Source::Kafka(source) => source.trouble(),
+            Source::File(_) | Source::Generator(_) => None,
+        }
+    }
 }
