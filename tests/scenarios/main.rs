@@ -1,1 +1,3 @@
-fn main() {}
+//! Tests of the whole, on a real broker.
+
+mod planes;
