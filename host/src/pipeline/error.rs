@@ -79,7 +79,7 @@ impl fmt::Display for PipelineError {
 impl Error for PipelineError {}
 
 /// An error and its causes on one line; a cause that its error's text already holds is not said twice.
-pub fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -12,11 +12,11 @@ use crate::schema::{Field, Shape, ShapeColumn, Slot};
 use std::sync::Arc;
 
 /// A field and the kind in which somebody wants it.
-pub type Wanted = (Arc<str>, Kind);
+pub(super) type Wanted = (Arc<str>, Kind);
 
 /// Who reads a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(super) enum Target {
     /// A step, by index.
     Step(usize),
     /// A sink, by index.
@@ -25,7 +25,7 @@ pub enum Target {
 
 /// A stream: what its batches look like and who reads them.
 #[derive(Clone, Debug, Default)]
-pub struct Stream {
+pub(super) struct Stream {
     /// What the batches look like.
     pub shape: Shape,
     /// Its readers.
@@ -34,7 +34,7 @@ pub struct Stream {
 
 /// A source and the fields to decode.
 #[derive(Clone, Debug)]
-pub struct SourcePlan {
+pub(super) struct SourcePlan {
     /// The columns to decode, in the order of the stream's shape.
     pub wanted: Vec<Wanted>,
     /// Its stream.
@@ -43,7 +43,7 @@ pub struct SourcePlan {
 
 /// One output of a step.
 #[derive(Clone, Debug)]
-pub struct PortPlan {
+pub(super) struct PortPlan {
     /// The port's name.
     pub name: String,
     /// Columns of the step's input that go on, by index; then come the columns that the step made.
@@ -58,7 +58,7 @@ pub struct PortPlan {
 
 impl PortPlan {
     /// The columns of `made` that go on.
-    pub fn selected(&self, made: Vec<Column>) -> Vec<Column> {
+    pub(super) fn selected(&self, made: Vec<Column>) -> Vec<Column> {
         match &self.select {
             None => made,
             Some(select) => select.iter().map(|&it| made[it].clone()).collect(),
@@ -68,7 +68,7 @@ impl PortPlan {
 
 /// A plugin as a step needs it.
 #[derive(Clone)]
-pub struct PluginPlan {
+pub(super) struct PluginPlan {
     /// The compiled component.
     pub plugin: Plugin,
     /// Config and limits.
@@ -83,14 +83,14 @@ pub struct PluginPlan {
 
 impl PluginPlan {
     /// The version of the state that the plugin reads and writes.
-    pub fn state_version(&self) -> u32 {
+    pub(super) fn state_version(&self) -> u32 {
         self.opened.spec.state_version
     }
 }
 
 /// What a step does.
 #[derive(Clone)]
-pub enum OperationPlan {
+pub(super) enum OperationPlan {
     /// A stateless plugin.
     Transform(PluginPlan),
     /// A keyed plugin.
@@ -121,7 +121,7 @@ pub enum OperationPlan {
 
 /// A step.
 #[derive(Clone)]
-pub struct StepPlan {
+pub(super) struct StepPlan {
     /// Its name.
     pub name: String,
     /// The columns that make its key; none where the step is not keyed and reads batches where they are.
@@ -142,7 +142,7 @@ pub struct StepPlan {
 
 /// A sink and what it reads.
 #[derive(Clone, Debug)]
-pub struct SinkPlan {
+pub(super) struct SinkPlan {
     /// Its name.
     pub name: String,
     /// What its batches look like.
@@ -151,7 +151,7 @@ pub struct SinkPlan {
 
 /// A whole pipeline, ready to be instantiated by each worker.
 #[derive(Clone)]
-pub struct Plan {
+pub(super) struct Plan {
     /// The sources, as in the file.
     pub sources: Vec<SourcePlan>,
     /// The steps; each after what it reads from.
@@ -183,7 +183,7 @@ struct Forward {
 }
 
 /// Plans `pipeline`, loading and opening its plugins. The error says everything that is wrong, one line each.
-pub fn plan(pipeline: &config::Pipeline, engine: &PluginEngine) -> Result<Plan, PipelineError> {
+pub(super) fn plan(pipeline: &config::Pipeline, engine: &PluginEngine) -> Result<Plan, PipelineError> {
     let mut errors = Vec::new();
     let mut forward: Vec<Forward> = Vec::new();
     for step in &pipeline.steps {
@@ -697,7 +697,7 @@ impl Planner<'_> {
 
 impl StepPlan {
     /// What shapes the step's state, as text. Stored with the state: another signature is another shape.
-    pub fn signature(&self) -> String {
+    pub(super) fn signature(&self) -> String {
         let key = self.key_names.join(",");
         match &self.operation {
             OperationPlan::Transform(_) | OperationPlan::Select(_) => "stateless".to_owned(),
@@ -728,7 +728,7 @@ fn window_signature(window: Window) -> String {
 
 impl Plan {
     /// The plan for a person, a line for each source and step.
-    pub fn describe(&self, pipeline: &config::Pipeline) -> Vec<String> {
+    pub(super) fn describe(&self, pipeline: &config::Pipeline) -> Vec<String> {
         let sources = pipeline.sources.iter().zip(&self.sources).map(|(source, plan)| {
             let fields = plan.wanted.iter().map(|(name, kind)| format!("{name}: {}", kind.name())).collect::<Vec<_>>();
             let fields = if fields.is_empty() { "nothing".to_owned() } else { fields.join(", ") };

@@ -13,7 +13,7 @@ use crate::source::{PartitionInfo, kafka};
 use std::collections::BTreeMap;
 
 /// A source as it was found: its partitions, and what is needed to read them.
-pub struct Found {
+pub(super) struct Found {
     /// The partitions.
     pub partitions: Vec<PartitionInfo>,
     /// A file source's files.
@@ -21,7 +21,7 @@ pub struct Found {
 }
 
 /// Lists a source's partitions.
-pub fn discover(pipeline: &Pipeline, source: usize) -> Result<Found, PipelineError> {
+pub(super) fn discover(pipeline: &Pipeline, source: usize) -> Result<Found, PipelineError> {
     let name = &pipeline.sources[source].name;
     match &pipeline.sources[source].connector {
         SourceConnector::Kafka(options) => {
@@ -46,7 +46,7 @@ pub fn discover(pipeline: &Pipeline, source: usize) -> Result<Found, PipelineErr
 }
 
 /// A generator's options; none for another connector.
-pub fn generator(connector: &SourceConnector) -> Option<GeneratorOptions> {
+pub(super) fn generator(connector: &SourceConnector) -> Option<GeneratorOptions> {
     match *connector {
         SourceConnector::Generator { kind, seed, rate, count, partitions } => {
             Some(GeneratorOptions { kind, seed, rate, count, partitions })
@@ -57,7 +57,7 @@ pub fn generator(connector: &SourceConnector) -> Option<GeneratorOptions> {
 
 /// What was committed, ready to go on from.
 #[derive(Default)]
-pub struct Recovered {
+pub(super) struct Recovered {
     /// The snapshot; none for a first run.
     pub restored: Option<Restored>,
     /// Positions without a snapshot, by source name and partition name: only where the user asked for them.
@@ -67,7 +67,7 @@ pub struct Recovered {
 }
 
 /// The partitions whose committed offsets carry (or show) the pointer.
-pub fn anchors(pipeline: &Pipeline, commit_point: CommitPoint, found: &[Found]) -> Vec<Anchor> {
+pub(super) fn anchors(pipeline: &Pipeline, commit_point: CommitPoint, found: &[Found]) -> Vec<Anchor> {
     let cluster = cluster(pipeline, commit_point).map(|it| it.brokers.clone());
     let mut anchors = Vec::new();
     for (source, found) in pipeline.sources.iter().zip(found) {
@@ -101,7 +101,7 @@ fn cluster(pipeline: &Pipeline, commit_point: CommitPoint) -> Option<&KafkaOptio
 }
 
 /// Opens what commits offsets for others to see: only where the commit point is the manifest.
-pub fn advisory(pipeline: &Pipeline, commit_point: CommitPoint) -> Result<Option<KafkaSink>, PipelineError> {
+pub(super) fn advisory(pipeline: &Pipeline, commit_point: CommitPoint) -> Result<Option<KafkaSink>, PipelineError> {
     match (commit_point, cluster(pipeline, commit_point)) {
         (CommitPoint::Manifest, Some(options)) => {
             let timeouts = Timeouts { wait_ms: options.wait_ms, transaction_ms: options.transaction_timeout_ms };
@@ -113,7 +113,7 @@ pub fn advisory(pipeline: &Pipeline, commit_point: CommitPoint) -> Result<Option
 }
 
 /// Reads what was committed. Call it after the producer has fenced whoever was there before.
-pub fn recover(
+pub(super) fn recover(
     pipeline: &Pipeline,
     options: &RunOptions,
     sinks: &mut Sinks,
@@ -204,7 +204,7 @@ fn no_offsets(group: &str, data_dir: &std::path::Path, current: &Pointer) -> Pip
 }
 
 /// Where a partition is read from.
-pub fn start_of(pipeline: &Pipeline, source: usize, found: &PartitionInfo, recovered: &Recovered) -> i64 {
+pub(super) fn start_of(pipeline: &Pipeline, source: usize, found: &PartitionInfo, recovered: &Recovered) -> i64 {
     let name = &pipeline.sources[source].name;
     if let Some(position) = position_of(name, found, recovered) {
         return position.next_offset;
@@ -219,7 +219,7 @@ pub fn start_of(pipeline: &Pipeline, source: usize, found: &PartitionInfo, recov
 }
 
 /// What the manifest says of a partition.
-pub fn position_of(source: &str, found: &PartitionInfo, recovered: &Recovered) -> Option<crate::checkpoint::Position> {
+pub(super) fn position_of(source: &str, found: &PartitionInfo, recovered: &Recovered) -> Option<crate::checkpoint::Position> {
     let manifest = &recovered.restored.as_ref()?.manifest;
     manifest.meta.positions.get(source)?.get(&found.name).copied()
 }

@@ -27,7 +27,7 @@ const FULL_WAIT: Duration = Duration::from_millis(1);
 
 /// Where the commit point is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CommitPoint {
+pub(super) enum CommitPoint {
     /// The transaction of the Kafka sinks.
     Transaction,
     /// The manifest that `CURRENT` names.
@@ -36,19 +36,19 @@ pub enum CommitPoint {
 
 impl CommitPoint {
     /// Where the commit point of `pipeline` is.
-    pub fn of(pipeline: &Pipeline) -> Self {
+    pub(super) fn of(pipeline: &Pipeline) -> Self {
         let kafka = kafka_sinks(pipeline).next().is_some();
         if pipeline.delivery == Delivery::ExactlyOnce && kafka { CommitPoint::Transaction } else { CommitPoint::Manifest }
     }
 }
 
 /// The name under which Kafka knows a pipeline: its group and its transactional id.
-pub fn kafka_identity(pipeline: &Pipeline) -> String {
+pub(super) fn kafka_identity(pipeline: &Pipeline) -> String {
     format!("wasmill-{}", pipeline.name)
 }
 
 /// The Kafka sinks, dead letters last.
-pub fn kafka_sinks(pipeline: &Pipeline) -> impl Iterator<Item = &KafkaOptions> {
+pub(super) fn kafka_sinks(pipeline: &Pipeline) -> impl Iterator<Item = &KafkaOptions> {
     pipeline.sinks.iter().chain(&pipeline.dead_letters).filter_map(|it| match &it.connector {
         SinkConnector::Kafka(options) => Some(options),
         SinkConnector::File { .. } | SinkConnector::Stdout => None,
@@ -64,7 +64,7 @@ enum Writer {
 }
 
 /// The sinks of one attempt.
-pub struct Sinks {
+pub(super) struct Sinks {
     writers: Vec<(String, Writer)>,
     dead_letters: Option<(String, Writer)>,
     producer: Option<KafkaSink>,
@@ -75,7 +75,7 @@ pub struct Sinks {
 
 impl Sinks {
     /// Opens every sink. A producer with transactions fences whoever had its id before.
-    pub fn open(pipeline: &Pipeline, counters: &Arc<Counters>) -> Result<Self, PipelineError> {
+    pub(super) fn open(pipeline: &Pipeline, counters: &Arc<Counters>) -> Result<Self, PipelineError> {
         let mut topics = Vec::new();
         let mut writers = 0;
         let mut open = |sink: &config::Sink| -> Result<(String, Writer), PipelineError> {
@@ -102,12 +102,12 @@ impl Sinks {
     }
 
     /// The producer, where a sink is Kafka.
-    pub fn producer(&mut self) -> Option<&mut KafkaSink> {
+    pub(super) fn producer(&mut self) -> Option<&mut KafkaSink> {
         self.producer.as_mut()
     }
 
     /// Adds records to the epoch under way.
-    pub fn append(&mut self, output: Output) -> Result<(), PipelineError> {
+    pub(super) fn append(&mut self, output: Output) -> Result<(), PipelineError> {
         let writer = if output.sink == DEAD_LETTERS {
             self.dead_letters.as_mut()
         } else {
@@ -129,7 +129,7 @@ impl Sinks {
     }
 
     /// Says what is being waited out, if anything. Called about as often as the coordinator has nothing else to do.
-    pub fn poll(&mut self) {
+    pub(super) fn poll(&mut self) {
         if let Some(trouble) = self.producer.as_mut().and_then(KafkaSink::trouble) {
             tracing::warn!("waiting for Kafka: {trouble}");
             self.counters.set_status(Some(format!("waiting for Kafka: {trouble}")));
@@ -137,7 +137,7 @@ impl Sinks {
     }
 
     /// Makes the epoch's files durable under names that hide them.
-    pub fn stage(&mut self, epoch: u64) -> Result<BTreeMap<String, Vec<StagedFile>>, PipelineError> {
+    pub(super) fn stage(&mut self, epoch: u64) -> Result<BTreeMap<String, Vec<StagedFile>>, PipelineError> {
         let mut staged = BTreeMap::new();
         for (name, writer) in self.writers.iter_mut().chain(&mut self.dead_letters) {
             if let Writer::File(file, _) = writer {
@@ -151,7 +151,7 @@ impl Sinks {
     }
 
     /// At least once: output is acknowledged before anything says that it was made.
-    pub fn flush(&mut self) -> Result<(), PipelineError> {
+    pub(super) fn flush(&mut self) -> Result<(), PipelineError> {
         match &mut self.producer {
             Some(producer) if self.commit_point == CommitPoint::Manifest => {
                 producer.flush().map_err(|error| kafka_failed("kafka", error))
@@ -161,7 +161,7 @@ impl Sinks {
     }
 
     /// The commit point, where it is the transaction.
-    pub fn commit_transaction(&mut self, offsets: &[OffsetCommit], group: &str) -> Result<(), PipelineError> {
+    pub(super) fn commit_transaction(&mut self, offsets: &[OffsetCommit], group: &str) -> Result<(), PipelineError> {
         let Some(producer) = &mut self.producer else { return Ok(()) };
         match producer.commit(offsets, group) {
             Outcome::Committed => Ok(()),
@@ -181,7 +181,7 @@ impl Sinks {
     }
 
     /// Makes staged files visible. Said again after a restore, it finds them visible already.
-    pub fn publish(&mut self, staged: &BTreeMap<String, Vec<StagedFile>>) -> Result<(), PipelineError> {
+    pub(super) fn publish(&mut self, staged: &BTreeMap<String, Vec<StagedFile>>) -> Result<(), PipelineError> {
         for (name, writer) in self.writers.iter().chain(&self.dead_letters) {
             if let (Writer::File(_, folder), Some(files)) = (writer, staged.get(name)) {
                 FileSink::publish(folder, &as_staged(files)).map_err(|error| write_failed(name, &error))?;
@@ -192,7 +192,7 @@ impl Sinks {
     }
 
     /// Removes what an attempt that did not commit has left behind.
-    pub fn discard_uncommitted(&mut self) -> Result<(), PipelineError> {
+    pub(super) fn discard_uncommitted(&mut self) -> Result<(), PipelineError> {
         for (name, writer) in self.writers.iter().chain(&self.dead_letters) {
             if let Writer::File(_, folder) = writer {
                 FileSink::discard_unknown(folder, &self.pipeline, &[]).map_err(|error| write_failed(name, &error))?;
@@ -255,7 +255,7 @@ fn write_failed(name: &str, error: &(dyn std::error::Error + 'static)) -> Pipeli
 }
 
 /// What a Kafka failure means for the pipeline.
-pub fn kafka_failed(name: &str, error: KafkaError) -> PipelineError {
+pub(super) fn kafka_failed(name: &str, error: KafkaError) -> PipelineError {
     let text = format!("`{name}`: {}", chain(&error));
     match error {
         KafkaError::Unreachable { .. } => PipelineError::stop(Failure::Unreachable, text),
@@ -269,7 +269,7 @@ pub fn kafka_failed(name: &str, error: KafkaError) -> PipelineError {
 }
 
 /// What a source's failure means for the pipeline.
-pub fn source_failed(name: &str, error: SourceError) -> PipelineError {
+pub(super) fn source_failed(name: &str, error: SourceError) -> PipelineError {
     match error {
         SourceError::Kafka(error) => kafka_failed(name, error),
         SourceError::NoFiles { .. } | SourceError::BadGlob { .. } | SourceError::Truncated { .. } => {
@@ -280,7 +280,7 @@ pub fn source_failed(name: &str, error: SourceError) -> PipelineError {
 }
 
 /// Deletes snapshots that nothing needs any more.
-pub fn forget_old(store: &mut Store, epoch: u64) {
+pub(super) fn forget_old(store: &mut Store, epoch: u64) {
     if let Err(error) = store.forget_before(crate::checkpoint::Epoch(epoch)) {
         tracing::debug!("old snapshots stay for now: {error}");
     }

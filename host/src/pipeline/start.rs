@@ -31,7 +31,7 @@ use std::sync::mpsc::sync_channel;
 const BATCH_BYTES_MAX: usize = 256 << 10;
 
 /// A running attempt.
-pub struct Started<'a> {
+pub(super) struct Started<'a> {
     /// Its threads.
     pub workers: Vec<WorkerHandle>,
     /// What commits.
@@ -45,7 +45,7 @@ pub struct Started<'a> {
 }
 
 /// Starts from what was committed.
-pub fn start<'a>(
+pub(super) fn start<'a>(
     pipeline: &Pipeline,
     plan: &Arc<Plan>,
     options: &RunOptions,
@@ -66,10 +66,7 @@ pub fn start<'a>(
     }
     sinks.discard_uncommitted()?;
     let tables = tables(plan, &recovered)?;
-    let mut workers = build(pipeline, plan, options, counters, &found, &recovered, control.clock().now_ms())?;
-    for worker in &mut workers.made {
-        worker.tables.clone_from(&tables.ids);
-    }
+    let mut workers = build(pipeline, plan, options, counters, &found, &recovered, &tables, control.clock().now_ms())?;
     restore(plan, &mut workers.made, &tables, &recovered)?;
     let identity = Identity {
         group: kafka_identity(pipeline),
@@ -149,6 +146,7 @@ fn build(
     counters: &Arc<Counters>,
     found: &[Found],
     recovered: &Recovered,
+    tables: &Tables,
     now_ms: u64,
 ) -> Result<Built, PipelineError> {
     let count = options.workers;
@@ -168,7 +166,7 @@ fn build(
             }
             let valve = Valve::new(count, watermark);
             steps.push(WorkerStep {
-                step: Step::start(step)?,
+                step: Step::start(step, tables.ids[number])?,
                 inbox: step.key.is_some().then_some((exchange, valve)),
                 barriers: vec![false; count],
                 watermark,
@@ -207,7 +205,7 @@ fn build(
             cancelled: Arc::clone(&cancelled),
             epoch: recovered.epoch + 1,
             sealing: None,
-            tables: Vec::new(),
+            tables: tables.ids.clone(),
         });
         ends.push((command, heard));
     }

@@ -26,9 +26,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
 /// Messages from one worker to the coordinator that may wait, at most.
-pub const OUTPUT_MESSAGES_MAX: usize = 64;
+pub(super) const OUTPUT_MESSAGES_MAX: usize = 64;
 /// The sink of dead letters in an [`Output`].
-pub const DEAD_LETTERS: usize = usize::MAX;
+pub(super) const DEAD_LETTERS: usize = usize::MAX;
 /// How long a worker without work sleeps, at most.
 const IDLE_WAIT_MAX: Duration = Duration::from_millis(2);
 /// Messages taken from one queue before the next one has its turn.
@@ -36,7 +36,7 @@ const RECEIVE_MAX: usize = 4;
 
 /// Records for a sink.
 #[derive(Debug)]
-pub struct Output {
+pub(super) struct Output {
     /// The epoch that they belong to.
     pub epoch: u64,
     /// The sink's index, or [`DEAD_LETTERS`].
@@ -49,7 +49,7 @@ pub struct Output {
 
 /// What a worker has at a barrier.
 #[derive(Debug)]
-pub struct Sealed {
+pub(super) struct Sealed {
     /// The epoch that ends.
     pub epoch: u64,
     /// Where reading goes on, and what is known of event time, for each partition that the worker owns.
@@ -64,7 +64,7 @@ pub struct Sealed {
 
 /// What a worker tells the coordinator.
 #[derive(Debug)]
-pub enum Report {
+pub(super) enum Report {
     /// Records for a sink.
     Output(Output),
     /// The worker has passed a barrier.
@@ -77,7 +77,7 @@ pub enum Report {
 
 /// What the coordinator tells a worker.
 #[derive(Clone, Copy, Debug)]
-pub enum Command {
+pub(super) enum Command {
     /// End the epoch; after the last one, stop.
     Barrier {
         /// The epoch that ends.
@@ -88,7 +88,7 @@ pub enum Command {
 }
 
 /// A source as one worker reads it.
-pub struct WorkerSource {
+pub(super) struct WorkerSource {
     /// Its partitions of this worker; none where it has no partition.
     pub reader: Option<Source>,
     /// What reads its records.
@@ -106,7 +106,7 @@ pub struct WorkerSource {
 }
 
 /// Everything that a worker is made of.
-pub struct Worker {
+pub(super) struct Worker {
     /// Its number.
     pub index: usize,
     /// How many there are.
@@ -143,7 +143,7 @@ pub struct Worker {
 
 /// What a worker does not find in the plan.
 #[derive(Clone, Debug)]
-pub struct WorkerSettings {
+pub(super) struct WorkerSettings {
     /// Rows of a batch, at most.
     pub batch_rows_max: usize,
     /// Bytes of a batch, about.
@@ -157,7 +157,7 @@ pub struct WorkerSettings {
 }
 
 /// A step as one worker runs it.
-pub struct WorkerStep {
+pub(super) struct WorkerStep {
     /// What it does.
     pub step: Step,
     /// Its queues and the watermarks of the workers at their other ends, where it is keyed.
@@ -175,7 +175,7 @@ pub struct WorkerStep {
 }
 
 /// A seal under way.
-pub struct Sealing {
+pub(super) struct Sealing {
     /// Steps that have not sealed.
     open: usize,
     last: bool,
@@ -184,7 +184,7 @@ pub struct Sealing {
 
 impl Worker {
     /// Runs until the last barrier, a failure, or a cancel. `now_ms` reads the process's clock, once a turn.
-    pub fn run(mut self, now_ms: impl Fn() -> u64) {
+    pub(super) fn run(mut self, now_ms: impl Fn() -> u64) {
         self.wakers.register(self.index);
         if let Err(error) = self.turn_until_done(&now_ms) {
             self.waiting.push_back(Report::Failed(error));
