@@ -107,7 +107,8 @@ impl Migration for Counting {
             return Err(format!("there is no way from state version {from_version}"));
         }
         let old = states.offsets.windows(2).map(|it| &states.data[it[0] as usize..it[1] as usize]);
-        let counts = old.map(|it| it.try_into().map(i64::from_le_bytes).map(Some).map_err(|_| "a state of eight bytes"));
+        let counts =
+            old.map(|it| it.try_into().map(i64::from_le_bytes).map(Some).map_err(|_| "a state of eight bytes"));
         let Values::Bytes(states) = write(&counts.collect::<Result<Vec<_>, _>>()?).values else { unreachable!() };
         Ok(states)
     }
@@ -125,7 +126,8 @@ fn read(states: &Column) -> Result<Vec<Option<i64>>, String> {
         if states.nulls.get(group) == Some(&1) {
             return Ok(None);
         }
-        let text = std::str::from_utf8(&strings.data[it[0] as usize..it[1] as usize]).map_err(|_| "a state is not text")?;
+        let text =
+            std::str::from_utf8(&strings.data[it[0] as usize..it[1] as usize]).map_err(|_| "a state is not text")?;
         text.parse().map(Some).map_err(|_| format!("a state is not a count: {text}"))
     };
     strings.offsets.windows(2).enumerate().map(state).collect()

@@ -61,7 +61,9 @@ impl Lifecycle for Misbehaving {
 impl Transform for Misbehaving {
     fn process(records: Batch) -> Result<Produced, String> {
         let config = CONFIG.get().ok_or("not opened")?;
-        let Values::S64(ids) = &records.columns[0].values else { return Err("the field to look at is not an s64".into()) };
+        let Values::S64(ids) = &records.columns[0].values else {
+            return Err("the field to look at is not an s64".into());
+        };
         let hit: Vec<u32> = (0..records.rows).filter(|&row| ids[row as usize] % config.when.every == 0).collect();
         let mut produced = pass(records.rows);
         if let (Some(&first), true) = (hit.first(), config.mode != Mode::None) {

@@ -110,7 +110,10 @@ fn aggregate(step: &Section<'_>, entry: &Entry, key: &[Arc<str>], errors: &mut E
 ///
 /// # Errors
 /// What was expected, for the end of a message, and the nearest function.
-fn expression(text: &str) -> Result<(Function, Option<Arc<str>>), (String, Option<&'static str>)> {
+/// What is wrong with an expression, and the nearest function.
+type BadExpression = (String, Option<&'static str>);
+
+fn expression(text: &str) -> Result<(Function, Option<Arc<str>>), BadExpression> {
     let known = || FUNCTIONS.iter().map(|it| it.0);
     let expected = || format!("expected one of {}", listed(["count()", "sum(f)", "min(f)", "max(f)", "avg(f)"]));
     let trimmed = text.trim();

@@ -21,7 +21,7 @@ pub use time::{EVENT_TIME_MAX, EVENT_TIME_MIN, rfc3339_ms};
 
 use crate::batch::{Batch, EventTime, RawBatch, Reject};
 use crate::column::Column;
-use crate::config::Format;
+
 use scan::Scanner;
 use std::sync::Arc;
 

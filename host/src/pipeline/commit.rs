@@ -95,11 +95,8 @@ impl Committer<'_> {
     }
 
     fn meta(&self, sealed: &[Sealed]) -> Meta {
-        let mut meta = Meta {
-            tables: self.identity.tables.clone(),
-            plugins: self.identity.plugins.clone(),
-            ..Meta::default()
-        };
+        let mut meta =
+            Meta { tables: self.identity.tables.clone(), plugins: self.identity.plugins.clone(), ..Meta::default() };
         for (origin, position) in sealed.iter().flat_map(|it| &it.positions) {
             let Some((source, names)) = self.identity.partitions.get(origin.source as usize) else { continue };
             let Some(name) = names.get(&origin.partition) else { continue };

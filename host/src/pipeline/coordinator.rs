@@ -3,9 +3,9 @@
 //! Workers never wait for a commit: while epoch `e` commits they process `e + 1`, whose output waits here.
 
 use super::clock::Clock;
+use super::commit::Committer;
 use super::control::Control;
 use super::error::{Failure, PipelineError};
-use super::commit::Committer;
 use super::start::Started;
 use super::worker::{Command, Output, Report, Sealed};
 use crate::exchange::Wakers;
@@ -65,7 +65,12 @@ struct Barrier {
 
 impl Coordinator<'_> {
     /// For a running attempt, with `interval_ms` between two barriers.
-    pub(super) fn new(started: Started<'_>, counters: Arc<Counters>, control: Arc<Control>, interval_ms: u64) -> Coordinator<'_> {
+    pub(super) fn new(
+        started: Started<'_>,
+        counters: Arc<Counters>,
+        control: Arc<Control>,
+        interval_ms: u64,
+    ) -> Coordinator<'_> {
         let Started { workers, committer, wakers, cancelled, epoch } = started;
         let clock = control.clock();
         Coordinator { workers, committer, counters, control, wakers, cancelled, clock, interval_ms, epoch }

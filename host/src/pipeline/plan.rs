@@ -533,7 +533,8 @@ impl Planner<'_> {
         };
         let projected = wanted.iter().map(|(name, kind)| (name, *kind, false));
         let made = flow.made.iter().map(|(name, kind)| (name, *kind, true));
-        let columns = projected.chain(made).map(|(name, kind, made)| ShapeColumn { name: Arc::clone(name), kind, made });
+        let columns =
+            projected.chain(made).map(|(name, kind, made)| ShapeColumn { name: Arc::clone(name), kind, made });
         Shape { raw: flow.raw.is_some(), columns: columns.collect() }
     }
 
@@ -564,7 +565,8 @@ impl Planner<'_> {
         if !errors.is_empty() {
             return Err(PipelineError::config(errors));
         }
-        let sinks = self.pipeline.sinks.iter().map(|sink| SinkPlan { name: sink.name.clone(), shape: self.shape(&sink.from) });
+        let sinks =
+            self.pipeline.sinks.iter().map(|sink| SinkPlan { name: sink.name.clone(), shape: self.shape(&sink.from) });
         Ok(Plan { sources: sources.collect(), steps, sinks: sinks.collect() })
     }
 
@@ -639,12 +641,7 @@ impl Planner<'_> {
         made.map_or_else(|| self.select_kind(flow, field), |it| it.kind)
     }
 
-    fn build_plugin(
-        &self,
-        index: usize,
-        options: &config::PluginOptions,
-        input: &Shape,
-    ) -> Result<PluginPlan, String> {
+    fn build_plugin(&self, index: usize, options: &config::PluginOptions, input: &Shape) -> Result<PluginPlan, String> {
         let step = &self.pipeline.steps[index];
         let Some((plugin, opened)) = &self.forward[index].plugin else {
             return Err(format!("step `{}`: its plugin was not loaded", step.name));
@@ -652,20 +649,15 @@ impl Planner<'_> {
         let mut reads = Vec::new();
         let mut required = Vec::new();
         for (position, field) in opened.spec.reads.iter().enumerate() {
-            let read = Read::new(field, input)
-                .ok_or_else(|| format!("step `{}`: {:?} cannot be read as {}", step.name, field.slot, field.kind.name()))?;
+            let read = Read::new(field, input).ok_or_else(|| {
+                format!("step `{}`: {:?} cannot be read as {}", step.name, field.slot, field.kind.name())
+            })?;
             reads.push(read);
             if let (true, Slot::Field(name)) = (field.required, &field.slot) {
                 required.push((position, Arc::clone(name), field.kind));
             }
         }
-        Ok(PluginPlan {
-            plugin: plugin.clone(),
-            options: options.clone(),
-            opened: opened.clone(),
-            reads,
-            required,
-        })
+        Ok(PluginPlan { plugin: plugin.clone(), options: options.clone(), opened: opened.clone(), reads, required })
     }
 
     fn build_ports(&self, index: usize, input: &Shape) -> Vec<PortPlan> {
@@ -680,7 +672,10 @@ impl Planner<'_> {
             let passes = |column: &ShapeColumn| !column.made || flow.raw.is_some();
             let carried = shape.columns.iter().filter(|it| passes(it));
             let carry = carried.filter_map(|it| {
-                input.columns.iter().position(|have| have.name == it.name && have.kind == it.kind && have.made == it.made)
+                input
+                    .columns
+                    .iter()
+                    .position(|have| have.name == it.name && have.kind == it.kind && have.made == it.made)
             });
             let carry = if fields.is_empty() { carry.collect() } else { Vec::new() };
             PortPlan {
@@ -739,8 +734,15 @@ impl Plan {
             let raw = if step.ports[0].stream.shape.raw { "the record" } else { "" };
             let gives = [raw, &columns].iter().filter(|it| !it.is_empty()).copied().collect::<Vec<_>>().join(" with ");
             let kind = match &step.operation {
-                OperationPlan::Transform(plugin) | OperationPlan::Keyed(plugin) | OperationPlan::WindowPlugin { plugin, .. } => {
-                    format!("{} plugin {} {}", plugin.plugin.kind().name(), plugin.opened.info.name, plugin.opened.info.version)
+                OperationPlan::Transform(plugin)
+                | OperationPlan::Keyed(plugin)
+                | OperationPlan::WindowPlugin { plugin, .. } => {
+                    format!(
+                        "{} plugin {} {}",
+                        plugin.plugin.kind().name(),
+                        plugin.opened.info.name,
+                        plugin.opened.info.version
+                    )
                 }
                 OperationPlan::Window { .. } => "window".to_owned(),
                 OperationPlan::Select(_) => "select".to_owned(),

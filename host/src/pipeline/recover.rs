@@ -1,9 +1,9 @@
 //! Where to begin: what was committed, and nothing else.
 
+use super::RunOptions;
 use super::commit::{Anchor, store_failed};
 use super::error::{Failure, PipelineError};
 use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, kafka_sinks, source_failed};
-use super::RunOptions;
 use crate::checkpoint::{Pointer, Restored, Store};
 use crate::config::{KafkaOptions, KafkaStart, Pipeline, SourceConnector};
 use crate::sink::kafka::{Committed, KafkaSink, Mode, Timeouts};
@@ -157,7 +157,9 @@ pub(super) fn recover(
             Err(no_state(&group, &options.data_dir, "no snapshot is named by them or lies there"))
         }
         None => match current {
-            Some(current) if commit_point == CommitPoint::Transaction => Err(no_offsets(&group, &options.data_dir, &current)),
+            Some(current) if commit_point == CommitPoint::Transaction => {
+                Err(no_offsets(&group, &options.data_dir, &current))
+            }
             _ => {
                 store.restore_nothing();
                 Ok(Recovered { offsets, epoch, restored: None })
@@ -168,7 +170,8 @@ pub(super) fn recover(
 
 /// The pointer that the committed offsets carry. All are written by one transaction; a partition that is new since has none.
 fn newest(committed: &[Committed]) -> Option<Pointer> {
-    let pointers = committed.iter().filter(|it| it.offset.is_some()).filter_map(|it| it.metadata.parse::<Pointer>().ok());
+    let pointers =
+        committed.iter().filter(|it| it.offset.is_some()).filter_map(|it| it.metadata.parse::<Pointer>().ok());
     pointers.max_by_key(|it| it.epoch)
 }
 
@@ -219,7 +222,11 @@ pub(super) fn start_of(pipeline: &Pipeline, source: usize, found: &PartitionInfo
 }
 
 /// What the manifest says of a partition.
-pub(super) fn position_of(source: &str, found: &PartitionInfo, recovered: &Recovered) -> Option<crate::checkpoint::Position> {
+pub(super) fn position_of(
+    source: &str,
+    found: &PartitionInfo,
+    recovered: &Recovered,
+) -> Option<crate::checkpoint::Position> {
     let manifest = &recovered.restored.as_ref()?.manifest;
     manifest.meta.positions.get(source)?.get(&found.name).copied()
 }

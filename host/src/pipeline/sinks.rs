@@ -38,7 +38,11 @@ impl CommitPoint {
     /// Where the commit point of `pipeline` is.
     pub(super) fn of(pipeline: &Pipeline) -> Self {
         let kafka = kafka_sinks(pipeline).next().is_some();
-        if pipeline.delivery == Delivery::ExactlyOnce && kafka { CommitPoint::Transaction } else { CommitPoint::Manifest }
+        if pipeline.delivery == Delivery::ExactlyOnce && kafka {
+            CommitPoint::Transaction
+        } else {
+            CommitPoint::Manifest
+        }
     }
 }
 
@@ -81,7 +85,8 @@ impl Sinks {
         let mut open = |sink: &config::Sink| -> Result<(String, Writer), PipelineError> {
             let writer = match &sink.connector {
                 SinkConnector::Kafka(options) => {
-                    topics.push(TopicOptions { topic: options.topic.clone(), compression: options.compression.clone() });
+                    topics
+                        .push(TopicOptions { topic: options.topic.clone(), compression: options.compression.clone() });
                     Writer::Kafka(topics.len() - 1)
                 }
                 SinkConnector::File { path } => {
@@ -108,11 +113,8 @@ impl Sinks {
 
     /// Adds records to the epoch under way.
     pub(super) fn append(&mut self, output: Output) -> Result<(), PipelineError> {
-        let writer = if output.sink == DEAD_LETTERS {
-            self.dead_letters.as_mut()
-        } else {
-            self.writers.get_mut(output.sink)
-        };
+        let writer =
+            if output.sink == DEAD_LETTERS { self.dead_letters.as_mut() } else { self.writers.get_mut(output.sink) };
         let Some((name, writer)) = writer else { return Ok(()) };
         match writer {
             Writer::File(file, _) => file.append(&output.rows).map_err(|error| write_failed(name, &error)),
@@ -174,9 +176,10 @@ impl Sinks {
             Outcome::Unknown(reason) => {
                 Err(PipelineError::restart(format!("nobody knows whether the transaction committed: {reason}")))
             }
-            Outcome::Fenced => {
-                Err(PipelineError::stop(Failure::Internal, "another instance of this pipeline took over, and this one ends"))
-            }
+            Outcome::Fenced => Err(PipelineError::stop(
+                Failure::Internal,
+                "another instance of this pipeline took over, and this one ends",
+            )),
         }
     }
 

@@ -70,9 +70,14 @@ pub(super) fn start<'a>(
     restore(plan, &mut workers.made, &tables, &recovered)?;
     let identity = Identity {
         group: kafka_identity(pipeline),
-        partitions: pipeline.sources.iter().zip(&found).map(|(source, found)| {
-            (source.name.clone(), found.partitions.iter().map(|it| (it.id, it.name.clone())).collect())
-        }).collect(),
+        partitions: pipeline
+            .sources
+            .iter()
+            .zip(&found)
+            .map(|(source, found)| {
+                (source.name.clone(), found.partitions.iter().map(|it| (it.id, it.name.clone())).collect())
+            })
+            .collect(),
         steps: plan.steps.iter().map(|it| it.name.clone()).collect(),
         tables: tables.names,
         plugins: plan.steps.iter().filter_map(|it| Some((it.name.clone(), plugin_state(&it.operation)?))).collect(),
@@ -86,7 +91,8 @@ pub(super) fn start<'a>(
     for (worker, (commands, reports)) in workers.made.into_iter().zip(workers.ends) {
         let name = format!("worker-{}", worker.index);
         let spawned = std::thread::Builder::new().name(name).spawn(move || worker.run(|| clock.now_ms()));
-        let thread = spawned.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
+        let thread =
+            spawned.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
         handles.push(WorkerHandle { commands, reports, thread });
     }
     Ok(Started { workers: handles, committer, wakers, cancelled, epoch: recovered.epoch + 1 })
@@ -245,7 +251,8 @@ fn source(
     let reader = match &source.connector {
         _ if starts.is_empty() => None,
         SourceConnector::Kafka(options) => {
-            let reader = KafkaSource::open(options, number as u32, starts).map_err(|error| kafka_failed(name, error))?;
+            let reader =
+                KafkaSource::open(options, number as u32, starts).map_err(|error| kafka_failed(name, error))?;
             Some(Source::Kafka(reader))
         }
         connector @ (SourceConnector::File { .. } | SourceConnector::Generator { .. }) => {

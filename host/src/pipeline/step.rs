@@ -123,7 +123,12 @@ impl Step {
     }
 
     /// Processing time is `now_ms`: results that are due by it.
-    pub(super) fn tick(&mut self, plan: &StepPlan, watermark: EventTime, now_ms: u64) -> Result<Results, PipelineError> {
+    pub(super) fn tick(
+        &mut self,
+        plan: &StepPlan,
+        watermark: EventTime,
+        now_ms: u64,
+    ) -> Result<Results, PipelineError> {
         match &mut self.operator {
             Operator::Window(window) => window.tick(plan, watermark, now_ms),
             _ => Ok(Results::default()),
@@ -154,12 +159,19 @@ impl Step {
 
     /// Everything has been taken back: goes on from `watermark`, with state written by `version` of the plugin's format
     /// brought to the present one.
-    pub(super) fn resume(&mut self, plan: &StepPlan, watermark: EventTime, version: Option<u32>) -> Result<(), PipelineError> {
+    pub(super) fn resume(
+        &mut self,
+        plan: &StepPlan,
+        watermark: EventTime,
+        version: Option<u32>,
+    ) -> Result<(), PipelineError> {
         match (&mut self.operator, &plan.operation) {
             (Operator::Window(window), operation) => {
                 window.resume(plan, watermark)?;
                 match (operation, version) {
-                    (OperationPlan::WindowPlugin { plugin, .. }, Some(version)) if version != plugin.state_version() => {
+                    (OperationPlan::WindowPlugin { plugin, .. }, Some(version))
+                        if version != plugin.state_version() =>
+                    {
                         Err(wrong_version(plan, plugin, version, "accumulators of open windows cannot be migrated"))
                     }
                     _ => Ok(()),
@@ -257,7 +269,12 @@ fn lacks(batch: &Batch, row: usize, path: &str, kind: Kind) -> String {
 }
 
 /// The columns that a plugin reads.
-pub(super) fn read_columns<'a>(plugin: &PluginPlan, batch: &'a Batch, keys: Option<&Keys>, topic: &str) -> Vec<Cow<'a, Column>> {
+pub(super) fn read_columns<'a>(
+    plugin: &PluginPlan,
+    batch: &'a Batch,
+    keys: Option<&Keys>,
+    topic: &str,
+) -> Vec<Cow<'a, Column>> {
     plugin.reads.iter().map(|it| it.of(batch, keys, topic)).collect()
 }
 

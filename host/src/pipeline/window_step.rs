@@ -115,7 +115,12 @@ impl WindowStep {
     }
 
     /// Writes the windows that changed, when that is due.
-    pub(super) fn tick(&mut self, plan: &StepPlan, watermark: EventTime, now_ms: u64) -> Result<Results, PipelineError> {
+    pub(super) fn tick(
+        &mut self,
+        plan: &StepPlan,
+        watermark: EventTime,
+        now_ms: u64,
+    ) -> Result<Results, PipelineError> {
         let mut results = Results::default();
         let Some((interval_ms, due_ms)) = &mut self.every else { return Ok(results) };
         if *due_ms == 0 {

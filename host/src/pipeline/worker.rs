@@ -5,8 +5,8 @@
 //! and while something waits the worker only serves the steps after that queue.
 
 use super::error::{Failure, PipelineError};
-use super::sinks::source_failed;
 use super::plan::{Plan, SourcePlan, Stream, Target};
+use super::sinks::source_failed;
 use super::step::{Refused, Results, Step};
 use crate::batch::{Batch, EventTime, Keys, Origin, RawRows, RowTimes};
 use crate::checkpoint::Position;
@@ -14,8 +14,8 @@ use crate::config::{BadRecords, Late};
 use crate::decode::{Decoder, canonical_keys};
 use crate::exchange::{Exchange, Message, Parcel, TimeStatus, Wakers, gather_times, joined_times, split};
 use crate::metrics::Counters;
-use crate::sink::encode::{DeadLetters, Encoder, Refusal};
 use crate::schema::Shape;
+use crate::sink::encode::{DeadLetters, Encoder, Refusal};
 use crate::source::{Polled, Source};
 use crate::state::{Delta, TableId};
 use crate::watermark::{Partitions, Valve, WATERMARK_END};
@@ -50,8 +50,6 @@ pub(super) struct Output {
 /// What a worker has at a barrier.
 #[derive(Debug)]
 pub(super) struct Sealed {
-    /// The epoch that ends.
-    pub epoch: u64,
     /// Where reading goes on, and what is known of event time, for each partition that the worker owns.
     pub positions: Vec<(Origin, Position)>,
     /// What changed in the worker's state.
@@ -374,9 +372,7 @@ impl Worker {
         epoch: u64,
     ) -> Result<(), PipelineError> {
         match target {
-            Target::Sink(sink) => {
-                self.write(plan, sink, &batch, epoch)
-            }
+            Target::Sink(sink) => self.write(plan, sink, &batch, epoch),
             Target::Step(step) => match &plan.steps[step].key {
                 None => self.process(plan, step, batch, None, &clock),
                 Some(picks) => {
@@ -400,9 +396,9 @@ impl Worker {
 
     fn write(&mut self, plan: &Plan, sink: usize, batch: &Batch, epoch: u64) -> Result<(), PipelineError> {
         let name = &plan.sinks[sink].name;
-        let encoded = self.encoders[sink].encode(batch).map_err(|error| {
-            PipelineError::from_error(Failure::Config, &format!("sink `{name}`"), &error)
-        })?;
+        let encoded = self.encoders[sink]
+            .encode(batch)
+            .map_err(|error| PipelineError::from_error(Failure::Config, &format!("sink `{name}`"), &error))?;
         if !encoded.rejects.is_empty() {
             let rows: Vec<u32> = encoded.rejects.iter().map(|it| it.row).collect();
             let reasons = encoded.rejects.into_iter().map(|it| it.reason).collect();
@@ -428,13 +424,12 @@ impl Worker {
         let name = &plan.steps[step].name;
         let key = plan.steps[step].key_names.join(", ");
         let reason = format!("the key of step `{name}` ({key}) is missing or null");
-        let refused = Refused {
-            batch: batch.gather(rows),
-            reasons: vec![reason; rows.len()],
-            step: name.clone(),
-            plugin: None,
-        };
-        self.refuse(refused, Place { shape: &plan.steps[step].input, source: plan.steps[step].source.unwrap_or(0), epoch })
+        let refused =
+            Refused { batch: batch.gather(rows), reasons: vec![reason; rows.len()], step: name.clone(), plugin: None };
+        self.refuse(
+            refused,
+            Place { shape: &plan.steps[step].input, source: plan.steps[step].source.unwrap_or(0), epoch },
+        )
     }
 
     fn exchange(
@@ -535,12 +530,7 @@ impl Worker {
 
     // Watermarks.
 
-    fn advance_targets(
-        &mut self,
-        plan: &Plan,
-        stream: &Stream,
-        now: TimeStatus,
-    ) -> Result<(), PipelineError> {
+    fn advance_targets(&mut self, plan: &Plan, stream: &Stream, now: TimeStatus) -> Result<(), PipelineError> {
         for target in &stream.targets {
             let Target::Step(step) = *target else { continue };
             if plan.steps[step].key.is_none() || self.workers == 1 {
@@ -602,7 +592,7 @@ impl Worker {
                 positions.push((Origin { source: index as u32, partition: *partition }, position));
             }
         }
-        let sealed = Sealed { epoch, positions, delta: Delta::default(), watermarks: Vec::new(), keys: 0 };
+        let sealed = Sealed { positions, delta: Delta::default(), watermarks: Vec::new(), keys: 0 };
         self.sealing = Some(Sealing { open: self.steps.len(), last, sealed: Box::new(sealed) });
         self.epoch = epoch + 1;
         for source in &plan.sources {

@@ -248,10 +248,14 @@ mod tests {
     #[test]
     fn rows_of_a_good_answer_become_rows_of_the_call() {
         let rejects = [2, 0].map(|row| output::Reject { row, reason: format!("row {row}\n") });
-        let answer = produced(Kind::S64, table(&[0, 2], ValuesResult::S64(vec![7, 8]), &[0, 0]), rejects.into()).unwrap();
+        let answer =
+            produced(Kind::S64, table(&[0, 2], ValuesResult::S64(vec![7, 8]), &[0, 0]), rejects.into()).unwrap();
         assert_eq!(answer.tables[0].origins, [10, 12]);
         assert_eq!(answer.tables[0].body, Body::Columns(vec![Column::from(Values::S64(vec![7, 8]))]));
-        assert_eq!(answer.rejects.iter().map(|it| (it.row, it.reason.as_str())).collect::<Vec<_>>(), [(10, "row 0"), (12, "row 2")]);
+        assert_eq!(
+            answer.rejects.iter().map(|it| (it.row, it.reason.as_str())).collect::<Vec<_>>(),
+            [(10, "row 0"), (12, "row 2")]
+        );
     }
 
     #[test]
@@ -262,7 +266,9 @@ mod tests {
 
     #[test]
     fn ports_origins_and_rows_are_bounded() {
-        let unchanged = |port, origins: &[u32]| vec![output::Table { port, origins: origins.to_vec(), body: output::Body::Unchanged }];
+        let unchanged = |port, origins: &[u32]| {
+            vec![output::Table { port, origins: origins.to_vec(), body: output::Body::Unchanged }]
+        };
         refuse(Kind::S64, unchanged(1, &[0]), expect!["port 1, there are 1"]);
         refuse(Kind::S64, unchanged(0, &[0, 3]), expect!["port `out`: an output row made from row 3 of 3"]);
         refuse(Kind::S64, unchanged(0, &[0; 5]), expect!["more than 4 output rows for 3 rows"]);
@@ -280,37 +286,62 @@ mod tests {
         refuse(Kind::F64, table(&[0], s64(), &[]), expect!["port `out`, the field `f`: s64 values, expected f64"]);
         refuse(Kind::S64, table(&[0, 1], s64(), &[]), expect!["port `out`, the field `f`: 1 values for 2 rows"]);
         refuse(Kind::S64, table(&[0], s64(), &[0, 1]), expect!["port `out`, the field `f`: 2 null marks for 1 rows"]);
-        refuse(Kind::S64, table(&[0], s64(), &[2]), expect!["port `out`, the field `f`: the null mark 2, expected 0 or 1"]);
+        refuse(
+            Kind::S64,
+            table(&[0], s64(), &[2]),
+            expect!["port `out`, the field `f`: the null mark 2, expected 0 or 1"],
+        );
         let two = ValuesResult::Boolean(vec![2]);
-        refuse(Kind::Boolean, table(&[0], two, &[]), expect!["port `out`, the field `f`: the boolean 2, expected 0 or 1"]);
+        refuse(
+            Kind::Boolean,
+            table(&[0], two, &[]),
+            expect!["port `out`, the field `f`: the boolean 2, expected 0 or 1"],
+        );
     }
 
     #[test]
     fn offsets_are_checked() {
-        let check = |offsets: &[u32], expected| refuse(Kind::Bytes, table(&[0, 1], ValuesResult::Bytes(texts(offsets, b"abc")), &[]), expected);
+        let check = |offsets: &[u32], expected| {
+            refuse(Kind::Bytes, table(&[0, 1], ValuesResult::Bytes(texts(offsets, b"abc")), &[]), expected)
+        };
         check(&[0, 3], expect!["port `out`, the field `f`: 2 offsets for 2 rows, expected one more than rows"]);
         check(&[], expect!["port `out`, the field `f`: 0 offsets for 2 rows, expected one more than rows"]);
         check(&[1, 2, 3], expect!["port `out`, the field `f`: the first offset is 1, expected 0"]);
         check(&[0, 4, 3], expect!["port `out`, the field `f`: offsets that decrease"]);
-        check(&[0, 1, 2], expect!["port `out`, the field `f`: the last offset is 2, expected the length of the data, 3"]);
+        check(
+            &[0, 1, 2],
+            expect!["port `out`, the field `f`: the last offset is 2, expected the length of the data, 3"],
+        );
     }
 
     #[test]
     fn text_is_utf8_also_where_it_is_cut() {
         let text = |offsets: &[u32], data: &[u8]| table(&[0, 1], ValuesResult::Text(texts(offsets, data)), &[]);
-        refuse(Kind::Text, text(&[0, 2, 4], b"ab\xffc"), expect!["port `out`, the field `f`: output row 1 is not UTF-8"]);
-        refuse(Kind::Text, text(&[0, 1, 2], "é".as_bytes()), expect!["port `out`, the field `f`: output row 1 begins inside a character"]);
+        refuse(
+            Kind::Text,
+            text(&[0, 2, 4], b"ab\xffc"),
+            expect!["port `out`, the field `f`: output row 1 is not UTF-8"],
+        );
+        refuse(
+            Kind::Text,
+            text(&[0, 1, 2], "é".as_bytes()),
+            expect!["port `out`, the field `f`: output row 1 begins inside a character"],
+        );
         assert!(produced(Kind::Text, text(&[0, 2, 2], "é".as_bytes()), vec![]).is_ok());
     }
 
     #[test]
     fn json_is_parsed_except_in_null_rows() {
-        let json = |data: &[u8], nulls: &[u8]| table(&[0, 1], ValuesResult::Json(texts(&[0, 0, data.len() as u32], data)), nulls);
+        let json = |data: &[u8], nulls: &[u8]| {
+            table(&[0, 1], ValuesResult::Json(texts(&[0, 0, data.len() as u32], data)), nulls)
+        };
         assert!(produced(Kind::Json, json(b"{\"a\": [1e5]}", &[1, 0]), vec![]).is_ok());
         refuse(
             Kind::Json,
             json(b"{}", &[]),
-            expect!["port `out`, the field `f`: output row 0 is not JSON: EOF while parsing a value at line 1 column 0"],
+            expect![
+                "port `out`, the field `f`: output row 0 is not JSON: EOF while parsing a value at line 1 column 0"
+            ],
         );
         refuse(
             Kind::Json,

@@ -222,7 +222,12 @@ impl Names {
         if !self.exports.iter().any(|it| ours(it).is_some()) {
             let missing = "a plugin exports wasmill:plugin/lifecycle and one of wasmill:plugin/transform, keyed and aggregate; \
                            build it for one of the worlds of wasmill.wit";
-            return Err(LoadError::AnotherWorld { plugin, exports, imports: list(&self.imports), missing: missing.to_owned() });
+            return Err(LoadError::AnotherWorld {
+                plugin,
+                exports,
+                imports: list(&self.imports),
+                missing: missing.to_owned(),
+            });
         }
         let named = self.exports.iter().chain(&self.imports);
         if let Some(other) = named.into_iter().find(|it| matches!(ours(it), Some((_, false)))) {
@@ -317,7 +322,8 @@ fn link(
     }
     .map_err(mismatch(kind.name()))?;
     let lifecycle = lifecycle::GuestIndices::new(&pre).map_err(mismatch("lifecycle"))?;
-    let migration = if migrates { Some(migration::GuestIndices::new(&pre).map_err(mismatch("migration"))?) } else { None };
+    let migration =
+        if migrates { Some(migration::GuestIndices::new(&pre).map_err(mismatch("migration"))?) } else { None };
     Ok((pre, Exports { lifecycle, kind, migration }))
 }
 
@@ -389,7 +395,12 @@ mod tests {
     fn what_a_plugin_does_not_get_is_named_as_a_capability() {
         check(
             &[LIFECYCLE, TRANSFORM],
-            &["wasi:filesystem/types@0.2.6", "wasi:filesystem/preopens@0.2.6", "wasi:clocks/wall-clock@0.2.6", "wasi:sockets/tcp@0.2.6"],
+            &[
+                "wasi:filesystem/types@0.2.6",
+                "wasi:filesystem/preopens@0.2.6",
+                "wasi:clocks/wall-clock@0.2.6",
+                "wasi:sockets/tcp@0.2.6",
+            ],
             expect![
                 "plugin p.wasm: imports wasi:filesystem/types@0.2.6, wasi:filesystem/preopens@0.2.6, wasi:clocks/wall-clock@0.2.6, wasi:sockets/tcp@0.2.6, but a plugin gets logging and metrics and nothing else (no clock, no files, no network); remove what needs it, or build without WASI (Rust: `--target wasm32-unknown-unknown`; Python: `--stub-wasi`)"
             ],

@@ -35,7 +35,8 @@ impl PluginEngine {
     pub fn new(cache_dir: Option<&Path>) -> Result<Self, PluginError> {
         let started = cache(cache_dir).and_then(|cache| Ok((Engine::new(&config(cache.clone()))?, cache)));
         let (engine, cache) = started.map_err(|error| {
-            let place = cache_dir.map_or("without a cache".to_owned(), |it| format!("with its cache in {}", it.display()));
+            let place =
+                cache_dir.map_or("without a cache".to_owned(), |it| format!("with its cache in {}", it.display()));
             PluginError::Engine(format!("the plugin engine does not start {place}: {error:#}"))
         })?;
         let ticker = Ticker::start(engine.clone())

@@ -32,7 +32,9 @@ pub enum LoadError {
         plugin: String,
     },
     /// The file is something else.
-    #[error("plugin {plugin}: not WebAssembly: {found}, expected `00 61 73 6d`; give the path of a component (`.wasm`)")]
+    #[error(
+        "plugin {plugin}: not WebAssembly: {found}, expected `00 61 73 6d`; give the path of a component (`.wasm`)"
+    )]
     NotWasm {
         /// The file.
         plugin: String,
@@ -48,7 +50,9 @@ pub enum LoadError {
         found: String,
     },
     /// The file is native code.
-    #[error("plugin {plugin}: precompiled or native code ({found}), which is never run; give the `.wasm` that it was made from")]
+    #[error(
+        "plugin {plugin}: precompiled or native code ({found}), which is never run; give the `.wasm` that it was made from"
+    )]
     Precompiled {
         /// The file.
         plugin: String,
@@ -85,7 +89,9 @@ pub enum LoadError {
         missing: String,
     },
     /// A component of a version that this host does not speak.
-    #[error("plugin {plugin}: made for `{found}`, this host speaks wasmill:plugin@{expected}; build it with that version's WIT or SDK")]
+    #[error(
+        "plugin {plugin}: made for `{found}`, this host speaks wasmill:plugin@{expected}; build it with that version's WIT or SDK"
+    )]
     Version {
         /// The file.
         plugin: String,
@@ -95,7 +101,9 @@ pub enum LoadError {
         expected: &'static str,
     },
     /// `lifecycle` is not exported.
-    #[error("plugin {plugin}: exports {exports}, but not wasmill:plugin/lifecycle, with which every plugin is described and opened; export it")]
+    #[error(
+        "plugin {plugin}: exports {exports}, but not wasmill:plugin/lifecycle, with which every plugin is described and opened; export it"
+    )]
     NoLifecycle {
         /// The file.
         plugin: String,
@@ -103,7 +111,9 @@ pub enum LoadError {
         exports: String,
     },
     /// None or several of `transform`, `keyed` and `aggregate` are exported.
-    #[error("plugin {plugin}: exports {found} of transform, keyed and aggregate (its exports are {exports}), expected one; split it into one plugin for each")]
+    #[error(
+        "plugin {plugin}: exports {found} of transform, keyed and aggregate (its exports are {exports}), expected one; split it into one plugin for each"
+    )]
     Kinds {
         /// The file.
         plugin: String,
@@ -113,7 +123,9 @@ pub enum LoadError {
         exports: String,
     },
     /// More is imported than a plugin gets.
-    #[error("plugin {plugin}: imports {imports}, but a plugin gets logging and metrics and nothing else{capabilities}; {hint}")]
+    #[error(
+        "plugin {plugin}: imports {imports}, but a plugin gets logging and metrics and nothing else{capabilities}; {hint}"
+    )]
     Imports {
         /// The file.
         plugin: String,
@@ -125,7 +137,9 @@ pub enum LoadError {
         hint: &'static str,
     },
     /// An interface has the right name and another type.
-    #[error("plugin {plugin}: its `{interface}` is of another type than this host's: {detail}; build it with this version's WIT or SDK")]
+    #[error(
+        "plugin {plugin}: its `{interface}` is of another type than this host's: {detail}; build it with this version's WIT or SDK"
+    )]
     TypeMismatch {
         /// The file.
         plugin: String,
@@ -265,7 +279,9 @@ pub enum PluginError {
         cause: Box<PluginError>,
     },
     /// `open` answered something else than the first time.
-    #[error("plugin {plugin}: opened differently the second time with the same config; open may depend on its config only")]
+    #[error(
+        "plugin {plugin}: opened differently the second time with the same config; open may depend on its config only"
+    )]
     Changed {
         /// The plugin.
         plugin: String,
@@ -300,7 +316,9 @@ impl PluginError {
     pub fn blame(&self) -> Blame {
         match self {
             PluginError::Load(_) => Blame::Configuration,
-            PluginError::WrongKind { .. } | PluginError::Config { .. } | PluginError::Spec { .. } => Blame::Configuration,
+            PluginError::WrongKind { .. } | PluginError::Config { .. } | PluginError::Spec { .. } => {
+                Blame::Configuration
+            }
             PluginError::Start { .. } | PluginError::NoMigration { .. } => Blame::Configuration,
             PluginError::Restart { .. } | PluginError::Changed { .. } => Blame::Plugin,
             PluginError::EveryRow { .. } | PluginError::Call { .. } => Blame::Plugin,

@@ -78,16 +78,19 @@ impl Instance {
         store.set_epoch_deadline(ticks(ms_max));
         store.set_hostcall_fuel(limits.output_bytes_max.max(START_BYTES_MIN));
         let start = |fault| PluginError::Start { plugin: label.clone(), fault };
-        let instance = plugin.pre().instantiate(&mut store).map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
+        let instance =
+            plugin.pre().instantiate(&mut store).map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
         let (lifecycle, guest, migration) = find(plugin, &mut store, &instance)?;
-        let info = lifecycle.call_describe(&mut store).map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
+        let info =
+            lifecycle.call_describe(&mut store).map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
         let opened = lifecycle.call_open(&mut store, config);
         let opened = opened.map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
         let raw = opened.map_err(|reason| PluginError::Config {
             plugin: label.clone(),
             reason: escape(&reason, REASON_BYTES_MAX),
         })?;
-        let spec = spec::check(plugin.kind(), raw).map_err(|source| PluginError::Spec { plugin: label.clone(), source })?;
+        let spec =
+            spec::check(plugin.kind(), raw).map_err(|source| PluginError::Spec { plugin: label.clone(), source })?;
         store.data_mut().end_call(true);
         store.set_hostcall_fuel(limits.output_bytes_max);
         let lifecycle::Info { name, version, description, config_schema } = info;

@@ -167,7 +167,12 @@ fn timers(raw: Vec<wit::Timer>, groups: usize, timers_max: usize) -> Result<Vec<
 pub(super) fn assert_groups(call: &Call<'_>, bounds: &[u32], states: &Column) {
     let covers = bounds.first() == Some(&0) && bounds.last() == Some(&(call.rows as u32)) && bounds.is_sorted();
     assert!(covers, "bounds from {:?} to {:?} for {} rows", bounds.first(), bounds.last(), call.rows);
-    assert!(states.kind() == Kind::Bytes && states.len() + 1 == bounds.len(), "{} states of {:?}", states.len(), states.kind());
+    assert!(
+        states.kind() == Kind::Bytes && states.len() + 1 == bounds.len(),
+        "{} states of {:?}",
+        states.len(),
+        states.kind()
+    );
 }
 
 #[cfg(test)]

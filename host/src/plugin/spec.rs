@@ -94,10 +94,9 @@ pub(super) fn check(kind: PluginKind, raw: lifecycle::Spec) -> Result<Spec, Spec
         return Err(SpecError::TooMany { what: "ports", found: raw.ports.len(), max: PORTS_MAX });
     }
     let reads = fields("reads", raw.reads)?;
-    if let Some(field) = reads.iter().find(|it| matches!(it.slot, Slot::WindowStart | Slot::WindowEnd)) {
-        if kind != PluginKind::Aggregate {
-            return Err(SpecError::NoWindow { slot: describe(&field.slot), kind });
-        }
+    let of_window = reads.iter().find(|it| matches!(it.slot, Slot::WindowStart | Slot::WindowEnd));
+    if let Some(field) = of_window.filter(|_| kind != PluginKind::Aggregate) {
+        return Err(SpecError::NoWindow { slot: describe(&field.slot), kind });
     }
     let mut names = HashSet::new();
     let mut ports = Vec::with_capacity(raw.ports.len());
@@ -264,8 +263,18 @@ mod tests {
         use columns::Kind::{F64, Text};
         let out = || vec![port("out", vec![])];
         let transform = PluginKind::Transform;
-        refuse(transform, vec![raw(columns::Slot::Time, F64)], out(), expect!["reads declares the event time as f64, it is always s64"]);
-        refuse(transform, vec![raw(columns::Slot::Key, F64)], out(), expect!["reads declares the key as f64, it is always text or bytes"]);
+        refuse(
+            transform,
+            vec![raw(columns::Slot::Time, F64)],
+            out(),
+            expect!["reads declares the event time as f64, it is always s64"],
+        );
+        refuse(
+            transform,
+            vec![raw(columns::Slot::Key, F64)],
+            out(),
+            expect!["reads declares the key as f64, it is always text or bytes"],
+        );
         refuse(
             transform,
             vec![],
@@ -278,7 +287,10 @@ mod tests {
     fn a_port_writes_only_what_can_be_written_and_once() {
         use columns::Kind::{Bytes, S64, Text};
         let refuse = |fields, expected| refuse(PluginKind::Aggregate, vec![], vec![port("out", fields)], expected);
-        refuse(vec![raw(columns::Slot::Topic, Text)], expect!["port `out` writes the topic, which is read only; remove the field"]);
+        refuse(
+            vec![raw(columns::Slot::Topic, Text)],
+            expect!["port `out` writes the topic, which is read only; remove the field"],
+        );
         refuse(
             vec![raw(columns::Slot::WindowEnd, S64)],
             expect!["port `out` writes the window's end, which is read only; remove the field"],
@@ -289,11 +301,15 @@ mod tests {
         );
         refuse(
             vec![raw(named("a.b"), S64), raw(named("a!"), S64), raw(named("a"), S64)],
-            expect!["port `out` writes the field `a` and the field `a.b`, and one is part of the other; keep one of them"],
+            expect![
+                "port `out` writes the field `a` and the field `a.b`, and one is part of the other; keep one of them"
+            ],
         );
         refuse(
             vec![raw(named("a"), S64), raw(columns::Slot::Value, Bytes)],
-            expect!["port `out` writes the field `a` and the whole value, and one is part of the other; keep one of them"],
+            expect![
+                "port `out` writes the field `a` and the whole value, and one is part of the other; keep one of them"
+            ],
         );
     }
 
@@ -301,7 +317,12 @@ mod tests {
     fn names_and_windows_are_checked() {
         use columns::Kind::S64;
         let out = || vec![port("out", vec![])];
-        refuse(PluginKind::Keyed, vec![], vec![], expect!["declares no port, expected at least one; the first is the default output"]);
+        refuse(
+            PluginKind::Keyed,
+            vec![],
+            vec![],
+            expect!["declares no port, expected at least one; the first is the default output"],
+        );
         refuse(
             PluginKind::Keyed,
             vec![raw(columns::Slot::WindowStart, S64)],

@@ -160,7 +160,12 @@ impl Replace for Supervised {
 
 /// Panics when a call does not fit the spec: the host made it.
 pub(super) fn assert_fits(spec: &Spec, call: &Call<'_>) {
-    assert!(call.columns.len() == spec.reads.len(), "{} columns, the plugin reads {}", call.columns.len(), spec.reads.len());
+    assert!(
+        call.columns.len() == spec.reads.len(),
+        "{} columns, the plugin reads {}",
+        call.columns.len(),
+        spec.reads.len()
+    );
     assert!(u32::try_from(call.rows).is_ok(), "{} rows in one call", call.rows);
     for (column, field) in call.columns.iter().zip(&spec.reads) {
         let found = (column.kind(), column.len());

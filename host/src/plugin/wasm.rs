@@ -31,7 +31,10 @@ pub(super) fn form(plugin: &str, bytes: &[u8]) -> Result<Form, LoadError> {
         return Err(LoadError::NotWasm { plugin, found: describe(bytes) });
     }
     let Some((header, mut rest)) = bytes.split_at_checked(HEADER_BYTES) else {
-        return Err(LoadError::Truncated { plugin, found: format!("{} bytes, the header alone has {HEADER_BYTES}", bytes.len()) });
+        return Err(LoadError::Truncated {
+            plugin,
+            found: format!("{} bytes, the header alone has {HEADER_BYTES}", bytes.len()),
+        });
     };
     let component = match header[4..] {
         [1, 0, 0, 0] => false,
@@ -117,7 +120,10 @@ mod tests {
     #[test]
     fn a_file_is_called_what_it_is() {
         check(b"", expect!["plugin p.wasm: the file is empty; build the plugin again"]);
-        check(b"\0as", expect!["plugin p.wasm: truncated: 3 bytes, the header alone has 8; copy or build the file again"]);
+        check(
+            b"\0as",
+            expect!["plugin p.wasm: truncated: 3 bytes, the header alone has 8; copy or build the file again"],
+        );
         check(
             b"{\"name\": 1}",
             expect![[

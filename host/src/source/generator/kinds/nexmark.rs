@@ -43,7 +43,7 @@ fn time(index: u64) -> i64 {
 
 /// The newest person at event `index`, from 0.
 fn last_person(index: u64) -> u64 {
-    index / CYCLE * PERSONS + (index % CYCLE).min(PERSONS - 1)
+    index / CYCLE * PERSONS + (PERSONS - 1) // Each cycle begins with its persons.
 }
 
 /// The newest auction at event `index`, from 0; the first person comes before any.
