@@ -123,7 +123,6 @@ impl<S: Store> Cells<S> {
 
 /// Values without their nulls.
 #[doc(hidden)]
-#[expect(clippy::len_without_is_empty, reason = "nobody asks")]
 pub trait Store: Default {
     fn len(&self) -> usize;
     fn push_null(&mut self);

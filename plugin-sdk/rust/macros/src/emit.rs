@@ -24,7 +24,16 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     });
     let described = fields.iter().zip(&types).map(|(it, ty)| {
         let slot = it.slot();
-        quote!(#sdk::field(#slot, <#ty as #sdk::Value>::KIND, !<#ty as #sdk::Value>::NULLABLE))
+        quote_spanned!(it.ty.span() => #sdk::field(#slot, <#ty as #sdk::Value>::KIND, !<#ty as #sdk::Value>::NULLABLE))
+    });
+    // The spans make an error of a type point at the field.
+    let puts = fields.iter().map(|it| {
+        let ident = it.ident;
+        quote_spanned!(it.ty.span() => #sdk::Value::put(row.#ident, &mut columns.#ident)?;)
+    });
+    let finished = fields.iter().zip(&types).map(|(it, ty)| {
+        let ident = it.ident;
+        quote_spanned!(it.ty.span() => columns.#ident.finish(<#ty as #sdk::Value>::KIND))
     });
     let checks = fields.iter().zip(&types).map(|(it, ty)| it.kind_check(&quote!(<#ty as #sdk::Value>::KIND)));
 
@@ -46,7 +55,7 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
 
                 #[inline(always)]
                 fn push(columns: &mut Columns, row: Self::Of<'_>) -> ::core::result::Result<(), #sdk::Reject> {
-                    #(#sdk::Value::put(row.#idents, &mut columns.#idents)?;)*
+                    #(#puts)*
                     ::core::result::Result::Ok(())
                 }
 
@@ -55,7 +64,7 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
                 }
 
                 fn finish(columns: Columns) -> ::std::vec::Vec<#sdk::wire::Column> {
-                    ::std::vec![#(columns.#idents.finish(<#types as #sdk::Value>::KIND)),*]
+                    ::std::vec![#(#finished),*]
                 }
             }
 

@@ -19,11 +19,11 @@ pub(crate) fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     });
     let described = fields.iter().zip(&types).map(|(it, ty)| {
         let slot = it.slot();
-        quote!(#sdk::field(#slot, <#ty as #sdk::Read<'row>>::KIND, <#ty as #sdk::Read<'row>>::REQUIRED))
+        quote_spanned!(it.ty.span() => #sdk::field(#slot, <#ty as #sdk::Read<'row>>::KIND, <#ty as #sdk::Read<'row>>::REQUIRED))
     });
     let bound = fields.iter().zip(&types).enumerate().map(|(index, (it, ty))| {
         let (ident, label) = (it.ident, it.label());
-        quote!(#ident: #sdk::bind_column::<#ty>(batch, #index, #label)?)
+        quote_spanned!(it.ty.span() => #ident: #sdk::bind_column::<#ty>(batch, #index, #label)?)
     });
     let checks = fields.iter().map(|it| {
         let ty = it.type_at("static");
