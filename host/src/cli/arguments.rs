@@ -34,19 +34,21 @@ Environment:
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a pipeline in the foreground
+    ///
+    /// It goes on where the last run committed. Ctrl-C (or SIGTERM) takes a last checkpoint, commits and exits with 0; a
+    /// second one aborts. Results for a stdout sink go to standard output, all else to standard error: on a terminal one
+    /// live line and a closing summary, otherwise log lines.
     Run(Run),
     /// Report all that is wrong with a pipeline file, without running it
+    ///
+    /// Loads and opens the plugins that it names; asks no broker. Every error has its file and line, what was found and
+    /// what was expected.
     Check(Check),
 }
 
 /// `wasmill run`.
 #[derive(Args, Debug)]
-#[command(
-    long_about = "Run a pipeline in the foreground.\n\nIt goes on where the last run committed. Ctrl-C (or SIGTERM) takes a \
-                  last checkpoint, commits and exits with 0; a second one aborts. Results for a stdout sink go to standard \
-                  output, all else to standard error: on a terminal one live line and a closing summary, otherwise log lines.",
-    after_help = RUN_EXAMPLES
-)]
+#[command(after_help = RUN_EXAMPLES)]
 pub(crate) struct Run {
     /// The pipeline file
     #[arg(value_name = "PIPELINE.toml")]
@@ -87,15 +89,14 @@ pub(crate) struct Run {
 const RUN_EXAMPLES: &str = "\
 Examples:
   wasmill run fraud.toml
-  wasmill run fraud.toml --set sources.transactions.brokers=kafka-1:9092 --set steps.rules.config.max_amount=5000
+  wasmill run fraud.toml --set sources.transactions.brokers=kafka-1:9092
+  wasmill run fraud.toml --set steps.rules.config.max_amount=5000
   wasmill run demo.toml --until-end --data-dir /tmp/demo > alerts.jsonl
-  wasmill run fraud.toml --available-now --log-format json     (from cron: work off what is there, go on next time)";
+  wasmill run fraud.toml --available-now --log-format json";
 
 /// `wasmill check`.
 #[derive(Args, Debug)]
 #[command(
-    long_about = "Report all that is wrong with a pipeline file, without running it.\n\nLoads and opens the plugins that it \
-                  names; asks no broker. Every error has its file and line, what was found and what was expected.",
     after_help = "Examples:\n  wasmill check fraud.toml\n  wasmill check fraud.toml --set steps.rules.plugin=./new-rules.wasm"
 )]
 pub(crate) struct Check {

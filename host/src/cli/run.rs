@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior};
-use wasmill::config::{self, Pipeline};
+use wasmill::config::{self, Pipeline, SinkConnector};
 use wasmill::metrics::{Progress, Summary};
 use wasmill::pipeline::{self, Control, PipelineError, RunOptions};
 
@@ -34,7 +34,7 @@ pub(crate) fn run(options: &arguments::Run) -> Exit {
         );
         return Exit::Usage;
     }
-    let view = View { on_terminal, line };
+    let mut view = View { on_terminal, live: on_terminal, line };
     let pipeline = match config::load(&options.pipeline, &options.set.overrides) {
         Ok(pipeline) => pipeline,
         Err(errors) => {
@@ -42,6 +42,8 @@ pub(crate) fn run(options: &arguments::Run) -> Exit {
             return Exit::Config;
         }
     };
+    // Results on the same terminal would run into the live line.
+    view.live &= !(writes_to_stdout(&pipeline) && io::stdout().is_terminal());
     for warning in config::warnings(&pipeline) {
         tracing::warn!("{warning}");
     }
@@ -55,6 +57,10 @@ pub(crate) fn run(options: &arguments::Run) -> Exit {
             stopped.exit()
         }
     }
+}
+
+fn writes_to_stdout(pipeline: &Pipeline) -> bool {
+    pipeline.sinks.iter().chain(&pipeline.dead_letters).any(|it| it.connector == SinkConnector::Stdout)
 }
 
 /// Why a run ended before it was done.
@@ -82,7 +88,7 @@ impl Stopped {
 
 /// What there is to react to.
 enum Event {
-    Ended(Result<Result<Summary, PipelineError>, oneshot::error::RecvError>),
+    Ended(Result<Box<Summary>, Stopped>),
     Tick(Instant),
     Signal,
 }
@@ -113,21 +119,24 @@ async fn supervise(pipeline: Pipeline, options: RunOptions, view: &View) -> Resu
     // Before the engine: a signal from now on stops it gracefully rather than killing the process.
     let mut signals = Signals::new().map_err(Stopped::Supervisor)?;
     let mut ended = start(pipeline, options, Arc::clone(&control)).map_err(Stopped::Supervisor)?;
-    let mut ticks = tokio::time::interval(if view.on_terminal { REFRESH } else { PROGRESS_EVERY });
+    let mut ticks = tokio::time::interval(if view.live { REFRESH } else { PROGRESS_EVERY });
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut last = (ticks.tick().await, control.progress()); // The first tick is at once.
     let mut stopping = false;
     loop {
         let event = tokio::select! {
-            result = &mut ended => Event::Ended(result),
+            result = &mut ended => Event::Ended(match result {
+                Ok(Ok(summary)) => Ok(Box::new(summary)),
+                Ok(Err(error)) => Err(Stopped::Engine(error)),
+                Err(_) => Err(Stopped::Panicked),
+            }),
             () = signals.next() => Event::Signal,
             now = ticks.tick() => Event::Tick(now),
         };
         match event {
             Event::Ended(result) => {
                 view.line.clear();
-                let summary = result.map_err(|_| Stopped::Panicked)?.map_err(Stopped::Engine)?;
-                view.summary(&name, &summary);
+                view.summary(&name, &*result?);
                 return Ok(());
             }
             Event::Tick(now) => {
@@ -144,7 +153,7 @@ async fn supervise(pipeline: Pipeline, options: RunOptions, view: &View) -> Resu
             }
             Event::Signal => {
                 stopping = true;
-                tracing::info!("stopping: last checkpoint, then commit; a second signal aborts");
+                view.note("stopping: last checkpoint, then commit; a second signal aborts");
                 control.stop();
             }
         }
@@ -168,6 +177,8 @@ fn start(
 /// How a run is shown: to a person on a terminal, or in log lines.
 struct View {
     on_terminal: bool,
+    /// Whether progress is drawn on the terminal.
+    live: bool,
     line: LiveLine,
 }
 
@@ -181,8 +192,17 @@ impl View {
         }
     }
 
+    /// What a person should know now. The live line says it itself.
+    fn note(&self, message: &str) {
+        if self.on_terminal && !self.live {
+            let _ = self.line.print_above(format!("{message}\n").as_bytes());
+        } else {
+            tracing::info!("{message}");
+        }
+    }
+
     fn progress(&self, name: &str, before: &Progress, now: &Progress, over: Duration, stopping: bool) {
-        if self.on_terminal {
+        if self.live {
             let mut line = live_line(name, before, now, over);
             if stopping {
                 line.push_str("  stopping, Ctrl-C again aborts");

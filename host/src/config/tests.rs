@@ -1171,6 +1171,24 @@ fn the_examples_are_right() {
     assert_eq!(names, ["demo", "fraud", "revenue", "sensors", "surge"]);
 }
 
+#[test]
+fn the_files_of_the_guide_are_right() {
+    let guide = include_str!("../../../docs/guide/first-pipeline.md");
+    let blocks: Vec<&str> = guide.split("```toml\n").skip(1).filter_map(|it| it.split("```").next()).collect();
+    let [first, window, kafka, dead_letters] = blocks[..] else { panic!("the guide has {} files", blocks.len()) };
+    let (head, _) = first.split_once("[sinks.out]").unwrap();
+    let (step, _) = window.split_once("[sinks.out]").unwrap();
+    let name = "name = \"orders\"\n";
+    for file in [first.to_owned(), [head, window].concat(), [name, step, kafka, dead_letters].concat()] {
+        check(
+            &file,
+            expect![[r#"
+                ok
+            "#]],
+        );
+    }
+}
+
 proptest::proptest! {
     /// Whatever is in the file, checking answers rather than panics.
     #[test]
