@@ -1,9 +1,9 @@
 //! From raw records to the columns and the event time that a pipeline needs.
 //!
-//! A [`Projection`] is planned once: which fields, of which kinds, and where event time comes from. A [`Decoder`] then reads
-//! each batch in one pass over its bytes: nothing that is not wanted is made, and no record costs an allocation. It knows no
-//! step, no window and no plugin. What makes a whole record unusable is a reject; a field that is missing or of another
-//! kind is only a null here, since some other step may not care, and [`explain`] says why where one does.
+//! A [`Projection`] is planned once: which fields, of which kinds, and where event time comes from. A [`Decoder`] then
+//! reads each batch in one pass over its bytes: nothing that is not wanted is made, and no record costs an allocation.
+//! It knows no step, no window and no plugin. What makes a whole record unusable is a reject; a field that is missing
+//! or of another kind is only a null here, since some other step may not care, and [`explain`] says why where one does.
 
 mod explain;
 mod field;
@@ -21,7 +21,6 @@ pub use time::{EVENT_TIME_MAX, EVENT_TIME_MIN, rfc3339_ms};
 
 use crate::batch::{Batch, EventTime, RawBatch, Reject};
 use crate::column::Column;
-use crate::config::Format;
 use scan::Scanner;
 use std::sync::Arc;
 
@@ -51,7 +50,8 @@ impl Decoder {
         &self.projection
     }
 
-    /// Reads a batch. A row that is not a JSON object, or has no usable event time, is rejected and is not in the batch.
+    /// Reads a batch. A row that is not a JSON object, or has no usable event time, is rejected and is not in the
+    /// batch.
     ///
     /// A tombstone is a record without fields: every column is null, and its time is the record's own.
     pub fn decode(&self, raw: RawBatch) -> Decoded {

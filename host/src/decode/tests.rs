@@ -1,7 +1,7 @@
 use super::*;
 use crate::batch::{Origin, RawRecord, RawRows, Span};
 use crate::column::{Kind, Number, Strings, Values};
-use crate::config::{EventTimeOptions, Late, TimeFormat};
+use crate::config::{EventTimeOptions, Format, Late, TimeFormat};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use serde_json::Value;

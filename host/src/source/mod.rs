@@ -1,7 +1,7 @@
 //! Sources: batches of raw records with their positions.
 //!
-//! A source knows bytes, partitions and offsets, and nothing of what is in a record. Each worker opens the partitions that it
-//! owns and polls; a batch is of one partition, and partitions take turns.
+//! A source knows bytes, partitions and offsets, and nothing of what is in a record. Each worker opens the partitions
+//! that it owns and polls; a batch is of one partition, and partitions take turns.
 
 pub mod file;
 pub mod generator;

@@ -1,14 +1,13 @@
 //! Nexmark's events: persons, auctions and bids in a cycle of 1, 3 and 46, 100 events a millisecond.
 //!
-//! Ids, hot keys (one bid in two on a hot auction, three in four by a hot bidder), prices and lengths follow the Nexmark
-//! generator (Tucker et al., "NEXMark: a benchmark for queries over data streams", as in nexmark-flink).
+//! Ids, hot keys (one bid in two on a hot auction, three in four by a hot bidder), prices and lengths follow the
+//! Nexmark generator (Tucker et al., "NEXMark: a benchmark for queries over data streams", as in nexmark-flink).
 
 use super::{Draws, put};
 use std::io::Write;
 
 const START_MS: i64 = 1_700_000_000_000;
 const EVENTS_PER_MS: u64 = 100;
-const PERSONS: u64 = 1;
 const AUCTIONS: u64 = 3;
 const CYCLE: u64 = 50;
 const FIRST_ID: u64 = 1000;
@@ -43,16 +42,13 @@ fn time(index: u64) -> i64 {
 
 /// The newest person at event `index`, from 0.
 fn last_person(index: u64) -> u64 {
-    index / CYCLE * PERSONS + (index % CYCLE).min(PERSONS - 1)
+    index / CYCLE // One a cycle, the first of it.
 }
 
 /// The newest auction at event `index`, from 0; the first person comes before any.
 fn last_auction(index: u64) -> u64 {
     let (cycle, place) = (index / CYCLE, index % CYCLE);
-    match place.checked_sub(PERSONS) {
-        None => (cycle * AUCTIONS).saturating_sub(1),
-        Some(place) => cycle * AUCTIONS + place.min(AUCTIONS - 1),
-    }
+    (cycle * AUCTIONS + place.min(AUCTIONS)).saturating_sub(1)
 }
 
 struct Event<'a> {
@@ -146,8 +142,8 @@ impl Event<'_> {
         oldest + self.draws.below(last - oldest + 1 + LEAD)
     }
 
-    /// 100 to 100,000,000, as many below as above 100,000: a digit count first, then the digits. Integers only, so that no
-    /// rounding of floats can differ between machines.
+    /// 100 to 100,000,000, as many below as above 100,000: a digit count first, then the digits. Integers only, so that
+    /// no rounding of floats can differ between machines.
     fn price(&mut self) -> u64 {
         let decade = 10_u64.pow(2 + self.draws.below(6) as u32);
         decade + self.draws.below(9 * decade)
