@@ -44,8 +44,8 @@ pub enum EncodeError {
     },
     /// A field within an object of the original record.
     #[error(
-        "field `{field}` would be written into an object of the original record; give it a name without a dot, or choose all \
-         fields with select"
+        "field `{field}` would be written into an object of the original record; give it a name without a dot, or \
+         choose all fields with select"
     )]
     Nested {
         /// The field.

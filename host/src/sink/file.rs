@@ -41,8 +41,8 @@ pub struct Staged {
 pub enum FileSinkError {
     /// The disk, or a quota, is full.
     #[error(
-        "{path}: the disk is full ({cause}); free some space and start the pipeline again: it goes on from its last checkpoint, \
-         and nothing is lost"
+        "{path}: the disk is full ({cause}); free some space and start the pipeline again: it goes on from its last \
+         checkpoint, and nothing is lost"
     )]
     DiskFull {
         /// The file.
@@ -64,7 +64,8 @@ pub enum FileSinkError {
     },
     /// Someone else writes there.
     #[error(
-        "{path}: there is such a file already, and it is not of this commit; give each pipeline an output folder of its own, and a new one where it starts from nothing"
+        "{path}: there is such a file already, and it is not of this commit; give each pipeline an output folder of \
+         its own, and a new one where it starts from nothing"
     )]
     Taken {
         /// The final name.
@@ -72,7 +73,8 @@ pub enum FileSinkError {
     },
     /// A committed file is gone, or is not what was committed.
     #[error(
-        "{path}: {found}, expected {expected} bytes that were committed; restore the file, or replay from an earlier checkpoint"
+        "{path}: {found}, expected {expected} bytes that were committed; restore the file, or replay from an earlier \
+         checkpoint"
     )]
     Lost {
         /// The file.
