@@ -276,6 +276,8 @@ fn the_valve_is_idle_only_while_all_its_inputs_are() {
 fn an_input_that_wakes_behind_neither_brings_the_watermark_back_nor_holds_it() {
     let steps = [At(0, 3), At(1, 10), Idle(0), Active(0), At(1, 20), At(0, 15), At(0, 20), At(1, 30), At(0, 25)];
     assert_eq!(valve(2, &steps).0, [(1, 3), (2, 10), (4, 20), (8, 25)]);
+    let steps = [At(0, 3), At(1, 10), Idle(0), Active(0), At(0, 5), At(1, 20)];
+    assert_eq!(valve(2, &steps).0, [(1, 3), (2, 10), (5, 20)]);
 }
 
 #[test]
