@@ -1,10 +1,10 @@
 //! Event time: how far it has come in each partition, in a worker, and over many workers.
 //!
-//! Pure: it knows no clock (processing time is handed in), no thread and no Kafka. Two nouns: [`Partitions`] is one worker's
-//! view of one source, [`Valve`] joins the watermarks of several upstream workers. The rules are Flink's
+//! Pure: it knows no clock (processing time is handed in), no thread and no Kafka. Two nouns: [`Partitions`] is one
+//! worker's view of one source, [`Valve`] joins the watermarks of several upstream workers. The rules are Flink's
 //! (`BoundedOutOfOrdernessWatermarks`, `WatermarkOutputMultiplexer`, `StatusWatermarkValve`), but for two things: a
-//! watermark is known record by record rather than every 200 ms, and a partition or an input that has *ended* never makes the
-//! others' windows close while one of them is only idle.
+//! watermark is known record by record rather than every 200 ms, and a partition or an input that has *ended* never
+//! makes the others' windows close while one of them is only idle.
 //!
 //! | partitions or inputs                 | watermark                                                     |
 //! |--------------------------------------|---------------------------------------------------------------|
@@ -63,8 +63,8 @@ impl Partition {
 }
 
 impl Partitions {
-    /// No partitions yet. Records may be out of order by `delay_ms`; a partition without records for `idle_timeout_ms` (none
-    /// for never) holds nothing back.
+    /// No partitions yet. Records may be out of order by `delay_ms`; a partition without records for `idle_timeout_ms`
+    /// (none for never) holds nothing back.
     pub fn new(delay_ms: i64, idle_timeout_ms: Option<u64>) -> Self {
         Partitions { delay_ms, idle_timeout_ms, partitions: Vec::new(), watermark: WATERMARK_NONE }
     }
@@ -80,8 +80,8 @@ impl Partitions {
         self.watermark = self.watermark.max(watermark);
     }
 
-    /// A partition that is read from now on; until its first record, or until it is idle, it holds the watermark. No effect
-    /// where it is known. Answers where it is.
+    /// A partition that is read from now on; until its first record, or until it is idle, it holds the watermark. No
+    /// effect where it is known. Answers where it is.
     pub fn add(&mut self, partition: i32, now_ms: u64) -> usize {
         if let Some(at) = self.partitions.iter().position(|it| it.id == partition) {
             return at;
@@ -117,7 +117,8 @@ impl Partitions {
         let mut max_time = self.partitions[at].max_time;
         let mut watermark = before;
         if !times.is_empty() {
-            // Records that only wake a partition move the watermark as well: what they had counts from their first row on.
+            // Records that only wake a partition move the watermark as well: what they had counts from their first row
+            // on.
             watermark = watermark.max(self.partitions[at].watermark(self.delay_ms).min(others));
         }
         let mut stragglers = Vec::new();
@@ -145,8 +146,8 @@ impl Partitions {
 
     /// Time has passed: partitions without records become idle. Answers the watermark where that moved it.
     ///
-    /// Not to be called for time in which the worker itself was not reading (a full queue downstream): a partition that nobody
-    /// polls is not idle.
+    /// Not to be called for time in which the worker itself was not reading (a full queue downstream): a partition that
+    /// nobody polls is not idle.
     pub fn tick(&mut self, now_ms: u64) -> Option<EventTime> {
         if let Some(timeout_ms) = self.idle_timeout_ms {
             for partition in &mut self.partitions {
@@ -176,8 +177,8 @@ impl Partitions {
         self.watermark
     }
 
-    /// True while no partition can move the watermark, though one may wake: [`Valve::idle`] for downstream. A worker without
-    /// partitions is idle too, so that it holds nobody back.
+    /// True while no partition can move the watermark, though one may wake: [`Valve::idle`] for downstream. A worker
+    /// without partitions is idle too, so that it holds nobody back.
     pub fn idle(&self) -> bool {
         !self.ended() && !self.partitions.iter().any(Partition::active)
     }
@@ -187,8 +188,8 @@ impl Partitions {
         !self.partitions.is_empty() && self.partitions.iter().all(|it| it.ended)
     }
 
-    /// What a checkpoint keeps, together with [`Partitions::watermark`]. That a partition has ended is not kept: a file that
-    /// has grown since is read on.
+    /// What a checkpoint keeps, together with [`Partitions::watermark`]. That a partition has ended is not kept: a file
+    /// that has grown since is read on.
     pub fn snapshot(&self) -> Vec<PartitionTime> {
         let keep = |it: &Partition| PartitionTime { partition: it.id, max_time: it.max_time, idle: it.idle };
         self.partitions.iter().map(keep).collect()
@@ -197,8 +198,8 @@ impl Partitions {
 
 /// Joins the watermarks of the upstream workers that feed one stage.
 ///
-/// An input that wakes behind the joined watermark does not count until it has caught up: it can neither bring it back nor hold
-/// it (Flink's "aligned"). Its records up to there are late.
+/// An input that wakes behind the joined watermark does not count until it has caught up: it can neither bring it back
+/// nor hold it (Flink's "aligned"). Its records up to there are late.
 #[derive(Clone, Debug)]
 pub struct Valve {
     inputs: Vec<ValveInput>,
@@ -222,8 +223,8 @@ impl Valve {
         Valve { inputs: vec![input; inputs], watermark }
     }
 
-    /// The watermark of `input` has come to `watermark`. Ignored where it goes back, and from an idle input, whose status must
-    /// change first; the end is taken from any. Answers the joined watermark where that moved it.
+    /// The watermark of `input` has come to `watermark`. Ignored where it goes back, and from an idle input, whose
+    /// status must change first; the end is taken from any. Answers the joined watermark where that moved it.
     pub fn advance(&mut self, input: usize, watermark: EventTime) -> Option<EventTime> {
         let joined = self.watermark;
         let it = &mut self.inputs[input];

@@ -3,7 +3,8 @@
 use super::text;
 use crate::column::{Column, Number, Strings, Values};
 
-/// Adds the value of a field to its column: null where the field is missing, null, or of another kind. `text` is valid JSON.
+/// Adds the value of a field to its column: null where the field is missing, null, or of another kind. `text` is valid
+/// JSON.
 #[inline]
 pub(super) fn push(column: &mut Column, text: Option<&[u8]>) {
     let Some(text) = text else { return column.push_null() };

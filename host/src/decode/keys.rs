@@ -7,9 +7,9 @@ use std::borrow::Cow;
 
 /// The canonical key of each row of `batch`, made of `columns`, and the rows where one of them is null.
 ///
-/// One column gives the JSON text of its value, several (or none) a JSON array. The keys have an entry for every row; that of
-/// a row without a key is empty, and the caller takes such rows out. Bytes that are not UTF-8 and numbers that are not
-/// finite have no JSON text: such a row is without a key too.
+/// One column gives the JSON text of its value, several (or none) a JSON array. The keys have an entry for every row;
+/// that of a row without a key is empty, and the caller takes such rows out. Bytes that are not UTF-8 and numbers that
+/// are not finite have no JSON text: such a row is without a key too.
 pub fn canonical_keys(batch: &Batch, columns: &[&Column]) -> (Keys, Vec<u32>) {
     let mut texts = Strings::with_capacity(batch.rows, batch.rows * 16 * columns.len().max(1));
     let mut hashes = Vec::with_capacity(batch.rows);
@@ -26,7 +26,8 @@ pub fn canonical_keys(batch: &Batch, columns: &[&Column]) -> (Keys, Vec<u32>) {
     (Keys { texts, hashes }, missing)
 }
 
-/// What a record key or the slot `key` holds for a canonical key: the characters of a JSON string, the text of anything else.
+/// What a record key or the slot `key` holds for a canonical key: the characters of a JSON string, the text of anything
+/// else.
 pub fn key_text(canonical: &[u8]) -> Cow<'_, [u8]> {
     match canonical {
         [b'"', plain @ .., b'"'] if memchr::memchr(b'\\', plain).is_none() => Cow::Borrowed(plain),

@@ -43,8 +43,8 @@ pub enum ProjectionError {
 }
 
 impl Projection {
-    /// Plans to read `columns`, in that order: a field's path (nested fields are joined by dots) and the kind to read it as.
-    /// The same path may be wanted in several kinds.
+    /// Plans to read `columns`, in that order: a field's path (nested fields are joined by dots) and the kind to read
+    /// it as. The same path may be wanted in several kinds.
     ///
     /// # Errors
     /// Where a field of a raw value is wanted.
@@ -110,7 +110,8 @@ impl Node {
         }
     }
 
-    /// Numbers the slots from `next`, depth first, so that those of a subtree lie side by side; answers the next free one.
+    /// Numbers the slots from `next`, depth first, so that those of a subtree lie side by side; answers the next free
+    /// one.
     fn number(&mut self, next: usize) -> usize {
         let mut end = next;
         if self.wanted {
@@ -133,8 +134,8 @@ impl Node {
         found.and_then(|it| it.slot).unwrap_or_default() // Each path asked for was inserted.
     }
 
-    /// The child of that quoted name. Records of a stream mostly have their fields in one order, so `hint` says which child
-    /// is likely to be next.
+    /// The child of that quoted name. Records of a stream mostly have their fields in one order, so `hint` says which
+    /// child is likely to be next.
     #[inline]
     pub(super) fn find(&self, quoted: &[u8], escaped: bool, hint: &mut usize) -> Option<&Node> {
         if escaped {

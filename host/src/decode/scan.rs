@@ -1,7 +1,8 @@
 //! One pass over the bytes of a JSON value: finds the texts of wanted fields and checks everything else on the way.
 //!
-//! It accepts what RFC 8259 accepts, with three bounds of our own: the value is UTF-8, nests at most [`DEPTH_MAX`] deep, and a
-//! field that is repeated counts with its last value. It makes no values: a field's text is a slice of the record.
+//! It accepts what RFC 8259 accepts, with three bounds of our own: the value is UTF-8, nests at most [`DEPTH_MAX`]
+//! deep, and a field that is repeated counts with its last value. It makes no values: a field's text is a slice of the
+//! record.
 
 use super::projection::Node;
 use super::text;
@@ -144,8 +145,8 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// Calls `member` at each value of the object that starts here, with the range of its quoted name and whether that has
-    /// an escape in it.
+    /// Calls `member` at each value of the object that starts here, with the range of its quoted name and whether that
+    /// has an escape in it.
     #[inline]
     fn each_member(
         &mut self,

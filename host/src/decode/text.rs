@@ -1,15 +1,16 @@
-//! JSON texts of single values, read and written: shared by `decode`, which reads records, and `sink`, which writes them.
+//! JSON texts of single values, read and written: shared by `decode`, which reads records, and `sink`, which writes
+//! them.
 //!
-//! Canonical text: strings with the shortest escapes, integers in decimal, other numbers in the shortest form that reads
-//! back the same, no whitespace outside strings.
+//! Canonical text: strings with the shortest escapes, integers in decimal, other numbers in the shortest form that
+//! reads back the same, no whitespace outside strings.
 
 use serde_json::ser::{CompactFormatter, Formatter};
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// Of eight bytes of a string's text (the first in the lowest place), the lowest bit set marks the first quote, backslash or
-/// control character; 0 for none. Bits above the lowest may be wrong: a borrow runs upwards only.
+/// Of eight bytes of a string's text (the first in the lowest place), the lowest bit set marks the first quote,
+/// backslash or control character; 0 for none. Bits above the lowest may be wrong: a borrow runs upwards only.
 #[inline]
 pub(super) fn stops(word: u64) -> u64 {
     let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & HIGHS;
@@ -183,8 +184,8 @@ fn string_len(text: &[u8]) -> usize {
     text.len()
 }
 
-/// Adds any JSON value in canonical form: scalars as the module says, arrays and objects without whitespace. A number that no
-/// float holds, and a string that is no text, are added as they are.
+/// Adds any JSON value in canonical form: scalars as the module says, arrays and objects without whitespace. A number
+/// that no float holds, and a string that is no text, are added as they are.
 pub fn write_canonical(out: &mut Vec<u8>, text: &[u8]) {
     match text.first() {
         Some(b'"') if memchr::memchr(b'\\', text).is_some() => {

@@ -166,8 +166,8 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Days from 1970-01-01 to a date of the Gregorian calendar (Howard Hinnant, `days_from_civil`: years start in March, so that
-/// the day that comes and goes is the last).
+/// Days from 1970-01-01 to a date of the Gregorian calendar (Howard Hinnant, `days_from_civil`: years start in March,
+/// so that the day that comes and goes is the last).
 fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);

@@ -1,7 +1,7 @@
 //! From a batch to the records that a sink writes.
 //!
-//! An [`Encoder`] is planned once from the stream's shape. What passes unchanged is written from the very bytes that were
-//! read; fields that steps made are spliced into the original object; rows that steps made become a JSON object.
+//! An [`Encoder`] is planned once from the stream's shape. What passes unchanged is written from the very bytes that
+//! were read; fields that steps made are spliced into the original object; rows that steps made become a JSON object.
 
 mod dead_letter;
 mod template;
@@ -44,8 +44,8 @@ pub enum EncodeError {
     },
     /// A field within an object of the original record.
     #[error(
-        "field `{field}` would be written into an object of the original record; give it a name without a dot, or choose all \
-         fields with select"
+        "field `{field}` would be written into an object of the original record; give it a name without a dot, or \
+         choose all fields with select"
     )]
     Nested {
         /// The field.
@@ -108,8 +108,8 @@ struct Name {
 }
 
 impl Encoder {
-    /// Plans how rows of `shape` are written. `select` is the new names and the fields, in order; none for the original with
-    /// what was made.
+    /// Plans how rows of `shape` are written. `select` is the new names and the fields, in order; none for the original
+    /// with what was made.
     ///
     /// # Errors
     /// Where a field cannot be written so.
@@ -138,7 +138,8 @@ impl Encoder {
         Ok(Encoder { plan })
     }
 
-    /// The records of a batch. Its `key`, `value` and `headers` count more than the original record's; a tombstone stays one.
+    /// The records of a batch. Its `key`, `value` and `headers` count more than the original record's; a tombstone
+    /// stays one.
     ///
     /// # Errors
     /// Where the batch as a whole cannot be written; a single row that cannot is among the rejects.
@@ -296,8 +297,8 @@ fn write_headers(out: &mut Vec<u8>, batch: &Batch, row: usize) -> Span {
     if out.len() == start { Span::NULL } else { span(out, start) }
 }
 
-/// Writes the object `value` up to where the fields `names` go: without its last brace, without members of those names, and
-/// with the comma that is needed.
+/// Writes the object `value` up to where the fields `names` go: without its last brace, without members of those names,
+/// and with the comma that is needed.
 fn open_object(out: &mut Vec<u8>, value: &[u8], names: &[Name]) -> Result<(), String> {
     // A name may be there with escapes: then only reading it tells.
     let maybe_there = memchr::memchr(b'\\', value).is_some() || names.iter().any(|it| it.finder.find(value).is_some());

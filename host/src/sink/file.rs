@@ -1,7 +1,8 @@
 //! Files as a sink: `part-<epoch>-<writer>.jsonl` under a folder, each there whole or not at all.
 //!
-//! Lines go to a hidden staged file. A barrier seals it (on disk, and named in the manifest), and once the manifest is the
-//! committed one the file is renamed to its final name. So the manifest is the commit point and the rename can be repeated:
+//! Lines go to a hidden staged file. A barrier seals it (on disk, and named in the manifest), and once the manifest is
+//! the committed one the file is renamed to its final name. So the manifest is the commit point and the rename can be
+//! repeated:
 //!
 //! | staged | final | [`FileSink::publish`]                                     |
 //! |--------|-------|-----------------------------------------------------------|
@@ -40,8 +41,8 @@ pub struct Staged {
 pub enum FileSinkError {
     /// The disk, or a quota, is full.
     #[error(
-        "{path}: the disk is full ({cause}); free some space and start the pipeline again: it goes on from its last checkpoint, \
-         and nothing is lost"
+        "{path}: the disk is full ({cause}); free some space and start the pipeline again: it goes on from its last \
+         checkpoint, and nothing is lost"
     )]
     DiskFull {
         /// The file.
@@ -63,7 +64,8 @@ pub enum FileSinkError {
     },
     /// Someone else writes there.
     #[error(
-        "{path}: there is such a file already, and it is not of this commit; give each pipeline an output folder of its own, and a new one where it starts from nothing"
+        "{path}: there is such a file already, and it is not of this commit; give each pipeline an output folder of \
+         its own, and a new one where it starts from nothing"
     )]
     Taken {
         /// The final name.
@@ -71,7 +73,8 @@ pub enum FileSinkError {
     },
     /// A committed file is gone, or is not what was committed.
     #[error(
-        "{path}: {found}, expected {expected} bytes that were committed; restore the file, or replay from an earlier checkpoint"
+        "{path}: {found}, expected {expected} bytes that were committed; restore the file, or replay from an earlier \
+         checkpoint"
     )]
     Lost {
         /// The file.
@@ -127,8 +130,8 @@ struct Stage {
 }
 
 impl FileSink {
-    /// A sink into `folder`, which is made where it is not there. `writer` tells the writers of one pipeline into one folder
-    /// apart; `pipeline` keeps the staged files of several pipelines apart.
+    /// A sink into `folder`, which is made where it is not there. `writer` tells the writers of one pipeline into one
+    /// folder apart; `pipeline` keeps the staged files of several pipelines apart.
     ///
     /// # Errors
     /// Where the folder cannot be made.
@@ -141,8 +144,8 @@ impl FileSink {
     /// Adds the rows' values as lines to the open epoch.
     ///
     /// # Errors
-    /// Where the file cannot be written, after which the epoch can only be aborted; or a raw value is no line, in which case
-    /// nothing of the rows was added.
+    /// Where the file cannot be written, after which the epoch can only be aborted; or a raw value is no line, in which
+    /// case nothing of the rows was added.
     pub fn append(&mut self, rows: &RawRows) -> Result<(), FileSinkError> {
         if rows.records.is_empty() {
             return Ok(());
@@ -158,7 +161,8 @@ impl FileSink {
         if stage.buffer.len() >= BUFFER_BYTES { stage.flush() } else { Ok(()) }
     }
 
-    /// Ends the epoch: its lines are on disk when this returns, under the name that is answered. None where there are none.
+    /// Ends the epoch: its lines are on disk when this returns, under the name that is answered. None where there are
+    /// none.
     ///
     /// # Errors
     /// Where the file cannot be written; the epoch can then only be aborted.
@@ -184,8 +188,8 @@ impl FileSink {
         }
     }
 
-    /// Gives committed files their final names; what was published before is left as it is. Call it once the manifest that
-    /// names them is committed, and at every start for the committed manifest.
+    /// Gives committed files their final names; what was published before is left as it is. Call it once the manifest
+    /// that names them is committed, and at every start for the committed manifest.
     ///
     /// # Errors
     /// See the module's table. Calling it again is safe after any error.
@@ -205,8 +209,8 @@ impl FileSink {
         if committed.is_empty() { Ok(()) } else { sync_folder(folder) }
     }
 
-    /// Removes the staged files of `pipeline` that the committed manifest does not name. Call it at start, before any writer
-    /// appends. Answers how many there were.
+    /// Removes the staged files of `pipeline` that the committed manifest does not name. Call it at start, before any
+    /// writer appends. Answers how many there were.
     ///
     /// # Errors
     /// Where the folder cannot be read or a file cannot be removed.
@@ -237,7 +241,8 @@ impl Drop for FileSink {
 }
 
 impl Stage {
-    /// A new staged file under a name that is not there: one that a committed manifest may still name is never written over.
+    /// A new staged file under a name that is not there: one that a committed manifest may still name is never written
+    /// over.
     fn create(folder: &Path, pipeline: &str, writer: u32, next: &mut u64) -> Result<Self, FileSinkError> {
         loop {
             let name = format!(".stage-{pipeline}-{writer}-{next}");

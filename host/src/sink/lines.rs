@@ -6,8 +6,8 @@ use crate::config::Format;
 /// A value that would be two lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "row {row}: a value with a line break cannot be written as a line of format = \"raw\"; write it to Kafka, or read it as \
-     format = \"json\""
+    "row {row}: a value with a line break cannot be written as a line of format = \"raw\"; write it to Kafka, or read \
+     it as format = \"json\""
 )]
 pub struct LineBreak {
     /// The row in the rows that were handed in.

@@ -1,6 +1,7 @@
 //! Sinks: rows of a batch as the bytes that are written, and the places that they are written to.
 //!
-//! [`encode`] makes raw records of a batch and is the same for every place; a sink takes raw records and knows no columns.
+//! [`encode`] makes raw records of a batch and is the same for every place; a sink takes raw records and knows no
+//! columns.
 
 pub mod encode;
 pub mod file;

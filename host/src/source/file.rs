@@ -31,9 +31,9 @@ struct FoundFile {
 }
 
 impl Files {
-    /// Looks for files: `path` itself, every `*.jsonl` and `*.json` in the folder `path`, or what the glob `path` matches.
-    /// Hidden files (a sink's staged ones) are left out. A file's name is its path under the folder, or under the part of
-    /// the glob that has no wildcard.
+    /// Looks for files: `path` itself, every `*.jsonl` and `*.json` in the folder `path`, or what the glob `path`
+    /// matches. Hidden files (a sink's staged ones) are left out. A file's name is its path under the folder, or under
+    /// the part of the glob that has no wildcard.
     ///
     /// # Errors
     /// Where there is none, or it cannot be looked at.
@@ -125,8 +125,8 @@ impl FileSource {
         Ok(FileSource { source, readers, next: 0 })
     }
 
-    /// The next batch: at most `rows_max` records, and no more lines once it has `bytes_max` bytes. `_now_ms` is not needed:
-    /// files are read as fast as they are taken.
+    /// The next batch: at most `rows_max` records, and no more lines once it has `bytes_max` bytes. `_now_ms` is not
+    /// needed: files are read as fast as they are taken.
     ///
     /// # Errors
     /// Where a file cannot be read, has become shorter, or has too long a line. Polling again finds the same.
@@ -222,8 +222,8 @@ impl LineReader {
         Ok((!lines.spans.is_empty()).then(|| lines.into_batch(Origin { source, partition: self.partition }, start)))
     }
 
-    /// Reads the next piece of the file to the end of `arena`, which starts at `offset`; answers its length, 0 where there is
-    /// nothing more to read (now).
+    /// Reads the next piece of the file to the end of `arena`, which starts at `offset`; answers its length, 0 where
+    /// there is nothing more to read (now).
     fn fill(&mut self, arena: &mut Vec<u8>) -> Result<usize, SourceError> {
         let position = self.offset as u64 + arena.len() as u64;
         let left = self.end.map_or(u64::MAX, |end| (end as u64).saturating_sub(position));

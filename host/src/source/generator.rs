@@ -1,8 +1,8 @@
-//! Records made from a seed: record `i` is a function of the seed and `i` alone, so any partition can be read from anywhere,
-//! by any number of workers, and always has the same bytes.
+//! Records made from a seed: record `i` is a function of the seed and `i` alone, so any partition can be read from
+//! anywhere, by any number of workers, and always has the same bytes.
 //!
-//! The draws are SplitMix64, written out here: no version of any crate can change them. Keys are null; a record's timestamp
-//! is its event time.
+//! The draws are SplitMix64, written out here: no version of any crate can change them. Keys are null; a record's
+//! timestamp is its event time.
 
 mod kinds;
 
@@ -85,8 +85,8 @@ impl GeneratorSource {
 
     /// The next batch: at most `rows_max` records, and no more once they have `bytes_max` bytes.
     ///
-    /// With a rate, record `i` is due `i / rate` seconds after the first poll, counted from where this source was opened; what
-    /// was missed is made up for at once.
+    /// With a rate, record `i` is due `i / rate` seconds after the first poll, counted from where this source was
+    /// opened; what was missed is made up for at once.
     ///
     /// # Errors
     /// None; the signature is that of every source.

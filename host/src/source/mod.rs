@@ -1,7 +1,7 @@
 //! Sources: batches of raw records with their positions.
 //!
-//! A source knows bytes, partitions and offsets, and nothing of what is in a record. Each worker opens the partitions that it
-//! owns and polls; a batch is of one partition, and partitions take turns.
+//! A source knows bytes, partitions and offsets, and nothing of what is in a record. Each worker opens the partitions
+//! that it owns and polls; a batch is of one partition, and partitions take turns.
 
 pub mod file;
 pub mod generator;
@@ -65,7 +65,8 @@ pub enum SourceError {
     },
     /// No file is there to read.
     #[error(
-        "{path}: no file found; expected a file, a folder with *.jsonl or *.json files in it, or a glob that matches some"
+        "{path}: no file found; expected a file, a folder with *.jsonl or *.json files in it, or a glob that \
+         matches some"
     )]
     NoFiles {
         /// The path as given.
@@ -81,8 +82,8 @@ pub enum SourceError {
     },
     /// Records that were read before are gone.
     #[error(
-        "{path}: the file is {len} bytes long, shorter than the position {position} that was read before; it was truncated or \
-         replaced: put it back, give the new file another name, or start again with another data directory"
+        "{path}: the file is {len} bytes long, shorter than the position {position} that was read before; it was \
+         truncated or replaced: put it back, give the new file another name, or start again with another data directory"
     )]
     Truncated {
         /// The file.

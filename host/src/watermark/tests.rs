@@ -3,7 +3,8 @@ use proptest::prelude::*;
 
 /// Runs a script, one step a line, and answers what it printed.
 ///
-/// `observe P T..` prints the watermark and the stragglers; `end P`, `tick NOW`, `add P`, `remove P` print the watermark.
+/// `observe P T..` prints the watermark and the stragglers; `end P`, `tick NOW`, `add P`, `remove P` print the
+/// watermark.
 fn run(delay_ms: i64, idle_timeout_ms: Option<u64>, script: &str) -> Vec<String> {
     let mut partitions = Partitions::new(delay_ms, idle_timeout_ms);
     let mut now_ms = 0;
@@ -13,12 +14,12 @@ fn run(delay_ms: i64, idle_timeout_ms: Option<u64>, script: &str) -> Vec<String>
         let number = |at: usize| words[at].parse::<i64>().unwrap();
         let mut stragglers = String::new();
         match words[0] {
-            "add" => drop(partitions.add(number(1) as i32, now_ms)),
+            "add" => _ = partitions.add(number(1) as i32, now_ms),
             "remove" => partitions.remove(number(1) as i32),
-            "end" => drop(partitions.end(number(1) as i32, now_ms)),
+            "end" => _ = partitions.end(number(1) as i32, now_ms),
             "tick" => {
                 now_ms = number(1) as u64;
-                drop(partitions.tick(now_ms));
+                partitions.tick(now_ms);
             }
             "observe" => {
                 let times: Vec<i64> = (2..words.len()).map(number).collect();
@@ -81,8 +82,8 @@ fn the_slowest_active_partition_holds_the_watermark() {
     );
 }
 
-/// The cases of Flink's WatermarkOutputMultiplexerTest. Watermark `w` is a record at `w + 1` without delay; going idle is a
-/// tick that only the partitions with recent records outlive.
+/// The cases of Flink's WatermarkOutputMultiplexerTest. Watermark `w` is a record at `w + 1` without delay; going idle
+/// is a tick that only the partitions with recent records outlive.
 #[test]
 fn partitions_join_as_flinks_multiplexer_joins_splits() {
     let last = |script: &str| run(0, Some(10), script).pop().unwrap();
@@ -180,7 +181,9 @@ proptest! {
         batches in prop::collection::vec((0..3_i32, prop::collection::vec(0..100_i64, 0..6)), 0..12),
     ) {
         let mut partitions = Partitions::new(delay_ms, None);
-        (0..3).for_each(|it| drop(partitions.add(it, 0)));
+        for partition in 0..3 {
+            partitions.add(partition, 0);
+        }
         let mut expected = naive(delay_ms, &batches).into_iter();
         for (partition, times) in &batches {
             let rows = partitions.observe(*partition, times, 0);
@@ -273,6 +276,8 @@ fn the_valve_is_idle_only_while_all_its_inputs_are() {
 fn an_input_that_wakes_behind_neither_brings_the_watermark_back_nor_holds_it() {
     let steps = [At(0, 3), At(1, 10), Idle(0), Active(0), At(1, 20), At(0, 15), At(0, 20), At(1, 30), At(0, 25)];
     assert_eq!(valve(2, &steps).0, [(1, 3), (2, 10), (4, 20), (8, 25)]);
+    let steps = [At(0, 3), At(1, 10), Idle(0), Active(0), At(0, 5), At(1, 20)];
+    assert_eq!(valve(2, &steps).0, [(1, 3), (2, 10), (5, 20)]);
 }
 
 #[test]

@@ -15,8 +15,8 @@ pub struct Refusal<'a> {
     pub step: &'a str,
     /// The digest of the step's plugin, if it has one: `wasmill-plugin`.
     pub plugin: Option<&'a str>,
-    /// Topic (or the source's name), partition and offset: `wasmill-topic`, `wasmill-partition`, `wasmill-offset`; none for
-    /// a row that a window made.
+    /// Topic (or the source's name), partition and offset: `wasmill-topic`, `wasmill-partition`, `wasmill-offset`; none
+    /// for a row that a window made.
     pub origin: Option<(&'a str, i32, i64)>,
 }
 
@@ -51,7 +51,8 @@ impl DeadLetters {
         self.records.push(RawRecord { key, value, headers });
     }
 
-    /// Adds a row of a batch: the record that it was read from, or, for a row that a step made, a JSON object of its columns.
+    /// Adds a row of a batch: the record that it was read from, or, for a row that a step made, a JSON object of its
+    /// columns.
     pub fn push_row(&mut self, batch: &Batch, shape: &Shape, row: usize, refusal: &Refusal<'_>) {
         if let Some(raw) = &batch.raw {
             return self.push_raw(raw, row, refusal);

@@ -318,10 +318,8 @@ proptest! {
             late: Late::Drop,
         };
         let wanted: Vec<_> = object.keys().map(|it| (Arc::from(it.as_str()), Kind::Json)).collect();
-        let shape = Shape {
-            raw: false,
-            columns: wanted.iter().map(|(name, kind)| ShapeColumn { name: Arc::clone(name), kind: *kind, made: true }).collect(),
-        };
+        let columns: Vec<_> = object.keys().map(|it| (it.as_str(), Kind::Json, true)).collect();
+        let shape = shape(false, &columns);
         let text = serde_json::to_string(&object).unwrap();
         let read = crate::batch::RawBatch {
             origin: Origin { source: 0, partition: 0 },

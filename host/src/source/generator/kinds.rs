@@ -71,8 +71,8 @@ fn put_timestamp(out: &mut Vec<u8>, ms: i64) {
     put!(out, ",\"timestamp\":\"{time:.3}\"}}");
 }
 
-/// Four transactions a second of event time by 5,000 customers, amounts mostly below 500. One in 2,000 is over 10,000, and in one
-/// of four blocks of 500 a customer pays 8 times within 6 seconds.
+/// Four transactions a second of event time by 5,000 customers, amounts mostly below 500. One in 2,000 is over 10,000,
+/// and in one of four blocks of 500 a customer pays 8 times within 6 seconds.
 fn transaction(mut draws: Draws, seed: u64, index: u64, out: &mut Vec<u8>) -> i64 {
     const BLOCK: u64 = 500;
     const BURST: u64 = 8;
@@ -110,8 +110,8 @@ fn order(mut draws: Draws, index: u64, out: &mut Vec<u8>) -> i64 {
     ms
 }
 
-/// Every device of 100 once a second of event time, 40 to 80 degrees; of a device's runs of 20 readings one in 15 has an
-/// excursion above 85 in its middle.
+/// Every device of 100 once a second of event time, 40 to 80 degrees; of a device's runs of 20 readings one in 15 has
+/// an excursion above 85 in its middle.
 fn reading(mut draws: Draws, seed: u64, index: u64, out: &mut Vec<u8>) -> i64 {
     const DEVICES: u64 = 100;
     const RUN: u64 = 20;
