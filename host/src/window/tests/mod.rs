@@ -3,6 +3,7 @@
 mod properties;
 mod reference;
 mod scripts;
+mod trace;
 
 use super::{Builtin, Fired, Input, Operator};
 use crate::batch::{self, Keys, RowTimes};

@@ -344,10 +344,11 @@ fn the_format_of_sessions_is_frozen() {
 fn the_format_of_rolling_windows_is_frozen() {
     let mut harness = Harness::new(Window::Rolling { size_ms: 640 }, Emit::OnClose);
     feed(&mut harness, 12, Some(Number::Int(7)));
+    feed(&mut harness, 12, Some(Number::Int(1))); // After the other one of its time.
     feed(&mut harness, 11, None);
     feed(&mut harness, 25, None);
     expect![[r#"
-        "ann" 8000000000000001: 0b000000000000000502000000000c000000000000000902020e010e010e020e
+        "ann" 8000000000000001: 0b000000000000000502000000000c000000000000000902020e010e010e020e0c0000000000000009020202010201020202
         "ann" 8000000000000002: 1900000000000000050200000000
     "#]]
     .assert_eq(&sealed(&mut harness));
