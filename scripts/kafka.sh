@@ -22,23 +22,28 @@ tools() { # Java 17 or newer and Maven
 }
 
 fetch() {
-  [[ -f $home/complete ]] && return
-  tools
-  mkdir -p "$home"
   local work
   work=$(mktemp -d)
-  cat >"$work/pom.xml" <<POM
+  pom >"$work/pom.xml"
+  if cmp -s "$work/pom.xml" "$home/pom.xml"; then rm -r "$work"; return; fi
+  tools
+  mkdir -p "$home"
+  mvn -q -B -f "$work/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home/libs" \
+    >"$home/fetch.log" 2>&1 || fail "mvn could not download kafka $version: see $home/fetch.log"
+  mv "$work/pom.xml" "$home/pom.xml" # Last: it says that the download is complete.
+  rm -r "$work"
+}
+
+pom() {
+  cat <<POM
 <project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>wasmill</groupId><artifactId>kafka</artifactId><version>1</version>
 <dependencies>
 <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId><version>$version</version></dependency>
 <dependency><groupId>org.apache.kafka</groupId><artifactId>kafka-tools</artifactId><version>$version</version></dependency>
+<dependency><groupId>org.slf4j</groupId><artifactId>slf4j-simple</artifactId><version>1.7.36</version></dependency>
 </dependencies></project>
 POM
-  mvn -q -B -f "$work/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home/libs" \
-    >"$home/fetch.log" 2>&1 || fail "mvn could not download kafka $version: see $home/fetch.log"
-  touch "$home/complete"
-  rm -rf "$work"
 }
 
 alive() { [[ -f $1/broker.pid ]] && grep -qs kafka.Kafka "/proc/$(cat "$1/broker.pid")/cmdline"; }
@@ -73,7 +78,7 @@ group.initial.rebalance.delay.ms=0
 PROPERTIES
 }
 
-java_kafka() { java -cp "$home/libs/*" "$@"; }
+java_kafka() { java -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$home/libs/*" "$@"; }
 
 start() { # DIR PORT
   [[ $# == 2 ]] || fail "start DIR PORT"
@@ -87,8 +92,8 @@ start() { # DIR PORT
     java_kafka kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" \
       -c "$dir/server.properties" >"$dir/format.log" 2>&1 || fail "could not format $dir/data: see $dir/format.log"
   fi
-  nohup java -Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$home/libs/*" kafka.Kafka "$dir/server.properties" \
-    >>"$dir/broker.log" 2>&1 </dev/null &
+  nohup java -Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
+    -cp "$home/libs/*" kafka.Kafka "$dir/server.properties" >>"$dir/broker.log" 2>&1 </dev/null &
   echo $! >"$dir/broker.pid"
   for _ in $(seq 600); do
     (exec 3<>"/dev/tcp/127.0.0.1/$2") 2>/dev/null && return

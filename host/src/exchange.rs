@@ -260,7 +260,7 @@ mod tests {
                 assert!(parcel.batch.times.is_sorted());
             }
             seen.sort_unstable();
-            let expected: Vec<_> = (0..7).map(|it| (it, [None, None, None, Some(30), None, Some(50), None][it as usize]));
+            let expected = (0..7).map(|it| (it, [None, None, None, Some(30), None, Some(50), None][it as usize]));
             assert_eq!(seen, expected.collect::<Vec<_>>());
         }
     }

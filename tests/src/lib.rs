@@ -1,1 +1,3 @@
+//! What the scenario tests share.
 
+pub mod kafka;

@@ -14,9 +14,9 @@
 //! Numbers are little-endian. The header is written last, so a file that was cut short never begins with the magic. Files
 //! are written, checked and read in blocks: no more of a file is in memory than a block and its largest entry.
 
-use crate::failpoint::failpoint;
 use super::manifest::{FileKind, SnapshotFile};
 use super::{CheckpointError, Epoch};
+use crate::failpoint::failpoint;
 use crate::state::{Entries, Entry};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};

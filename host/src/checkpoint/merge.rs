@@ -3,10 +3,10 @@
 //! Merged files are sorted, so they are streamed; only deltas, which are in the order of the stream, are held in memory to
 //! be sorted. The caller bounds their bytes (`CompactionLimits::merge_bytes_max`).
 
-use crate::failpoint::failpoint;
 use super::format::{BLOCK_BYTES, Reader, Writer};
 use super::manifest::{FileKind, SnapshotFile};
 use super::{CheckpointError, Epoch};
+use crate::failpoint::failpoint;
 use crate::state::{Delta, Entries, Entry};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -11,11 +11,11 @@
 //! committed keeps meaning what it meant, whatever happens to epochs that were given up.
 
 use super::compaction::{CompactionLimits, Compactor};
-use crate::failpoint::failpoint;
 use super::format::{self, Reader, Writer};
 use super::manifest::{FileKind, Manifest, Meta, Parent, SnapshotFile};
 use super::pointer::{Pointer, manifest_epoch};
 use super::{CheckpointError, Epoch, folder};
+use crate::failpoint::failpoint;
 use crate::state::{Delta, Entry};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -52,10 +52,14 @@ fn pipeline(root: &Section<'_>, plugins: &Plugins<'_>, errors: &mut Errors) -> P
         .collect();
     let letters_entry = root.entry("dead_letters");
     let letters = letters_entry.and_then(|it| dead_letters(it, plugins.base, errors));
-    let placed = sinks.iter().map(|(sink, entry)| Placed { sink, at: &entry.at, path: format!("sinks.{}", sink.name) });
+    let placed = sinks.iter().map(|(sink, entry)| Placed { sink, entry, path: format!("sinks.{}", sink.name) });
     let placed_letters = letters.iter().zip(letters_entry);
-    let placed_letters = placed_letters.map(|(sink, entry)| Placed { sink, at: &entry.at, path: sink.name.clone() });
+    let placed_letters = placed_letters.map(|(sink, entry)| Placed { sink, entry, path: sink.name.clone() });
     check_together(&placed.chain(placed_letters).collect::<Vec<_>>(), delivery, checkpoint_interval_ms, errors);
+    if let (Some(_), Some((_, entry))) = (letters_entry, sinks.iter().find(|it| it.0.name == "dead_letters")) {
+        let problem = "found the name of the table [dead_letters], expected another; rename the sink";
+        errors.push(&entry.at, "sinks.dead_letters", problem);
+    }
     if letters_entry.is_none() {
         need_dead_letters(source_entries, step_entries, errors);
     }

@@ -81,17 +81,19 @@ pub(super) fn read(text: &str, file: &Arc<str>, errors: &mut Errors) -> Option<T
             _ => errors.push(&place, "", format!("not TOML: {}", problem.message().replace('\n', " "))),
         }
     }
-    sound.then(|| table(root.get_ref(), &|offset| places.at(offset), errors))
+    sound.then(|| table(root.get_ref(), "", &|offset| places.at(offset), errors))
 }
 
 /// Lays `--set KEY=VALUE` over the file: `value` is TOML or, where it is not, a text.
 pub(super) fn set(root: &mut Table, key: &str, value: &str, errors: &mut Errors) {
-    let at = Place::Flag { setting: format!("{key}={value}").into() };
+    // One line, whatever was given.
+    let setting: String = format!("{key}={value}").chars().map(|it| if it.is_control() { ' ' } else { it }).collect();
+    let at = Place::Flag { setting: setting.into() };
     let Some(path) = split_path(key) else {
         return errors.push(&at, "", format!("found the key {key:?}, expected a path such as sources.orders.topic"));
     };
     let node = match DeValue::parse(value) {
-        Ok(parsed) => node(parsed.get_ref(), at.clone(), &|_| at.clone(), errors),
+        Ok(parsed) => node(parsed.get_ref(), key, at.clone(), &|_| at.clone(), errors),
         Err(_) => Node { value: Value::Text(value.to_owned()), at: at.clone() },
     };
     if let Some((index, known)) = unknown_name(root, &path) {
@@ -156,35 +158,38 @@ fn split_path(key: &str) -> Option<Vec<String>> {
     }
 }
 
-fn table(from: &DeTable<'_>, place: &dyn Fn(usize) -> Place, errors: &mut Errors) -> Table {
+fn table(from: &DeTable<'_>, path: &str, place: &dyn Fn(usize) -> Place, errors: &mut Errors) -> Table {
     let mut keys: Vec<_> = from.iter().collect();
     keys.sort_by_key(|(name, _)| name.span().start);
-    let entries = keys.into_iter().map(|(name, value)| Entry {
-        name: name.get_ref().to_string(),
-        at: place(name.span().start),
-        node: node(value.get_ref(), place(value.span().start), place, errors),
+    let entries = keys.into_iter().map(|(name, value)| {
+        let path = if path.is_empty() { name.get_ref().to_string() } else { format!("{path}.{}", name.get_ref()) };
+        Entry {
+            name: name.get_ref().to_string(),
+            at: place(name.span().start),
+            node: node(value.get_ref(), &path, place(value.span().start), place, errors),
+        }
     });
     Table { entries: entries.collect() }
 }
 
-fn node(from: &DeValue<'_>, at: Place, place: &dyn Fn(usize) -> Place, errors: &mut Errors) -> Node {
+fn node(from: &DeValue<'_>, path: &str, at: Place, place: &dyn Fn(usize) -> Place, errors: &mut Errors) -> Node {
     let value = match from {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(it) => Value::Integer(i64::from_str_radix(it.as_str(), it.radix()).unwrap_or_else(|_| {
-            errors.push(&at, "", format!("found {it}, expected an integer that fits 64 bits"));
+            errors.push(&at, path, format!("found {it}, expected an integer that fits 64 bits"));
             0
         })),
         DeValue::Float(it) => Value::Float(it.as_str().parse().unwrap_or_else(|_| {
-            errors.push(&at, "", format!("found {it}, expected a number"));
+            errors.push(&at, path, format!("found {it}, expected a number"));
             0.0
         })),
         DeValue::Boolean(it) => Value::Boolean(*it),
         DeValue::Datetime(it) => Value::Datetime(it.to_string()),
         DeValue::Array(items) => {
-            let items = items.iter().map(|it| node(it.get_ref(), place(it.span().start), place, errors));
+            let items = items.iter().map(|it| node(it.get_ref(), path, place(it.span().start), place, errors));
             Value::List(items.collect())
         }
-        DeValue::Table(inner) => Value::Table(table(inner, place, errors)),
+        DeValue::Table(inner) => Value::Table(table(inner, path, place, errors)),
     };
     Node { value, at }
 }

@@ -118,10 +118,7 @@ pub(super) fn order(steps: &[Draft], inputs: &[Option<Input>], errors: &mut Erro
     }
     // What is left reads a cycle or is part of one. Each step reads one input, so following it finds the cycle.
     let mut reported = placed.clone();
-    for start in 0..steps.len() {
-        if placed[start] {
-            continue;
-        }
+    for (start, _) in placed.iter().enumerate().filter(|it| !it.1) {
         let mut trail = vec![start];
         let mut at = start;
         while let Some(from) = reads(at) {
@@ -161,7 +158,8 @@ pub(super) fn group<'a>(root: &Section<'a>, name: &str, errors: &mut Errors) -> 
             check_name(entry, name, errors);
         }
     }
-    if entries.is_empty() && root.entry(name).is_some() && name != "steps" {
+    let written = root.entry(name).is_some_and(|it| matches!(it.node.value, Value::Table(_)));
+    if entries.is_empty() && written && name != "steps" {
         root.wrong(name, format!("found none, expected at least one table [{name}.NAME]"), errors);
     }
     entries

@@ -124,9 +124,9 @@ pub(super) static PIPELINE: Keys = Keys {
             "What becomes of a record that cannot be processed: it goes to the dead letters, the pipeline stops before \
              it with exit code 65, or it is counted and dropped.",
         ),
-        key("sources", Map("tables `[sources.NAME]`"), Required, "Where records come from; at least one."),
-        key("steps", Map("tables `[steps.NAME]`"), Means("none"), "What is done to them, in any order."),
-        key("sinks", Map("tables `[sinks.NAME]`"), Required, "Where results go; at least one."),
+        key("sources", Map("`[sources.NAME]` tables"), Required, "Where records come from; at least one."),
+        key("steps", Map("`[steps.NAME]` tables"), Means("none"), "What is done to them, in any order."),
+        key("sinks", Map("`[sinks.NAME]` tables"), Required, "Where results go; at least one."),
         key(
             "dead_letters",
             Table(&DEAD_LETTERS),

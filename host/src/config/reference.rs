@@ -26,7 +26,9 @@ pub fn reference() -> String {
                     let _ = writeln!(page, "- `{}` of {}: {instead}", key.name, table.name);
                 }
                 Expects::Choice { later, .. } if !later.is_empty() => {
-                    let _ = writeln!(page, "- `{} = {}` of {}", key.name, either(later), table.name);
+                    for value in *later {
+                        let _ = writeln!(page, "- `{} = \"{value}\"` of {}", key.name, table.name);
+                    }
                 }
                 _ => {}
             }

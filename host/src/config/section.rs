@@ -146,7 +146,11 @@ impl<'a> Section<'a> {
             Absent::Integer(it) => Value::Integer(it),
             Absent::Means(_) => return None,
             Absent::Required => {
-                let problem = format!("missing, expected {}; add `{} = ...`", key.expects.described(), key.name);
+                let add = match key.expects {
+                    Expects::Map(_) => format!("a table [{}.NAME]", key.name),
+                    _ => format!("`{} = ...`", key.name),
+                };
+                let problem = format!("missing, expected {}; add {add}", key.expects.described());
                 errors.push(self.at, self.path_of(key.name), problem);
                 return None;
             }

@@ -1,7 +1,7 @@
 //! `[sinks.NAME]` and `[dead_letters]`.
 
 use super::document::{Entry, Value};
-use super::errors::{Errors, Place};
+use super::errors::Errors;
 use super::graph::{Names, Reference};
 use super::keys;
 use super::model::{Delivery, Format, Input, KafkaOptions, KafkaStart, Sink, SinkConnector};
@@ -86,11 +86,22 @@ pub(super) fn select(section: &Section<'_>, errors: &mut Errors) -> Option<Vec<(
     Some(picked)
 }
 
-/// A sink with the place and path of its table.
+/// A sink with where it was written.
 pub(super) struct Placed<'a> {
     pub(super) sink: &'a Sink,
-    pub(super) at: &'a Place,
+    pub(super) entry: &'a Entry,
     pub(super) path: String,
+}
+
+impl Placed<'_> {
+    /// Adds an error about the key `name`.
+    fn wrong(&self, name: &str, problem: String, errors: &mut Errors) {
+        let written = match &self.entry.node.value {
+            Value::Table(table) => table.get(name).map(|it| &it.node.at),
+            _ => None,
+        };
+        errors.push(written.unwrap_or(&self.entry.at), format!("{}.{name}", self.path), problem);
+    }
 }
 
 /// What sinks must agree on to be written as one.
@@ -102,55 +113,47 @@ pub(super) fn check_together(
 ) {
     let mut folders: Vec<(&Path, &str)> = Vec::new();
     let mut first: Option<(&KafkaOptions, &str)> = None;
-    for Placed { sink, at, path } in sinks {
-        match &sink.connector {
-            SinkConnector::File { path: folder } => {
+    for placed in sinks {
+        match &placed.sink.connector {
+            SinkConnector::File { path: folder } if !folder.as_os_str().is_empty() => {
                 if let Some((_, other)) = folders.iter().find(|it| it.0 == folder) {
-                    let problem = format!("found the folder of `{other}`, expected one of its own");
-                    errors.push(at, format!("{path}.path"), problem);
+                    placed.wrong("path", format!("found the folder of `{other}`, expected one of its own"), errors);
                 }
-                folders.push((folder, path));
+                folders.push((folder, &placed.path));
             }
-            SinkConnector::Kafka(kafka) if delivery == Delivery::ExactlyOnce => {
+            SinkConnector::Kafka(kafka) if delivery == Delivery::ExactlyOnce && !kafka.brokers.is_empty() => {
                 if kafka.transaction_timeout_ms <= checkpoint_interval_ms {
                     let problem = format!(
                         "found {} ms, expected more than checkpoint_interval ({checkpoint_interval_ms} ms): a \
                          transaction stays open from one checkpoint to the next",
                         kafka.transaction_timeout_ms
                     );
-                    errors.push(at, format!("{path}.transaction_timeout"), problem);
+                    placed.wrong("transaction_timeout", problem, errors);
                 }
                 match first {
-                    Some((other, other_path)) => one_transaction(kafka, at, path, other, other_path, errors),
-                    None => first = Some((kafka, path)),
+                    Some((other, path)) => one_transaction(placed, kafka, other, path, errors),
+                    None => first = Some((kafka, &placed.path)),
                 }
             }
-            SinkConnector::Kafka(_) | SinkConnector::Stdout => {}
+            _ => {}
         }
     }
 }
 
-fn one_transaction(
-    kafka: &KafkaOptions,
-    at: &Place,
-    path: &str,
-    other: &KafkaOptions,
-    other_path: &str,
-    errors: &mut Errors,
-) {
+fn one_transaction(placed: &Placed<'_>, kafka: &KafkaOptions, other: &KafkaOptions, path: &str, errors: &mut Errors) {
     if addresses(&kafka.brokers).is_disjoint(&addresses(&other.brokers)) {
         let problem = format!(
-            "found another cluster than that of `{other_path}` ({}): a transaction cannot span two clusters; write to one, \
+            "found {:?}, another cluster than that of `{path}` ({}): a transaction cannot span two clusters; write to one, \
              use a pipeline for each, or set delivery = \"at-least-once\"",
-            other.brokers
+            kafka.brokers, other.brokers
         );
-        errors.push(at, format!("{path}.brokers"), problem);
+        placed.wrong("brokers", problem, errors);
     } else if kafka.transaction_timeout_ms != other.transaction_timeout_ms {
         let problem = format!(
-            "found {} ms, expected {} ms as in `{other_path}`: all Kafka sinks share one transaction",
+            "found {} ms, expected {} ms as in `{path}`: all Kafka sinks share one transaction",
             kafka.transaction_timeout_ms, other.transaction_timeout_ms
         );
-        errors.push(at, format!("{path}.transaction_timeout"), problem);
+        placed.wrong("transaction_timeout", problem, errors);
     }
 }
 

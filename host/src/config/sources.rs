@@ -38,7 +38,7 @@ pub(super) fn source(entry: &Entry, base: &Path, errors: &mut Errors) -> Option<
         if event_time.field.is_some() {
             section.wrong(
                 "event_time",
-                "a field, but raw records have none; use format = \"json\" or drop `field`",
+                "names a field, but raw records have none; use format = \"json\" or drop `field`",
                 errors,
             );
         }
@@ -113,7 +113,13 @@ fn file(section: &Section<'_>, base: &Path, errors: &mut Errors) -> String {
     if let Err(error) = glob::Pattern::new(&path) {
         section.wrong("path", format!("found {path:?}, expected a path or a glob: {}", error.msg), errors);
     }
-    if Path::new(&path).is_absolute() { path } else { base.join(path).display().to_string() }
+    if Path::new(&path).is_absolute() || base.as_os_str().is_empty() {
+        return path;
+    }
+    let base = base.display().to_string();
+    // Only what the user wrote is a glob, not the folder that the file happens to be in.
+    let base = if path.contains(['*', '?', '[']) { glob::Pattern::escape(&base) } else { base };
+    Path::new(&base).join(path).display().to_string()
 }
 
 fn generator(section: &Section<'_>, errors: &mut Errors) -> SourceConnector {

@@ -116,7 +116,8 @@ fn a_file_with_only_what_is_required_gets_every_default() {
             ],
             dead_letters: None,
         }
-    "#]].assert_debug_eq(&parsed(text, &[]).unwrap());
+    "#]]
+    .assert_debug_eq(&parsed(text, &[]).unwrap());
 }
 
 #[test]
@@ -375,7 +376,8 @@ fn every_key_reaches_the_model() {
                 },
             ),
         }
-    "#]].assert_debug_eq(&parsed(text, &[]).unwrap());
+    "#]]
+    .assert_debug_eq(&parsed(text, &[]).unwrap());
 }
 
 #[test]
@@ -413,39 +415,57 @@ path = "x"
 
 #[test]
 fn an_empty_file_lacks_all_that_is_required() {
-    check("", expect![[r#"
-        p.toml: sources: missing, expected a table: tables `[sources.NAME]`; add `sources = ...`
-        p.toml: sinks: missing, expected a table: tables `[sinks.NAME]`; add `sinks = ...`
-        p.toml: name: missing, expected a text; add `name = ...`
-    "#]]);
-    check("name = \"t\"\n[sources]\n[sinks]\n", expect![[r#"
+    check(
+        "",
+        expect![[r#"
+            p.toml: sources: missing, expected a table: `[sources.NAME]` tables; add a table [sources.NAME]
+            p.toml: sinks: missing, expected a table: `[sinks.NAME]` tables; add a table [sinks.NAME]
+            p.toml: name: missing, expected a text; add `name = ...`
+        "#]],
+    );
+    check(
+        "name = \"t\"\n[sources]\n[sinks]\n",
+        expect![[r#"
         p.toml:2:1: sources: found none, expected at least one table [sources.NAME]
         p.toml:3:1: sinks: found none, expected at least one table [sinks.NAME]
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn broken_syntax_is_reported_with_its_line() {
-    check("name = \"t\n[sources.in\nx = = 1\n", expect![[r#"
+    check(
+        "name = \"t\n[sources.in\nx = = 1\n",
+        expect![[r#"
         p.toml:1:10: not TOML: invalid basic string, expected `"`
         p.toml:2:12: not TOML: unclosed table, expected `]`
         p.toml:3:5: not TOML: extra `=`, expected nothing
         p.toml:3:7: not TOML: unexpected key or value, expected newline, `#`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_name_written_twice_is_an_error_and_the_rest_is_still_checked() {
-    check(&format!("{GENERATED}seed = \"x\"\n[sources.in]\n{SINK}"), expect![[r#"
+    check(
+        &format!("{GENERATED}seed = \"x\"\n[sources.in]\n{SINK}"),
+        expect![[r#"
         p.toml:5:8: sources.in.seed: found "x", expected an integer of at least 0
         p.toml:6:10: in: written twice, expected once; rename or remove one of the two
-    "#]]);
-    check(&format!("{GENERATED}kind = \"orders\"\n{SINK}"), expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("{GENERATED}kind = \"orders\"\n{SINK}"),
+        expect![[r#"
         p.toml:5:1: kind: written twice, expected once; rename or remove one of the two
-    "#]]);
-    check(&with_step("plugin = \"./p.wasm\"\n[steps.in]\nfrom = \"in\"\nplugin = \"./p.wasm\"\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &with_step("plugin = \"./p.wasm\"\n[steps.in]\nfrom = \"in\"\nplugin = \"./p.wasm\"\n"),
+        expect![[r#"
         p.toml:8:8: steps.in: found the name of a source in line 2, expected another: `from` could mean either; rename one
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -480,9 +500,8 @@ select = { a = 1 }
             p.toml:2:12: delivery: found "twice", expected one of "exactly-once", "at-least-once"
             p.toml:3:18: batch_rows_max: found "100", expected an integer from 1 to 65536; leave out the quotes
             p.toml:4:15: bad_records: found true, expected one of "dead-letter", "stop", "drop"
-            p.toml:5:11: sources: found "in", expected a table: tables `[sources.NAME]`
-            p.toml:5:11: sources: found none, expected at least one table [sources.NAME]
-            p.toml:6:9: steps: found a list, expected a table: tables `[steps.NAME]`
+            p.toml:5:11: sources: found "in", expected a table: `[sources.NAME]` tables
+            p.toml:6:9: steps: found a list, expected a table: `[steps.NAME]` tables
             p.toml:8:8: sinks.out.from: found a list, expected a text; this version reads one input a step or sink
             p.toml:10:16: sinks.out.select.a: found 1, expected the name of a field; write `a = "FIELD"`
         "#]],
@@ -505,7 +524,7 @@ out = 5
             p.toml:2:18: batch_rows_max: found 65537, expected an integer from 1 to 65536
             p.toml:5:8: sources.in.kind: found "order", expected one of "transactions", "orders", "sensors", "rides", "nexmark"; did you mean `orders`?
             p.toml:6:8: sources.in.rate: found 0, expected an integer from 1 to 1000000000
-            p.toml:7:8: found 99999999999999999999, expected an integer that fits 64 bits
+            p.toml:7:8: sources.in.seed: found 99999999999999999999, expected an integer that fits 64 bits
             p.toml:8:14: sources.in.partitions: found 1.5, expected an integer from 1 to 1024
             p.toml:9:14: sources.in.event_time: found "timestamp", expected a table with `field`, `format`, `delay`, `idle_timeout`, `late`
             p.toml:10:21: sources.in.schema.amount: found "float", expected a kind: one of `s64`, `f64`, `boolean`, `text`, `bytes`, `json`
@@ -523,34 +542,49 @@ fn a_duration_needs_its_unit_and_a_size_too() {
         ),
         expect![[r#"
             p.toml:8:19: steps.s.limits.call: found 5, expected a duration with its unit such as "5s"; write "5s" if seconds are meant
-            p.toml:8:31: steps.s.limits.memory: found "256", expected expected a size with its unit (B, KB, MB, GB, KiB, MiB, GiB); write "256B" if that is meant
-            p.toml:8:53: steps.s.limits.output_bytes: found "1mb", expected expected a size with one of the units B, KB, MB, GB, KiB, MiB, GiB
+            p.toml:8:31: steps.s.limits.memory: found "256", expected a size with its unit (B, KB, MB, GB, KiB, MiB, GiB); write "256B" if that is meant
+            p.toml:8:53: steps.s.limits.output_bytes: found "1mb", expected a size with one of the units B, KB, MB, GB, KiB, MiB, GiB
             p.toml:8:72: steps.s.limits.log_lines: found -1, expected an integer from 0 to 1000000
         "#]],
     );
     let source = |times: &str| format!("{GENERATED}event_time = {{ {times} }}\n{SINK}");
-    check(&source("delay = \"5\""), expect![[r#"
-        p.toml:5:24: sources.in.event_time.delay: found "5", expected expected a duration with its unit (ms, s, m, h, d); write "5s" if that is meant
-    "#]]);
-    check(&source("delay = \"5sec\", idle_timeout = \"0s\""), expect![[r#"
-        p.toml:5:24: sources.in.event_time.delay: found "5sec", expected expected a duration with one of the units ms, s, m, h, d
-        p.toml:5:47: sources.in.event_time.idle_timeout: found "0s", expected at least 1ms
-    "#]]);
-    check(&source("delay = \"-5s\", idle_timeout = \"nevr\""), expect![[r#"
-        p.toml:5:24: sources.in.event_time.delay: found "-5s", expected expected a duration: a whole number and a unit (ms, s, m, h, d) such as "5s"
-        p.toml:5:46: sources.in.event_time.idle_timeout: found "nevr", expected expected a duration: a whole number and a unit (ms, s, m, h, d) such as "5s", or "never"
-    "#]]);
-    check(&source("delay = \"0s\", idle_timeout = \"never\""), expect![[r#"
+    check(
+        &source("delay = \"5\""),
+        expect![[r#"
+            p.toml:5:24: sources.in.event_time.delay: found "5", expected a duration with its unit (ms, s, m, h, d); write "5s" if that is meant
+        "#]],
+    );
+    check(
+        &source("delay = \"5sec\", idle_timeout = \"0s\""),
+        expect![[r#"
+            p.toml:5:24: sources.in.event_time.delay: found "5sec", expected a duration with one of the units ms, s, m, h, d
+            p.toml:5:47: sources.in.event_time.idle_timeout: found "0s", expected at least 1ms
+        "#]],
+    );
+    check(
+        &source("delay = \"-5s\", idle_timeout = \"nevr\""),
+        expect![[r#"
+            p.toml:5:24: sources.in.event_time.delay: found "-5s", expected a duration: a whole number and a unit (ms, s, m, h, d) such as "5s"
+            p.toml:5:46: sources.in.event_time.idle_timeout: found "nevr", expected a duration: a whole number and a unit (ms, s, m, h, d) such as "5s", or "never"
+        "#]],
+    );
+    check(
+        &source("delay = \"0s\", idle_timeout = \"never\""),
+        expect![[r#"
         ok
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_key_of_another_table_says_where_it_belongs() {
-    check(&format!("{GENERATED}delay = \"5s\"\nbrokers = \"b\"\n{SINK}"), expect![[r#"
+    check(
+        &format!("{GENERATED}delay = \"5s\"\nbrokers = \"b\"\n{SINK}"),
+        expect![[r#"
         p.toml:5:1: sources.in.delay: unknown key, expected one of `connector`, `format`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; `delay` is a key of `event_time`
         p.toml:6:1: sources.in.brokers: unknown key, expected one of `connector`, `format`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; `brokers` is a key of a Kafka source
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -588,15 +622,24 @@ fn what_the_design_has_and_this_version_not_is_refused_honestly() {
 
 #[test]
 fn a_plugin_is_a_path() {
-    check(&with_step("plugin = \"fraud-rules@1.1.0\""), expect![[r#"
+    check(
+        &with_step("plugin = \"fraud-rules@1.1.0\""),
+        expect![[r#"
         p.toml:7:10: steps.s.plugin: found "fraud-rules@1.1.0", expected a path such as "./fraud-rules.wasm"; plugins by name or digest need the daemon, which this version of wasmill does not have
-    "#]]);
-    check(&with_step("plugin = \"sha256:00ff\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &with_step("plugin = \"sha256:00ff\""),
+        expect![[r#"
         p.toml:7:10: steps.s.plugin: found "sha256:00ff", expected a path such as "./NAME.wasm"; plugins by name or digest need the daemon, which this version of wasmill does not have
-    "#]]);
-    check(&with_step("plugin = \"../target/p.wasm\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &with_step("plugin = \"../target/p.wasm\""),
+        expect![[r#"
         ok
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -628,12 +671,18 @@ fn a_file_that_cannot_be_read_is_an_error_of_the_file() {
 
 #[test]
 fn a_step_needs_something_to_do_and_its_keys_need_each_other() {
-    check(&with_step(""), expect![[r#"
+    check(
+        &with_step(""),
+        expect![[r#"
         p.toml:5:8: steps.s: does nothing, expected a `plugin`, a `window` with an `aggregate`, or a `select`; add one
-    "#]]);
-    check(&with_step("select = { a = \"b\" }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &with_step("select = { a = \"b\" }"),
+        expect![[r#"
         ok
-    "#]]);
+    "#]],
+    );
     check(
         &with_step(
             "select = { a = \"b\" }\nkey = \"k\"\nemit = \"on-close\"\nlate = \"drop\"\nconfig = {}\nlimits = {}\naggregate = { n = \"count()\" }",
@@ -647,63 +696,102 @@ fn a_step_needs_something_to_do_and_its_keys_need_each_other() {
             p.toml:13:13: steps.s.aggregate: goes with a `window`, which is missing; add `window = { tumbling = "5m" }` or drop it
         "#]],
     );
-    check(&with_step("window = { tumbling = \"5m\" }"), expect![[r#"
+    check(
+        &with_step("window = { tumbling = \"5m\" }"),
+        expect![[r#"
         p.toml:7:10: steps.s.window: nothing to compute, expected `aggregate` or `plugin` beside it; add `aggregate = { n = "count()" }`
-    "#]]);
+    "#]],
+    );
     check(
         &with_step("window = { tumbling = \"5m\" }\nplugin = \"./p.wasm\"\naggregate = { n = \"count()\" }"),
         expect![[r#"
             p.toml:9:13: steps.s.aggregate: found it beside `plugin`: the plugin is what folds the windows; drop one of the two
         "#]],
     );
-    check(&with_step("window = { tumbling = \"5m\" }\nplugin = \"./p.wasm\""), expect![[r#"
+    check(
+        &with_step("window = { tumbling = \"5m\" }\nplugin = \"./p.wasm\""),
+        expect![[r#"
         ok
-    "#]]);
-    check(&with_step("window = { rolling = \"5m\" }\nplugin = \"./p.wasm\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &with_step("window = { rolling = \"5m\" }\nplugin = \"./p.wasm\""),
+        expect![[r#"
         p.toml:8:10: steps.s.plugin: a plugin on a rolling window is not supported by this version of wasmill; use `aggregate`, or a keyed plugin without `window`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_window_is_of_one_kind_and_its_parts_fit() {
     let window = |window: &str| with_step(&format!("window = {{ {window} }}\naggregate = {{ n = \"count()\" }}"));
-    check(&window(""), expect![[r#"
+    check(
+        &window(""),
+        expect![[r#"
         p.toml:7:10: steps.s.window: no kind of window, expected one of `tumbling`, `hopping`, `session`, `rolling`; write `{ tumbling = "5m" }`
-    "#]]);
-    check(&window("tumbling = \"5m\", session = \"1m\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &window("tumbling = \"5m\", session = \"1m\""),
+        expect![[r#"
         p.toml:7:10: steps.s.window: found `tumbling`, `session`, expected only one of `tumbling`, `hopping`, `session`, `rolling`
-    "#]]);
-    check(&window("tumbling = \"0s\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &window("tumbling = \"0s\""),
+        expect![[r#"
         p.toml:7:23: steps.s.window.tumbling: found "0s", expected at least 1ms
-    "#]]);
-    check(&window("hopping = \"5m\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &window("hopping = \"5m\""),
+        expect![[r#"
         p.toml:7:1: steps.s.window.slide: missing, expected a duration of at most `hopping`; add `slide = ...`, or use `tumbling` for windows end to end
-    "#]]);
-    check(&window("hopping = \"5m\", slide = \"6m\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &window("hopping = \"5m\", slide = \"6m\""),
+        expect![[r#"
         p.toml:7:36: steps.s.window.slide: found 360000 ms, expected at most `hopping` (300000 ms): records between two windows would be lost
-    "#]]);
-    check(&window("hopping = \"5m\", slide = \"1m\", offset = \"1m\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &window("hopping = \"5m\", slide = \"1m\", offset = \"1m\""),
+        expect![[r#"
         p.toml:7:51: steps.s.window.offset: found 60000 ms, expected less than `slide` (60000 ms)
-    "#]]);
-    check(&window("tumbling = \"5m\", slide = \"1m\", offset = \"5m\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &window("tumbling = \"5m\", slide = \"1m\", offset = \"5m\""),
+        expect![[r#"
         p.toml:7:37: steps.s.window.slide: goes with `hopping`, found it beside `tumbling`
         p.toml:7:52: steps.s.window.offset: found 300000 ms, expected less than `tumbling` (300000 ms)
-    "#]]);
-    check(&window("session = \"5m\", offset = \"1m\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &window("session = \"5m\", offset = \"1m\""),
+        expect![[r#"
         p.toml:7:37: steps.s.window.offset: goes with `tumbling` and `hopping`, found it beside `session`
-    "#]]);
-    check(&window("hopping = \"5m\", slide = \"5m\", offset = \"4m\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &window("hopping = \"5m\", slide = \"5m\", offset = \"4m\""),
+        expect![[r#"
         ok
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_aggregate_that_cannot_be_read_says_how_it_is_written() {
     let aggregate =
         |it: &str| with_step(&format!("key = \"user\"\nwindow = {{ tumbling = \"5m\" }}\naggregate = {{ {it} }}"));
-    check(&aggregate(""), expect![[r#"
+    check(
+        &aggregate(""),
+        expect![[r#"
         p.toml:9:13: steps.s.aggregate: found no aggregates, expected at least one such as `orders = "count()"`
-    "#]]);
+    "#]],
+    );
     check(
         &aggregate(
             "a = \"summ(x)\", b = \"average(x)\", c = \"sum\", d = \"sum()\", e = \"count(x)\", f = 1, g = \"sum(x + y)\", h = \"max(x, y)\"",
@@ -715,32 +803,48 @@ fn an_aggregate_that_cannot_be_read_says_how_it_is_written() {
             p.toml:9:63: steps.s.aggregate.d: found "sum()", expected a field in the brackets: `sum(FIELD)`
             p.toml:9:76: steps.s.aggregate.e: found "count(x)", expected `count()`: it counts records, whatever their fields hold
             p.toml:9:92: steps.s.aggregate.f: found 1, expected an aggregate such as "sum(amount)"
+            p.toml:9:99: steps.s.aggregate.g: found "sum(x + y)", expected the name of one field in the brackets; compute "x + y" in a plugin before
             p.toml:9:117: steps.s.aggregate.h: found "max(x, y)", expected the name of one field in the brackets; compute "x, y" in a plugin before
         "#]],
     );
-    check(&aggregate("user = \"count()\", window_end = \"count()\""), expect![[r#"
+    check(
+        &aggregate("user = \"count()\", window_end = \"count()\""),
+        expect![[r#"
         p.toml:9:15: steps.s.aggregate.user: names a field that the result already has (the key, `window_start`, `window_end`); choose another
         p.toml:9:33: steps.s.aggregate.window_end: names a field that the result already has (the key, `window_start`, `window_end`); choose another
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn emit_and_output_must_not_contradict_each_other() {
     let emit =
         |it: &str| with_step(&format!("window = {{ tumbling = \"5m\" }}\naggregate = {{ n = \"count()\" }}\n{it}"));
-    check(&emit("output = \"update\"\nemit = \"on-close\""), expect![[r#"
+    check(
+        &emit("output = \"update\"\nemit = \"on-close\""),
+        expect![[r#"
         p.toml:9:10: steps.s.output: found "update", but emit = "on-close" writes each result once; write "append", or emit = "on-update" or { every = "30s" }
-    "#]]);
-    check(&emit("output = \"append\"\nemit = { every = \"30s\" }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &emit("output = \"append\"\nemit = { every = \"30s\" }"),
+        expect![[r#"
         p.toml:9:10: steps.s.output: found "append", but this `emit` writes a result again when it changes; write "update", or emit = "on-close"
-    "#]]);
-    check(&emit("emit = { evry = \"30s\" }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &emit("emit = { evry = \"30s\" }"),
+        expect![[r#"
         p.toml:9:1: steps.s.emit.every: missing, expected a duration with its unit such as "5s"; add `every = ...`
         p.toml:9:10: steps.s.emit.evry: unknown key, expected one of `every`; did you mean `every`?
-    "#]]);
-    check(&emit("emit = \"every\""), expect![[r#"
+    "#]],
+    );
+    check(
+        &emit("emit = \"every\""),
+        expect![[r#"
         p.toml:9:8: steps.s.emit: found "every", expected one of "on-close", "on-update", or a table with `every`
-    "#]]);
+    "#]],
+    );
     check(
         &with_step(
             "window = { rolling = \"5m\" }\naggregate = { n = \"count()\" }\nemit = \"on-close\"\noutput = \"update\"",
@@ -762,9 +866,12 @@ fn emit_and_output_must_not_contradict_each_other() {
 
 #[test]
 fn from_names_a_source_a_step_or_a_plugins_side_output() {
-    check(&with_step("plugin = \"./p.wasm\"\n[sinks.a]\nfrom = \"s.audit\"\nconnector = \"stdout\""), expect![[r#"
+    check(
+        &with_step("plugin = \"./p.wasm\"\n[sinks.a]\nfrom = \"s.audit\"\nconnector = \"stdout\""),
+        expect![[r#"
         ok
-    "#]]);
+    "#]],
+    );
     check(
         &with_step("plugin = \"./p.wasm\"\n[sinks.a]\nfrom = \"in.audit\"\nconnector = \"stdout\""),
         expect![[r#"
@@ -777,19 +884,25 @@ fn from_names_a_source_a_step_or_a_plugins_side_output() {
             p.toml:9:8: sinks.a.from: found the side output `audit` of `s`, which has no plugin and so only one output; write "s"
         "#]],
     );
-    check(&with_step("plugin = \"./p.wasm\"\n[sinks.a]\nfrom = \"out\"\nconnector = \"stdout\""), expect![[r#"
+    check(
+        &with_step("plugin = \"./p.wasm\"\n[sinks.a]\nfrom = \"out\"\nconnector = \"stdout\""),
+        expect![[r#"
         p.toml:9:8: sinks.a.from: found "out", expected the name of a source or step: one of `in`, `s`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_cycle_is_reported_once_with_the_steps_in_it() {
     let step = |name: &str, from: &str| format!("[steps.{name}]\nfrom = \"{from}\"\nplugin = \"./p.wasm\"\n");
     let steps = [step("tail", "b"), step("a", "c"), step("b", "a"), step("c", "b"), step("me", "me")].concat();
-    check(&format!("{GENERATED}{steps}{SINK}"), expect![[r#"
+    check(
+        &format!("{GENERATED}{steps}{SINK}"),
+        expect![[r#"
         p.toml:9:8: steps.a.from: found a cycle (a reads c reads b reads a), expected a way from a source to each step; let one of them read something else
         p.toml:18:8: steps.me.from: found a cycle (me reads me), expected a way from a source to each step; let one of them read something else
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -833,14 +946,20 @@ fn dead_letters_must_be_there_where_something_goes_to_them() {
     let text = "name = \"t\"\nbad_records = \"dead-letter\"\n[sources.in]\nconnector = \"generator\"\nkind = \"orders\"\n\
                 event_time = { late = \"dead-letter\" }\n[steps.s]\nfrom = \"in\"\nwindow = { session = \"1m\" }\nlate = \"dead-letter\"\n\
                 aggregate = { n = \"count()\" }\n[sinks.out]\nfrom = \"s\"\nconnector = \"stdout\"\n";
-    check(text, expect![[r#"
+    check(
+        text,
+        expect![[r#"
         p.toml:2:15: bad_records: found "dead-letter", but the file has no [dead_letters]; add that table with a `connector`, or write another value
         p.toml:6:23: sources.in.event_time.late: found "dead-letter", but the file has no [dead_letters]; add that table with a `connector`, or write another value
         p.toml:10:8: steps.s.late: found "dead-letter", but the file has no [dead_letters]; add that table with a `connector`, or write another value
-    "#]]);
-    check(&format!("{text}[dead_letters]\nconnector = \"stdout\"\nfrom = \"s\"\n"), expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("{text}[dead_letters]\nconnector = \"stdout\"\nfrom = \"s\"\n"),
+        expect![[r#"
         p.toml:17:1: dead_letters.from: unknown key, expected one of `connector`; `from` is a key of a step
-    "#]]);
+    "#]],
+    );
     let whole = parsed(&format!("{text}[dead_letters]\nconnector = \"stdout\"\n"), &[]).unwrap();
     assert_eq!(whole.bad_records, BadRecords::DeadLetter);
 }
@@ -868,46 +987,80 @@ fn to_kafka(head: &str, sinks: &[(&str, &str)]) -> String {
 
 #[test]
 fn exactly_once_is_one_transaction_of_one_cluster() {
-    check(&to_kafka("", &[("a:9092,b:9092", ""), ("B", "")]), expect![[r#"
+    check(
+        &to_kafka("", &[("a:9092,b:9092", ""), ("B", "")]),
+        expect![[r#"
         ok
-    "#]]);
-    check(&to_kafka("", &[("a:9092", ""), ("b:9092", "")]), expect![[r#"
-        p.toml:11:8: sinks.s1.brokers: found another cluster than that of `sinks.s0` (a:9092): a transaction cannot span two clusters; write to one, use a pipeline for each, or set delivery = "at-least-once"
-    "#]]);
-    check(&to_kafka("delivery = \"at-least-once\"\n", &[("a:9092", ""), ("b:9092", "")]), expect![[r#"
+    "#]],
+    );
+    check(
+        &to_kafka("", &[("a:9092", ""), ("b:9092", "")]),
+        expect![[r#"
+            p.toml:15:11: sinks.s1.brokers: found "b:9092", another cluster than that of `sinks.s0` (a:9092): a transaction cannot span two clusters; write to one, use a pipeline for each, or set delivery = "at-least-once"
+        "#]],
+    );
+    check(
+        &to_kafka("delivery = \"at-least-once\"\n", &[("a:9092", ""), ("b:9092", "")]),
+        expect![[r#"
         ok
-    "#]]);
-    check(&to_kafka("", &[("a", ""), ("a", "transaction_timeout = \"30s\"")]), expect![[r#"
-        p.toml:11:8: sinks.s1.transaction_timeout: found 30000 ms, expected 60000 ms as in `sinks.s0`: all Kafka sinks share one transaction
-    "#]]);
-    check(&to_kafka("checkpoint_interval = \"60s\"\n", &[("a", "")]), expect![[r#"
+    "#]],
+    );
+    check(
+        &to_kafka("", &[("a", ""), ("a", "transaction_timeout = \"30s\"")]),
+        expect![[r#"
+            p.toml:16:23: sinks.s1.transaction_timeout: found 30000 ms, expected 60000 ms as in `sinks.s0`: all Kafka sinks share one transaction
+        "#]],
+    );
+    check(
+        &to_kafka("checkpoint_interval = \"60s\"\n", &[("a", "")]),
+        expect![[r#"
         p.toml:6:8: sinks.s0.transaction_timeout: found 60000 ms, expected more than checkpoint_interval (60000 ms): a transaction stays open from one checkpoint to the next
-    "#]]);
+    "#]],
+    );
     let letters = "[dead_letters]\nconnector = \"kafka\"\ntopic = \"d\"\nbrokers = \"elsewhere\"";
-    check(&to_kafka("", &[("a", letters)]), expect![[r#"
-        p.toml:10:2: dead_letters.brokers: found another cluster than that of `sinks.s0` (a): a transaction cannot span two clusters; write to one, use a pipeline for each, or set delivery = "at-least-once"
-    "#]]);
+    check(
+        &to_kafka("", &[("a", letters)]),
+        expect![[r#"
+            p.toml:13:11: dead_letters.brokers: found "elsewhere", another cluster than that of `sinks.s0` (a): a transaction cannot span two clusters; write to one, use a pipeline for each, or set delivery = "at-least-once"
+        "#]],
+    );
+}
+
+#[test]
+fn a_sink_must_not_have_the_name_of_the_dead_letters() {
+    let both = "[sinks.dead_letters]\nfrom = \"in\"\nconnector = \"stdout\"\n[dead_letters]\nconnector = \"stdout\"\n";
+    check(
+        &format!("{GENERATED}{both}"),
+        expect![[r#"
+        p.toml:5:8: sinks.dead_letters: found the name of the table [dead_letters], expected another; rename the sink
+    "#]],
+    );
 }
 
 #[test]
 fn names_that_kafka_would_refuse_are_refused_here() {
-    check(&to_kafka("", &[("", ""), ("a:0,b:x,:1", "")]).replace("topic = \"t\"", "topic = \"a b\""), expect![[r#"
-        p.toml:8:9: sinks.s0.topic: found "a b", expected a Kafka topic: at most 249 letters, digits, `.`, `_`, `-`
-        p.toml:9:11: sinks.s0.brokers: found "", expected a text that is not empty
-        p.toml:11:8: sinks.s1.brokers: found another cluster than that of `sinks.s0` (): a transaction cannot span two clusters; write to one, use a pipeline for each, or set delivery = "at-least-once"
-        p.toml:14:9: sinks.s1.topic: found "a b", expected a Kafka topic: at most 249 letters, digits, `.`, `_`, `-`
-        p.toml:15:11: sinks.s1.brokers: found "a:0", expected host:port, with commas between several
-        p.toml:15:11: sinks.s1.brokers: found "b:x", expected host:port, with commas between several
-        p.toml:15:11: sinks.s1.brokers: found ":1", expected host:port, with commas between several
-    "#]]);
+    check(
+        &to_kafka("", &[("", ""), ("a:0,b:x,:1", "")]).replace("topic = \"t\"", "topic = \"a b\""),
+        expect![[r#"
+            p.toml:8:9: sinks.s0.topic: found "a b", expected a Kafka topic: at most 249 letters, digits, `.`, `_`, `-`
+            p.toml:9:11: sinks.s0.brokers: found "", expected a text that is not empty
+            p.toml:14:9: sinks.s1.topic: found "a b", expected a Kafka topic: at most 249 letters, digits, `.`, `_`, `-`
+            p.toml:15:11: sinks.s1.brokers: found "a:0", expected host:port, with commas between several
+            p.toml:15:11: sinks.s1.brokers: found "b:x", expected host:port, with commas between several
+            p.toml:15:11: sinks.s1.brokers: found ":1", expected host:port, with commas between several
+        "#]],
+    );
 }
 
 #[test]
 fn two_file_sinks_need_folders_of_their_own() {
     let sinks = "[sinks.a]\nfrom = \"in\"\nconnector = \"file\"\npath = \"out\"\n[sinks.b]\nfrom = \"in\"\nconnector = \"file\"\npath = \"out/\"\n";
-    check(&format!("{GENERATED}{sinks}"), expect![[r#"
-        p.toml:9:8: sinks.b.path: found the folder of `sinks.a`, expected one of its own
-    "#]]);
+    check(
+        &format!("{GENERATED}{sinks}"),
+        expect![[r#"
+            p.toml:12:8: sinks.b.path: found the folder of `sinks.a`, expected one of its own
+        "#]],
+    );
 }
 
 #[test]
@@ -916,14 +1069,17 @@ fn raw_records_have_no_fields() {
         "name = \"t\"\n[sources.in]\nconnector = \"file\"\npath = \"x\"\nformat = \"raw\"\nevent_time = { field = \"t\" }\nschema = { a = \"text\" }\n\
          [sinks.out]\nfrom = \"in\"\nconnector = \"stdout\"\nformat = \"raw\"\nselect = { a = \"b\" }\n",
         expect![[r#"
-            p.toml:6:14: sources.in.event_time: a field, but raw records have none; use format = "json" or drop `field`
+            p.toml:6:14: sources.in.event_time: names a field, but raw records have none; use format = "json" or drop `field`
             p.toml:7:10: sources.in.schema: declares fields, but raw records have none; use format = "json"
             p.toml:12:10: sinks.out.select: picks fields, but format = "raw" writes bytes as they are; use format = "json"
         "#]],
     );
-    check(&format!("{GENERATED}event_time = {{ format = \"rfc3339\" }}\n{SINK}"), expect![[r#"
+    check(
+        &format!("{GENERATED}event_time = {{ format = \"rfc3339\" }}\n{SINK}"),
+        expect![[r#"
         p.toml:5:25: sources.in.event_time.format: says how a field is written, but `field` is missing; add `field`, or drop `format` to use the record's own timestamp
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -958,8 +1114,7 @@ fn set_overrides_any_key_and_its_errors_name_the_flag() {
         expect![[r#"
             --set sources.inn.rate=100: sources.inn: the file has no `sources` of this name, expected one of `in`; did you mean `in`?
             --set name.x=1: name: found "t", expected a table; only a table has keys to set
-            --set a = 1
-            b=2: found the key "a = 1\nb", expected a path such as sources.orders.topic
+            --set a = 1 b=2: found the key "a = 1\nb", expected a path such as sources.orders.topic
             --set sorces.in.rate=1: sorces: unknown key, expected one of `name`, `delivery`, `checkpoint_interval`, `batch_rows_max`, `bad_records`, `sources`, `steps`, `sinks`, `dead_letters`; did you mean `sources`?
             --set checkpoint_interval=5: checkpoint_interval: found 5, expected a duration with its unit such as "5s"; write "5s" if seconds are meant
             --set sources.in.rte=100: sources.in.rte: unknown key, expected one of `connector`, `format`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; did you mean `rate`?
@@ -976,6 +1131,24 @@ fn the_defaults_of_the_list_are_those_of_the_model() {
     let Operation::Plugin(plugin) = &pipeline.steps[0].operation else { panic!("the step has a plugin") };
     assert_eq!(plugin.limits, PluginLimits::default());
     assert_eq!(plugin.path, PathBuf::from("jobs/./p.wasm"));
+}
+
+#[test]
+fn every_key_of_the_list_is_read_somewhere() {
+    const READERS: [&str; 5] = [
+        include_str!("check.rs"),
+        include_str!("sinks.rs"),
+        include_str!("sources.rs"),
+        include_str!("steps.rs"),
+        include_str!("windows.rs"),
+    ];
+    let elsewhere = ["connector", "from"]; // Read by `Section::connector` and `Reference::read`.
+    for table in keys::ALL {
+        for name in table.usable().filter(|it| !elsewhere.contains(it)) {
+            let quoted = format!("\"{name}\"");
+            assert!(READERS.iter().any(|it| it.contains(&quoted)), "nothing reads `{name}` of {}", table.name);
+        }
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ const SIZES: [(&str, u64); 7] = [
 /// What was expected and what to write, for the end of a message.
 pub(super) fn duration_ms(text: &str) -> Result<u64, String> {
     let ms = quantity(text, &DURATIONS, "a duration", "5s")?;
-    if ms > DURATION_MS_MAX { Err("expected a duration of at most 36525d".to_owned()) } else { Ok(ms) }
+    if ms > DURATION_MS_MAX { Err("a duration of at most 36525d".to_owned()) } else { Ok(ms) }
 }
 
 /// Bytes of a size such as `64KiB` or `256MiB`.
@@ -40,17 +40,17 @@ fn quantity(text: &str, units: &[(&str, u64)], what: &str, example: &str) -> Res
     let (number, unit) = text.split_at(digits);
     let unit = unit.trim_start();
     if number.is_empty() {
-        return Err(format!("expected {what}: a whole number and a unit ({}) such as \"{example}\"", names()));
+        return Err(format!("{what}: a whole number and a unit ({}) such as \"{example}\"", names()));
     }
     if unit.is_empty() {
         let base = units.iter().find(|(unit, _)| example.ends_with(unit)).map_or("", |(unit, _)| unit);
-        return Err(format!("expected {what} with its unit ({}); write \"{number}{base}\" if that is meant", names()));
+        return Err(format!("{what} with its unit ({}); write \"{number}{base}\" if that is meant", names()));
     }
     let Some((_, scale)) = units.iter().find(|(name, _)| *name == unit) else {
-        return Err(format!("expected {what} with one of the units {}", names()));
+        return Err(format!("{what} with one of the units {}", names()));
     };
     let number: Option<u64> = number.parse().ok();
-    number.and_then(|it| it.checked_mul(*scale)).ok_or_else(|| format!("expected {what} that fits 64 bits"))
+    number.and_then(|it| it.checked_mul(*scale)).ok_or_else(|| format!("{what} that fits 64 bits"))
 }
 
 #[cfg(test)]

@@ -110,7 +110,10 @@ fn aggregate(step: &Section<'_>, entry: &Entry, key: &[Arc<str>], errors: &mut E
 ///
 /// # Errors
 /// What was expected, for the end of a message, and the nearest function.
-fn expression(text: &str) -> Result<(Function, Option<Arc<str>>), (String, Option<&'static str>)> {
+/// What is wrong with an expression, and the nearest function.
+type BadExpression = (String, Option<&'static str>);
+
+fn expression(text: &str) -> Result<(Function, Option<Arc<str>>), BadExpression> {
     let known = || FUNCTIONS.iter().map(|it| it.0);
     let expected = || format!("expected one of {}", listed(["count()", "sum(f)", "min(f)", "max(f)", "avg(f)"]));
     let trimmed = text.trim();
@@ -133,11 +136,16 @@ fn expression(text: &str) -> Result<(Function, Option<Arc<str>>), (String, Optio
             Err(("expected `count()`: it counts records, whatever their fields hold".to_owned(), None))
         }
         (_, "") => Err((format!("expected a field in the brackets: `{name}(FIELD)`"), None)),
-        (_, field) if field.contains(['(', ')', ',']) => {
+        (_, field) if is_computed(field) => {
             Err((format!("expected the name of one field in the brackets; compute {field:?} in a plugin before"), None))
         }
         (function, field) => Ok((*function, Some(field.into()))),
     }
+}
+
+/// True for what is more than the name of a field, which may hold blanks and signs itself.
+fn is_computed(field: &str) -> bool {
+    field.contains(['(', ')', ',']) || field.split_whitespace().any(|it| ["+", "-", "*", "/", "%"].contains(&it))
 }
 
 /// `output`.
@@ -205,6 +213,7 @@ mod tests {
             "sum a)",
             "sum(a, b)",
             "sum(max(a))",
+            "sum(a + b)",
             "count(a)",
             "first(a)",
             "sum(a) b",

@@ -21,7 +21,7 @@ pub use time::{EVENT_TIME_MAX, EVENT_TIME_MIN, rfc3339_ms};
 
 use crate::batch::{Batch, EventTime, RawBatch, Reject};
 use crate::column::Column;
-use crate::config::Format;
+
 use scan::Scanner;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub struct Decoded {
     pub batch: Batch,
     /// The others, by their row in the raw batch, in order.
     pub rejects: Vec<Reject>,
+    /// The rejected records themselves, without columns; their times are the records' own.
+    pub rejected: Option<Batch>,
 }
 
 /// Decodes the batches of one source.
@@ -60,8 +62,7 @@ impl Decoder {
             return self.decode_unparsed(raw);
         }
         let arena = Arc::clone(&raw.rows.arena);
-        let mut columns: Vec<Column> =
-            self.projection.columns.iter().map(|it| Column::empty(it.kind, rows)).collect();
+        let mut columns: Vec<Column> = self.projection.columns.iter().map(|it| Column::empty(it.kind, rows)).collect();
         let mut times = Vec::with_capacity(rows);
         let mut rejects = Vec::new();
         let mut slots = vec![None; self.projection.slots];
@@ -117,26 +118,25 @@ impl Decoder {
 
 /// Joins the columns of the rows that were read with those rows' raw records and offsets.
 fn finish(raw: RawBatch, columns: Vec<Column>, times: Vec<EventTime>, rejects: Vec<Reject>) -> Decoded {
-    let (rows, offsets) = if rejects.is_empty() {
-        (raw.rows, raw.offsets)
-    } else {
-        let mut refused = rejects.iter().map(|it| it.row).peekable();
-        let kept: Vec<u32> =
-            (0..raw.offsets.len() as u32).filter(|row| refused.next_if_eq(row).is_none()).collect();
-        (raw.rows.gather(&kept), kept.iter().map(|&row| raw.offsets[row as usize]).collect())
-    };
-    let batch = Batch {
-        rows: times.len(),
+    let whole = Batch {
+        rows: raw.offsets.len(),
         origin: Some(raw.origin),
-        offsets,
-        times,
-        raw: Some(rows),
+        offsets: raw.offsets,
+        times: raw.timestamps,
+        raw: Some(raw.rows),
         key: None,
         value: None,
         headers: Vec::new(),
-        columns,
+        columns: Vec::new(),
     };
-    Decoded { batch, rejects }
+    if rejects.is_empty() {
+        return Decoded { batch: Batch { times, columns, ..whole }, rejects, rejected: None };
+    }
+    let refused: Vec<u32> = rejects.iter().map(|it| it.row).collect();
+    let mut next = refused.iter().peekable();
+    let kept: Vec<u32> = (0..whole.rows as u32).filter(|row| next.next_if_eq(&row).is_none()).collect();
+    let rejected = Some(whole.gather(&refused));
+    Decoded { batch: Batch { times, columns, ..whole.gather(&kept) }, rejects, rejected }
 }
 
 #[cfg(test)]

@@ -36,7 +36,9 @@ pub(super) struct TimeField {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProjectionError {
     /// Raw bytes have no fields.
-    #[error("field `{0}` cannot be read of a source with format = \"raw\": raw values have no fields; use format = \"json\"")]
+    #[error(
+        "field `{0}` cannot be read of a source with format = \"raw\": raw values have no fields; use format = \"json\""
+    )]
     RawHasNoFields(Arc<str>),
 }
 

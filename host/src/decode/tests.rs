@@ -1,6 +1,7 @@
 use super::*;
 use crate::batch::{Origin, RawRecord, RawRows, Span};
 use crate::column::{Kind, Number, Strings, Values};
+use crate::config::Format;
 use crate::config::{EventTimeOptions, Late, TimeFormat};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
@@ -62,13 +63,8 @@ fn check(columns: &[(&str, Kind)], time: Option<(&str, TimeFormat)>, values: &[&
     check_bytes(columns, time, &values, expected);
 }
 
-fn check_bytes(
-    columns: &[(&str, Kind)],
-    time: Option<(&str, TimeFormat)>,
-    values: &[Option<&[u8]>],
-    expected: Expect,
-) {
-    let Decoded { batch, rejects } = decoder(columns, time).decode(raw(values));
+fn check_bytes(columns: &[(&str, Kind)], time: Option<(&str, TimeFormat)>, values: &[Option<&[u8]>], expected: Expect) {
+    let Decoded { batch, rejects, .. } = decoder(columns, time).decode(raw(values));
     let mut lines = String::new();
     for row in 0..batch.rows {
         let cells: Vec<_> = batch.columns.iter().map(|it| cell(it, row)).collect();
@@ -212,7 +208,7 @@ fn where_nothing_is_wanted_nothing_is_parsed_and_the_same_records_go_on() {
     let mut batch = raw(&[Some(b"not json"), None, Some(b"{}")]);
     batch.timestamps[2] = -1;
     let arena = Arc::clone(&batch.rows.arena);
-    let Decoded { batch, rejects } = decoder(&[], None).decode(batch);
+    let Decoded { batch, rejects, .. } = decoder(&[], None).decode(batch);
     assert_eq!((batch.times, batch.offsets), (vec![1000, 1001], vec![100, 101]));
     assert!(Arc::ptr_eq(&batch.raw.unwrap().arena, &arena));
     assert_eq!(rejects.len(), 1);
@@ -288,8 +284,7 @@ fn reference(value: Option<&Value>, kind: Kind) -> String {
     }
 }
 
-const KINDS: [Kind; 7] =
-    [Kind::S64, Kind::F64, Kind::Boolean, Kind::Text, Kind::Bytes, Kind::Json, Kind::Number];
+const KINDS: [Kind; 7] = [Kind::S64, Kind::F64, Kind::Boolean, Kind::Text, Kind::Bytes, Kind::Json, Kind::Number];
 
 proptest! {
     #[test]
@@ -301,7 +296,7 @@ proptest! {
             .map(|it| if pretty { serde_json::to_string_pretty(it) } else { serde_json::to_string(it) }.unwrap())
             .collect();
         let raw = raw(&texts.iter().map(|it| Some(it.as_bytes())).collect::<Vec<_>>());
-        let Decoded { batch, rejects } = decoder(&columns, None).decode(raw);
+        let Decoded { batch, rejects, .. } = decoder(&columns, None).decode(raw);
         prop_assert!(rejects.is_empty(), "{rejects:?}");
         for (column, (path, kind)) in batch.columns.iter().zip(&columns) {
             for (row, value) in values.iter().enumerate() {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 /// A partition whose committed offset is written with every epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Anchor {
+pub(super) struct Anchor {
     /// The topic.
     pub topic: String,
     /// The partition.
@@ -23,7 +23,7 @@ pub struct Anchor {
 
 /// What is the same in every commit of an attempt.
 #[derive(Clone, Debug, Default)]
-pub struct Identity {
+pub(super) struct Identity {
     /// Kafka's name for the pipeline.
     pub group: String,
     /// Source names with their partitions' names, by source and partition number.
@@ -37,7 +37,7 @@ pub struct Identity {
 }
 
 /// Commits epochs, one after the other.
-pub struct Committer<'a> {
+pub(super) struct Committer<'a> {
     /// The sinks.
     pub sinks: Sinks,
     /// The snapshots.
@@ -57,7 +57,7 @@ pub struct Committer<'a> {
 impl Committer<'_> {
     /// Commits `epoch`. The order of these lines is the delivery guarantee; see docs/adr/0002-commit-point.md before
     /// touching it.
-    pub fn commit(&mut self, epoch: u64, sealed: Vec<Sealed>) -> Result<(), PipelineError> {
+    pub(super) fn commit(&mut self, epoch: u64, sealed: Vec<Sealed>) -> Result<(), PipelineError> {
         let mut meta = self.meta(&sealed);
         meta.staged = self.sinks.stage(epoch)?;
         failpoint("stage.done");
@@ -95,11 +95,8 @@ impl Committer<'_> {
     }
 
     fn meta(&self, sealed: &[Sealed]) -> Meta {
-        let mut meta = Meta {
-            tables: self.identity.tables.clone(),
-            plugins: self.identity.plugins.clone(),
-            ..Meta::default()
-        };
+        let mut meta =
+            Meta { tables: self.identity.tables.clone(), plugins: self.identity.plugins.clone(), ..Meta::default() };
         for (origin, position) in sealed.iter().flat_map(|it| &it.positions) {
             let Some((source, names)) = self.identity.partitions.get(origin.source as usize) else { continue };
             let Some(name) = names.get(&origin.partition) else { continue };
@@ -140,6 +137,6 @@ impl Committer<'_> {
 }
 
 /// What a failure of the store means for the pipeline.
-pub fn store_failed(error: &CheckpointError) -> PipelineError {
+pub(super) fn store_failed(error: &CheckpointError) -> PipelineError {
     PipelineError::stop(Failure::Internal, format!("checkpoint: {}", chain(error)))
 }

@@ -3,9 +3,9 @@
 //! Workers never wait for a commit: while epoch `e` commits they process `e + 1`, whose output waits here.
 
 use super::clock::Clock;
+use super::commit::Committer;
 use super::control::Control;
 use super::error::{Failure, PipelineError};
-use super::commit::Committer;
 use super::start::Started;
 use super::worker::{Command, Output, Report, Sealed};
 use crate::exchange::Wakers;
@@ -24,7 +24,7 @@ const HELD_OUTPUTS_MAX: usize = 1_024;
 const STOP_WAIT_MS: u64 = 10_000;
 
 /// A running worker, seen from outside.
-pub struct WorkerHandle {
+pub(super) struct WorkerHandle {
     /// To it.
     pub commands: SyncSender<Command>,
     /// From it.
@@ -35,7 +35,7 @@ pub struct WorkerHandle {
 
 /// Why the coordinator came to an end without a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+pub(super) enum End {
     /// Every source was read to its end.
     Input,
     /// Somebody asked.
@@ -43,7 +43,7 @@ pub enum End {
 }
 
 /// One attempt at running a pipeline, from a committed epoch on.
-pub struct Coordinator<'a> {
+pub(super) struct Coordinator<'a> {
     workers: Vec<WorkerHandle>,
     committer: Committer<'a>,
     counters: Arc<Counters>,
@@ -65,14 +65,19 @@ struct Barrier {
 
 impl Coordinator<'_> {
     /// For a running attempt, with `interval_ms` between two barriers.
-    pub fn new(started: Started<'_>, counters: Arc<Counters>, control: Arc<Control>, interval_ms: u64) -> Coordinator<'_> {
+    pub(super) fn new(
+        started: Started<'_>,
+        counters: Arc<Counters>,
+        control: Arc<Control>,
+        interval_ms: u64,
+    ) -> Coordinator<'_> {
         let Started { workers, committer, wakers, cancelled, epoch } = started;
         let clock = control.clock();
         Coordinator { workers, committer, counters, control, wakers, cancelled, clock, interval_ms, epoch }
     }
 
     /// Runs until the end of input, a stop or a failure. The workers have ended when it returns.
-    pub fn run(mut self) -> Result<End, PipelineError> {
+    pub(super) fn run(mut self) -> Result<End, PipelineError> {
         self.wakers.register(self.workers.len());
         let result = self.epochs();
         if result.is_err() {

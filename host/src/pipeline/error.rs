@@ -49,6 +49,11 @@ impl PipelineError {
         PipelineError { failure: Failure::Internal, recovery: Recovery::Restart, message: message.into() }
     }
 
+    /// Nobody reads the output any more.
+    pub fn closed() -> Self {
+        PipelineError::stop(Failure::Internal, "standard output was closed by its reader")
+    }
+
     /// `error` with what was being done, and all its causes.
     pub fn from_error(failure: Failure, doing: &str, error: &(dyn Error + 'static)) -> Self {
         PipelineError::stop(failure, format!("{doing}: {}", chain(error)))
@@ -74,7 +79,7 @@ impl fmt::Display for PipelineError {
 impl Error for PipelineError {}
 
 /// An error and its causes on one line; a cause that its error's text already holds is not said twice.
-pub fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -5,7 +5,7 @@ use hashbrown::HashTable;
 
 /// Rows ordered by key.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Grouped {
+pub(super) struct Grouped {
     /// The rows in their new order; none where they already stand in it.
     pub order: Option<Vec<u32>>,
     /// Group `i` is the rows `bounds[i]..bounds[i + 1]` of the new order.
@@ -13,7 +13,7 @@ pub struct Grouped {
 }
 
 /// Groups the rows of a batch: a stable counting sort over the keys in the order of their first row.
-pub fn group(keys: &Keys) -> Grouped {
+pub(super) fn group(keys: &Keys) -> Grouped {
     let rows = keys.hashes.len();
     // For each group: its first row, and how many rows it has.
     let mut groups: Vec<(u32, u32)> = Vec::new();

@@ -67,8 +67,8 @@ pub struct RunOptions {
 
 /// Checks everything that can be checked without a broker: plans the pipeline, with its plugins loaded and opened. Answers
 /// the plan, a line a step.
-pub fn check(pipeline: &Pipeline, data_dir: Option<&Path>) -> Result<Vec<String>, PipelineError> {
-    let engine = engine(data_dir)?;
+pub fn check(pipeline: &Pipeline) -> Result<Vec<String>, PipelineError> {
+    let engine = engine(None)?;
     let plan = plan(pipeline, &engine)?;
     Ok(plan.describe(pipeline))
 }
@@ -137,7 +137,9 @@ fn summary(pipeline: &Pipeline, counters: &Counters, control: &Control, end: End
         progress: counters.progress(control.clock().now_ms()),
         elapsed: control.clock().elapsed(),
         per_sink: sinks.map(|(sink, count)| (sink.name.clone(), count.load(Relaxed))).collect(),
-        per_step: steps.map(|(step, (read, made))| (step.name.clone(), read.load(Relaxed), made.load(Relaxed))).collect(),
+        per_step: steps
+            .map(|(step, (read, made))| (step.name.clone(), read.load(Relaxed), made.load(Relaxed)))
+            .collect(),
         reason: match end {
             End::Input => "end of input".to_owned(),
             End::Stopped => "stopped".to_owned(),

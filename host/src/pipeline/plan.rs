@@ -7,16 +7,16 @@ use super::error::PipelineError;
 use super::reads::{Pick, Read};
 use crate::column::{Column, Kind};
 use crate::config::{self, Aggregate, Emit, Fold, Format, Function, Input, Operation, Window};
-use crate::plugin::{Opened, Plugin, PluginEngine, PluginKind};
+use crate::plugin::{Instance, Opened, Plugin, PluginEngine, PluginKind};
 use crate::schema::{Field, Shape, ShapeColumn, Slot};
 use std::sync::Arc;
 
 /// A field and the kind in which somebody wants it.
-pub type Wanted = (Arc<str>, Kind);
+pub(super) type Wanted = (Arc<str>, Kind);
 
 /// Who reads a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target {
+pub(super) enum Target {
     /// A step, by index.
     Step(usize),
     /// A sink, by index.
@@ -25,7 +25,7 @@ pub enum Target {
 
 /// A stream: what its batches look like and who reads them.
 #[derive(Clone, Debug, Default)]
-pub struct Stream {
+pub(super) struct Stream {
     /// What the batches look like.
     pub shape: Shape,
     /// Its readers.
@@ -34,7 +34,7 @@ pub struct Stream {
 
 /// A source and the fields to decode.
 #[derive(Clone, Debug)]
-pub struct SourcePlan {
+pub(super) struct SourcePlan {
     /// The columns to decode, in the order of the stream's shape.
     pub wanted: Vec<Wanted>,
     /// Its stream.
@@ -43,7 +43,7 @@ pub struct SourcePlan {
 
 /// One output of a step.
 #[derive(Clone, Debug)]
-pub struct PortPlan {
+pub(super) struct PortPlan {
     /// The port's name.
     pub name: String,
     /// Columns of the step's input that go on, by index; then come the columns that the step made.
@@ -58,7 +58,7 @@ pub struct PortPlan {
 
 impl PortPlan {
     /// The columns of `made` that go on.
-    pub fn selected(&self, made: Vec<Column>) -> Vec<Column> {
+    pub(super) fn selected(&self, made: Vec<Column>) -> Vec<Column> {
         match &self.select {
             None => made,
             Some(select) => select.iter().map(|&it| made[it].clone()).collect(),
@@ -68,7 +68,7 @@ impl PortPlan {
 
 /// A plugin as a step needs it.
 #[derive(Clone)]
-pub struct PluginPlan {
+pub(super) struct PluginPlan {
     /// The compiled component.
     pub plugin: Plugin,
     /// Config and limits.
@@ -83,14 +83,14 @@ pub struct PluginPlan {
 
 impl PluginPlan {
     /// The version of the state that the plugin reads and writes.
-    pub fn state_version(&self) -> u32 {
+    pub(super) fn state_version(&self) -> u32 {
         self.opened.spec.state_version
     }
 }
 
 /// What a step does.
 #[derive(Clone)]
-pub enum OperationPlan {
+pub(super) enum OperationPlan {
     /// A stateless plugin.
     Transform(PluginPlan),
     /// A keyed plugin.
@@ -121,7 +121,7 @@ pub enum OperationPlan {
 
 /// A step.
 #[derive(Clone)]
-pub struct StepPlan {
+pub(super) struct StepPlan {
     /// Its name.
     pub name: String,
     /// The columns that make its key; none where the step is not keyed and reads batches where they are.
@@ -142,14 +142,16 @@ pub struct StepPlan {
 
 /// A sink and what it reads.
 #[derive(Clone, Debug)]
-pub struct SinkPlan {
+pub(super) struct SinkPlan {
+    /// Its name.
+    pub name: String,
     /// What its batches look like.
     pub shape: Shape,
 }
 
 /// A whole pipeline, ready to be instantiated by each worker.
 #[derive(Clone)]
-pub struct Plan {
+pub(super) struct Plan {
     /// The sources, as in the file.
     pub sources: Vec<SourcePlan>,
     /// The steps; each after what it reads from.
@@ -181,7 +183,7 @@ struct Forward {
 }
 
 /// Plans `pipeline`, loading and opening its plugins. The error says everything that is wrong, one line each.
-pub fn plan(pipeline: &config::Pipeline, engine: &PluginEngine) -> Result<Plan, PipelineError> {
+pub(super) fn plan(pipeline: &config::Pipeline, engine: &PluginEngine) -> Result<Plan, PipelineError> {
     let mut errors = Vec::new();
     let mut forward: Vec<Forward> = Vec::new();
     for step in &pipeline.steps {
@@ -350,7 +352,8 @@ fn open(
 ) -> Result<(Plugin, Opened), String> {
     let describe = |error: &dyn std::error::Error| format!("step `{}`: {}", step.name, super::error::chain(error));
     let plugin = Plugin::load(engine, &options.path).map_err(|error| describe(&error))?;
-    let opened = plugin.open(&options.config, &options.limits).map_err(|error| describe(&error))?;
+    // An instance of its own, for as long as it takes to ask it.
+    let (_, opened) = Instance::start(&plugin, &options.config, &options.limits).map_err(|error| describe(&error))?;
     Ok((plugin, opened))
 }
 
@@ -530,7 +533,8 @@ impl Planner<'_> {
         };
         let projected = wanted.iter().map(|(name, kind)| (name, *kind, false));
         let made = flow.made.iter().map(|(name, kind)| (name, *kind, true));
-        let columns = projected.chain(made).map(|(name, kind, made)| ShapeColumn { name: Arc::clone(name), kind, made });
+        let columns =
+            projected.chain(made).map(|(name, kind, made)| ShapeColumn { name: Arc::clone(name), kind, made });
         Shape { raw: flow.raw.is_some(), columns: columns.collect() }
     }
 
@@ -561,7 +565,8 @@ impl Planner<'_> {
         if !errors.is_empty() {
             return Err(PipelineError::config(errors));
         }
-        let sinks = self.pipeline.sinks.iter().map(|sink| SinkPlan { shape: self.shape(&sink.from) });
+        let sinks =
+            self.pipeline.sinks.iter().map(|sink| SinkPlan { name: sink.name.clone(), shape: self.shape(&sink.from) });
         Ok(Plan { sources: sources.collect(), steps, sinks: sinks.collect() })
     }
 
@@ -636,12 +641,7 @@ impl Planner<'_> {
         made.map_or_else(|| self.select_kind(flow, field), |it| it.kind)
     }
 
-    fn build_plugin(
-        &self,
-        index: usize,
-        options: &config::PluginOptions,
-        input: &Shape,
-    ) -> Result<PluginPlan, String> {
+    fn build_plugin(&self, index: usize, options: &config::PluginOptions, input: &Shape) -> Result<PluginPlan, String> {
         let step = &self.pipeline.steps[index];
         let Some((plugin, opened)) = &self.forward[index].plugin else {
             return Err(format!("step `{}`: its plugin was not loaded", step.name));
@@ -649,20 +649,15 @@ impl Planner<'_> {
         let mut reads = Vec::new();
         let mut required = Vec::new();
         for (position, field) in opened.spec.reads.iter().enumerate() {
-            let read = Read::new(field, input)
-                .ok_or_else(|| format!("step `{}`: {:?} cannot be read as {}", step.name, field.slot, field.kind.name()))?;
+            let read = Read::new(field, input).ok_or_else(|| {
+                format!("step `{}`: {:?} cannot be read as {}", step.name, field.slot, field.kind.name())
+            })?;
             reads.push(read);
             if let (true, Slot::Field(name)) = (field.required, &field.slot) {
                 required.push((position, Arc::clone(name), field.kind));
             }
         }
-        Ok(PluginPlan {
-            plugin: plugin.clone(),
-            options: options.clone(),
-            opened: opened.clone(),
-            reads,
-            required,
-        })
+        Ok(PluginPlan { plugin: plugin.clone(), options: options.clone(), opened: opened.clone(), reads, required })
     }
 
     fn build_ports(&self, index: usize, input: &Shape) -> Vec<PortPlan> {
@@ -677,7 +672,10 @@ impl Planner<'_> {
             let passes = |column: &ShapeColumn| !column.made || flow.raw.is_some();
             let carried = shape.columns.iter().filter(|it| passes(it));
             let carry = carried.filter_map(|it| {
-                input.columns.iter().position(|have| have.name == it.name && have.kind == it.kind && have.made == it.made)
+                input
+                    .columns
+                    .iter()
+                    .position(|have| have.name == it.name && have.kind == it.kind && have.made == it.made)
             });
             let carry = if fields.is_empty() { carry.collect() } else { Vec::new() };
             PortPlan {
@@ -694,7 +692,7 @@ impl Planner<'_> {
 
 impl StepPlan {
     /// What shapes the step's state, as text. Stored with the state: another signature is another shape.
-    pub fn signature(&self) -> String {
+    pub(super) fn signature(&self) -> String {
         let key = self.key_names.join(",");
         match &self.operation {
             OperationPlan::Transform(_) | OperationPlan::Select(_) => "stateless".to_owned(),
@@ -725,7 +723,7 @@ fn window_signature(window: Window) -> String {
 
 impl Plan {
     /// The plan for a person, a line for each source and step.
-    pub fn describe(&self, pipeline: &config::Pipeline) -> Vec<String> {
+    pub(super) fn describe(&self, pipeline: &config::Pipeline) -> Vec<String> {
         let sources = pipeline.sources.iter().zip(&self.sources).map(|(source, plan)| {
             let fields = plan.wanted.iter().map(|(name, kind)| format!("{name}: {}", kind.name())).collect::<Vec<_>>();
             let fields = if fields.is_empty() { "nothing".to_owned() } else { fields.join(", ") };
@@ -736,8 +734,15 @@ impl Plan {
             let raw = if step.ports[0].stream.shape.raw { "the record" } else { "" };
             let gives = [raw, &columns].iter().filter(|it| !it.is_empty()).copied().collect::<Vec<_>>().join(" with ");
             let kind = match &step.operation {
-                OperationPlan::Transform(plugin) | OperationPlan::Keyed(plugin) | OperationPlan::WindowPlugin { plugin, .. } => {
-                    format!("{} plugin {} {}", plugin.plugin.kind().name(), plugin.opened.info.name, plugin.opened.info.version)
+                OperationPlan::Transform(plugin)
+                | OperationPlan::Keyed(plugin)
+                | OperationPlan::WindowPlugin { plugin, .. } => {
+                    format!(
+                        "{} plugin {} {}",
+                        plugin.plugin.kind().name(),
+                        plugin.opened.info.name,
+                        plugin.opened.info.version
+                    )
                 }
                 OperationPlan::Window { .. } => "window".to_owned(),
                 OperationPlan::Select(_) => "select".to_owned(),

@@ -7,7 +7,7 @@ use crate::plugin::{AggregateRunner, Call, PluginError, Produced, Rejected};
 use crate::window::{Accumulators, Add, Input, Merge, SlotId, StateError};
 
 /// A slab of accumulators as the plugin encodes them.
-pub struct PluginFold {
+pub(super) struct PluginFold {
     runner: AggregateRunner,
     /// None: no record yet.
     slots: Vec<Option<Vec<u8>>>,
@@ -18,7 +18,7 @@ pub struct PluginFold {
 
 /// Accumulators for the plugin to finish.
 #[derive(Clone, Debug, Default)]
-pub struct Encoded {
+pub(super) struct Encoded {
     /// One a window; empty where there is none.
     pub accumulators: Strings,
     /// False where every record of the window was refused.
@@ -27,20 +27,20 @@ pub struct Encoded {
 
 impl PluginFold {
     /// An instance without accumulators.
-    pub fn start(plugin: &PluginPlan) -> Result<Self, PluginError> {
+    pub(super) fn start(plugin: &PluginPlan) -> Result<Self, PluginError> {
         let (runner, _) = AggregateRunner::start(&plugin.plugin, &plugin.options.config, &plugin.options.limits)?;
         Ok(PluginFold { runner, slots: Vec::new(), free: Vec::new(), rejects: Vec::new(), bytes: 0 })
     }
 
     /// The rows of the last batch that the plugin refused or failed on.
-    pub fn take_rejects(&mut self) -> Vec<Rejected> {
+    pub(super) fn take_rejects(&mut self) -> Vec<Rejected> {
         let mut rejects = std::mem::take(&mut self.rejects);
         rejects.sort_by_key(|it| it.row);
         rejects
     }
 
     /// Turns accumulators into rows.
-    pub fn finish(&mut self, windows: &Call<'_>, accumulators: &Strings) -> Result<Produced, PluginError> {
+    pub(super) fn finish(&mut self, windows: &Call<'_>, accumulators: &Strings) -> Result<Produced, PluginError> {
         self.runner.finish(windows, accumulators)
     }
 
@@ -120,17 +120,14 @@ impl Accumulators for PluginFold {
             }
         }
         let call = Call { rows: rows.len(), columns: &columns, watermark: input.clock.before };
-        let (new, rejects) = self.runner.add(&call, &bounds, &accumulators)?;
-        let mut refused_in = vec![0; slots.len()];
-        for reject in rejects {
-            let group = bounds.partition_point(|&bound| bound <= reject.row) - 1;
-            refused_in[group] += 1;
+        let added = self.runner.add(&call, &bounds, &accumulators)?;
+        for reject in added.rejects {
             self.rejects.push(Rejected { row: rows[reject.row as usize], ..reject });
         }
-        for (group, &slot) in slots.iter().enumerate() {
-            let untouched = refused_in[group] == bounds[group + 1] - bounds[group];
-            if !untouched {
-                self.set(slot, Some(new.get(group).to_vec()));
+        if let Values::Bytes(new) = &added.accumulators.values {
+            for (group, &slot) in slots.iter().enumerate() {
+                let value = (!added.accumulators.is_null(group)).then(|| new.get(group).to_vec());
+                self.set(slot, value);
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 /// A column of a batch, in the kind that a step wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pick {
+pub(super) struct Pick {
     /// The column's place in the batch.
     pub index: usize,
     /// The kind that is wanted.
@@ -18,14 +18,14 @@ pub struct Pick {
 
 impl Pick {
     /// Finds the field `name` in `shape`: a column that a step made wins over the record's own field of that name.
-    pub fn find(shape: &Shape, name: &str, kind: Kind) -> Option<Pick> {
+    pub(super) fn find(shape: &Shape, name: &str, kind: Kind) -> Option<Pick> {
         let made = shape.columns.iter().position(|it| it.made && &*it.name == name);
         let index = made.or_else(|| shape.find(name, kind))?;
         Some(Pick { index, kind })
     }
 
     /// The column, converted where its kind is another one: a value that does not fit is null.
-    pub fn of<'a>(&self, batch: &'a Batch) -> Cow<'a, Column> {
+    pub(super) fn of<'a>(&self, batch: &'a Batch) -> Cow<'a, Column> {
         let column = &batch.columns[self.index];
         if column.kind() == self.kind { Cow::Borrowed(column) } else { Cow::Owned(convert(column, self.kind)) }
     }
@@ -33,7 +33,7 @@ impl Pick {
 
 /// What a plugin reads at one position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Read {
+pub(super) enum Read {
     /// A field.
     Column(Pick),
     /// The whole value.
@@ -56,7 +56,7 @@ pub enum Read {
 
 impl Read {
     /// Where `field` comes from in batches of `shape`; none where it has no such field.
-    pub fn new(field: &Field, shape: &Shape) -> Option<Read> {
+    pub(super) fn new(field: &Field, shape: &Shape) -> Option<Read> {
         Some(match &field.slot {
             Slot::Field(name) => Read::Column(Pick::find(shape, name, field.kind)?),
             Slot::Value => Read::Value,
@@ -71,7 +71,7 @@ impl Read {
     }
 
     /// The values for every row of `batch`. `keys` are the step's, where it is keyed; `topic` is the source's.
-    pub fn of<'a>(&self, batch: &'a Batch, keys: Option<&Keys>, topic: &str) -> Cow<'a, Column> {
+    pub(super) fn of<'a>(&self, batch: &'a Batch, keys: Option<&Keys>, topic: &str) -> Cow<'a, Column> {
         Cow::Owned(match self {
             Read::Column(pick) => return pick.of(batch),
             Read::Value => value(batch),
@@ -122,7 +122,7 @@ fn value(batch: &Batch) -> Column {
 }
 
 /// The keys of a batch in `kind`: the step's where it is keyed, else those a step before it set, else the records'.
-pub fn key(batch: &Batch, keys: Option<&Keys>, kind: Kind) -> Column {
+pub(super) fn key(batch: &Batch, keys: Option<&Keys>, kind: Kind) -> Column {
     let text = |bytes: &[u8]| kind != Kind::Text || std::str::from_utf8(bytes).is_ok();
     if let Some(keys) = keys {
         return optional(batch.rows, kind, |row| Some(key_text(keys.texts.get(row)).into_owned()));
@@ -154,7 +154,7 @@ fn header(batch: &Batch, name: &str) -> Column {
 }
 
 /// The same values in another kind. A value that does not fit is null.
-pub fn convert(column: &Column, kind: Kind) -> Column {
+pub(super) fn convert(column: &Column, kind: Kind) -> Column {
     let rows = column.len();
     let mut out = Column::empty(kind, rows);
     for row in 0..rows {

@@ -1,55 +1,63 @@
 //! Where to begin: what was committed, and nothing else.
 
+use super::RunOptions;
 use super::commit::{Anchor, store_failed};
 use super::error::{Failure, PipelineError};
-use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, kafka_sinks};
-use super::RunOptions;
+use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, kafka_sinks, source_failed};
 use crate::checkpoint::{Pointer, Restored, Store};
 use crate::config::{KafkaOptions, KafkaStart, Pipeline, SourceConnector};
 use crate::sink::kafka::{Committed, KafkaSink, Mode, Timeouts};
-use crate::source::file::FileSource;
-use crate::source::kafka;
+use crate::source::file::Files;
+use crate::source::generator::GeneratorOptions;
+use crate::source::{PartitionInfo, kafka};
 use std::collections::BTreeMap;
 
-/// A partition of a source, before anything is known of its position.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Its number in this run.
-    pub id: i32,
-    /// Its name in manifests: it stays the same.
-    pub name: String,
-    /// The oldest offset that can be read.
-    pub low: i64,
-    /// The end now; none where it has none.
-    pub high: Option<i64>,
+/// A source as it was found: its partitions, and what is needed to read them.
+pub(super) struct Found {
+    /// The partitions.
+    pub partitions: Vec<PartitionInfo>,
+    /// A file source's files.
+    pub files: Option<Files>,
 }
 
 /// Lists a source's partitions.
-pub fn discover(pipeline: &Pipeline, source: usize) -> Result<Vec<Found>, PipelineError> {
+pub(super) fn discover(pipeline: &Pipeline, source: usize) -> Result<Found, PipelineError> {
     let name = &pipeline.sources[source].name;
     match &pipeline.sources[source].connector {
         SourceConnector::Kafka(options) => {
             let partitions = kafka::partitions(options).map_err(|error| kafka_failed(name, error))?;
-            let found = |it: kafka::Partition| Found { id: it.id, name: it.id.to_string(), low: it.low, high: Some(it.high) };
-            Ok(partitions.into_iter().map(found).collect())
+            let info = |it: kafka::Partition| PartitionInfo {
+                id: it.id,
+                name: it.id.to_string(),
+                low: it.low,
+                high: Some(it.high),
+            };
+            Ok(Found { partitions: partitions.into_iter().map(info).collect(), files: None })
         }
         SourceConnector::File { path } => {
-            let files = FileSource::discover(path)
-                .map_err(|error| PipelineError::from_error(Failure::Config, &format!("source `{name}`"), &error))?;
-            let found = |it: crate::source::file::Partition| Found { id: it.id, name: it.name, low: it.low, high: Some(it.high) };
-            Ok(files.into_iter().map(found).collect())
+            let files = Files::discover(path).map_err(|error| source_failed(name, error))?;
+            Ok(Found { partitions: files.partitions(), files: Some(files) })
         }
-        SourceConnector::Generator { count, partitions, .. } => {
-            let of = |id: u32| count.map(|count| crate::source::generator::records_in(id, count, *partitions));
-            let found = |id: u32| Found { id: id as i32, name: id.to_string(), low: 0, high: of(id).map(|it| it as i64) };
-            Ok((0..*partitions).map(found).collect())
+        SourceConnector::Generator { .. } => {
+            let options = generator(&pipeline.sources[source].connector);
+            Ok(Found { partitions: options.map(|it| it.partitions()).unwrap_or_default(), files: None })
         }
+    }
+}
+
+/// A generator's options; none for another connector.
+pub(super) fn generator(connector: &SourceConnector) -> Option<GeneratorOptions> {
+    match *connector {
+        SourceConnector::Generator { kind, seed, rate, count, partitions } => {
+            Some(GeneratorOptions { kind, seed, rate, count, partitions })
+        }
+        _ => None,
     }
 }
 
 /// What was committed, ready to go on from.
 #[derive(Default)]
-pub struct Recovered {
+pub(super) struct Recovered {
     /// The snapshot; none for a first run.
     pub restored: Option<Restored>,
     /// Positions without a snapshot, by source name and partition name: only where the user asked for them.
@@ -59,18 +67,18 @@ pub struct Recovered {
 }
 
 /// The partitions whose committed offsets carry (or show) the pointer.
-pub fn anchors(pipeline: &Pipeline, commit_point: CommitPoint, found: &[Vec<Found>]) -> Vec<Anchor> {
+pub(super) fn anchors(pipeline: &Pipeline, commit_point: CommitPoint, found: &[Found]) -> Vec<Anchor> {
     let cluster = cluster(pipeline, commit_point).map(|it| it.brokers.clone());
     let mut anchors = Vec::new();
-    for (source, partitions) in pipeline.sources.iter().zip(found) {
+    for (source, found) in pipeline.sources.iter().zip(found) {
         let SourceConnector::Kafka(options) = &source.connector else { continue };
         if Some(&options.brokers) == cluster.as_ref() {
-            let anchor = |it: &Found| Anchor {
+            let anchor = |it: &PartitionInfo| Anchor {
                 topic: options.topic.clone(),
                 partition: it.id,
                 source: Some(source.name.clone()),
             };
-            anchors.extend(partitions.iter().map(anchor));
+            anchors.extend(found.partitions.iter().map(anchor));
         }
     }
     if anchors.is_empty() && commit_point == CommitPoint::Transaction {
@@ -93,7 +101,7 @@ fn cluster(pipeline: &Pipeline, commit_point: CommitPoint) -> Option<&KafkaOptio
 }
 
 /// Opens what commits offsets for others to see: only where the commit point is the manifest.
-pub fn advisory(pipeline: &Pipeline, commit_point: CommitPoint) -> Result<Option<KafkaSink>, PipelineError> {
+pub(super) fn advisory(pipeline: &Pipeline, commit_point: CommitPoint) -> Result<Option<KafkaSink>, PipelineError> {
     match (commit_point, cluster(pipeline, commit_point)) {
         (CommitPoint::Manifest, Some(options)) => {
             let timeouts = Timeouts { wait_ms: options.wait_ms, transaction_ms: options.transaction_timeout_ms };
@@ -105,7 +113,7 @@ pub fn advisory(pipeline: &Pipeline, commit_point: CommitPoint) -> Result<Option
 }
 
 /// Reads what was committed. Call it after the producer has fenced whoever was there before.
-pub fn recover(
+pub(super) fn recover(
     pipeline: &Pipeline,
     options: &RunOptions,
     sinks: &mut Sinks,
@@ -149,7 +157,9 @@ pub fn recover(
             Err(no_state(&group, &options.data_dir, "no snapshot is named by them or lies there"))
         }
         None => match current {
-            Some(current) if commit_point == CommitPoint::Transaction => Err(no_offsets(&group, &options.data_dir, &current)),
+            Some(current) if commit_point == CommitPoint::Transaction => {
+                Err(no_offsets(&group, &options.data_dir, &current))
+            }
             _ => {
                 store.restore_nothing();
                 Ok(Recovered { offsets, epoch, restored: None })
@@ -160,7 +170,8 @@ pub fn recover(
 
 /// The pointer that the committed offsets carry. All are written by one transaction; a partition that is new since has none.
 fn newest(committed: &[Committed]) -> Option<Pointer> {
-    let pointers = committed.iter().filter(|it| it.offset.is_some()).filter_map(|it| it.metadata.parse::<Pointer>().ok());
+    let pointers =
+        committed.iter().filter(|it| it.offset.is_some()).filter_map(|it| it.metadata.parse::<Pointer>().ok());
     pointers.max_by_key(|it| it.epoch)
 }
 
@@ -196,7 +207,7 @@ fn no_offsets(group: &str, data_dir: &std::path::Path, current: &Pointer) -> Pip
 }
 
 /// Where a partition is read from.
-pub fn start_of(pipeline: &Pipeline, source: usize, found: &Found, recovered: &Recovered) -> i64 {
+pub(super) fn start_of(pipeline: &Pipeline, source: usize, found: &PartitionInfo, recovered: &Recovered) -> i64 {
     let name = &pipeline.sources[source].name;
     if let Some(position) = position_of(name, found, recovered) {
         return position.next_offset;
@@ -211,7 +222,11 @@ pub fn start_of(pipeline: &Pipeline, source: usize, found: &Found, recovered: &R
 }
 
 /// What the manifest says of a partition.
-pub fn position_of(source: &str, found: &Found, recovered: &Recovered) -> Option<crate::checkpoint::Position> {
+pub(super) fn position_of(
+    source: &str,
+    found: &PartitionInfo,
+    recovered: &Recovered,
+) -> Option<crate::checkpoint::Position> {
     let manifest = &recovered.restored.as_ref()?.manifest;
     manifest.meta.positions.get(source)?.get(&found.name).copied()
 }

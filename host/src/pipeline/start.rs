@@ -6,7 +6,7 @@ use super::coordinator::WorkerHandle;
 use super::error::{Failure, PipelineError, chain};
 use super::plan::{OperationPlan, Plan};
 use super::recover::{self, Found, Recovered};
-use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity};
+use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, source_failed};
 use super::step::Step;
 use super::worker::{Command, OUTPUT_MESSAGES_MAX, Worker, WorkerSettings, WorkerSource, WorkerStep};
 use super::{RunOptions, Until};
@@ -15,11 +15,11 @@ use crate::config::{Format, KafkaOptions, Pipeline, SourceConnector};
 use crate::decode::{Decoder, Projection};
 use crate::exchange::{Exchange, Wakers, owner};
 use crate::metrics::Counters;
-use crate::sink::Encoder;
+use crate::sink::encode::Encoder;
 use crate::source::file::FileSource;
 use crate::source::generator::GeneratorSource;
 use crate::source::kafka::KafkaSource;
-use crate::source::{Source, Start};
+use crate::source::{PartitionInfo, Source, Start};
 use crate::state::{Entry, TableId};
 use crate::watermark::{PartitionTime, Partitions, Valve, WATERMARK_NONE};
 use std::collections::{HashMap, VecDeque};
@@ -31,7 +31,7 @@ use std::sync::mpsc::sync_channel;
 const BATCH_BYTES_MAX: usize = 256 << 10;
 
 /// A running attempt.
-pub struct Started<'a> {
+pub(super) struct Started<'a> {
     /// Its threads.
     pub workers: Vec<WorkerHandle>,
     /// What commits.
@@ -45,7 +45,7 @@ pub struct Started<'a> {
 }
 
 /// Starts from what was committed.
-pub fn start<'a>(
+pub(super) fn start<'a>(
     pipeline: &Pipeline,
     plan: &Arc<Plan>,
     options: &RunOptions,
@@ -53,7 +53,7 @@ pub fn start<'a>(
     counters: &Arc<Counters>,
     store: &'a mut Store,
 ) -> Result<Started<'a>, PipelineError> {
-    let found: Vec<Vec<Found>> =
+    let found: Vec<Found> =
         (0..pipeline.sources.len()).map(|it| recover::discover(pipeline, it)).collect::<Result<_, _>>()?;
     let commit_point = CommitPoint::of(pipeline);
     // Fences an older instance before anything is read that it could still change.
@@ -66,16 +66,18 @@ pub fn start<'a>(
     }
     sinks.discard_uncommitted()?;
     let tables = tables(plan, &recovered)?;
-    let mut workers = build(pipeline, plan, options, counters, &found, &recovered)?;
-    for worker in &mut workers.made {
-        worker.tables.clone_from(&tables.ids);
-    }
+    let mut workers = build(pipeline, plan, options, counters, &found, &recovered, &tables, control.clock().now_ms())?;
     restore(plan, &mut workers.made, &tables, &recovered)?;
     let identity = Identity {
         group: kafka_identity(pipeline),
-        partitions: pipeline.sources.iter().zip(&found).map(|(source, found)| {
-            (source.name.clone(), found.iter().map(|it| (it.id, it.name.clone())).collect())
-        }).collect(),
+        partitions: pipeline
+            .sources
+            .iter()
+            .zip(&found)
+            .map(|(source, found)| {
+                (source.name.clone(), found.partitions.iter().map(|it| (it.id, it.name.clone())).collect())
+            })
+            .collect(),
         steps: plan.steps.iter().map(|it| it.name.clone()).collect(),
         tables: tables.names,
         plugins: plan.steps.iter().filter_map(|it| Some((it.name.clone(), plugin_state(&it.operation)?))).collect(),
@@ -89,7 +91,8 @@ pub fn start<'a>(
     for (worker, (commands, reports)) in workers.made.into_iter().zip(workers.ends) {
         let name = format!("worker-{}", worker.index);
         let spawned = std::thread::Builder::new().name(name).spawn(move || worker.run(|| clock.now_ms()));
-        let thread = spawned.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
+        let thread =
+            spawned.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
         handles.push(WorkerHandle { commands, reports, thread });
     }
     Ok(Started { workers: handles, committer, wakers, cancelled, epoch: recovered.epoch + 1 })
@@ -147,8 +150,10 @@ fn build(
     plan: &Arc<Plan>,
     options: &RunOptions,
     counters: &Arc<Counters>,
-    found: &[Vec<Found>],
+    found: &[Found],
     recovered: &Recovered,
+    tables: &Tables,
+    now_ms: u64,
 ) -> Result<Built, PipelineError> {
     let count = options.workers;
     let wakers = Wakers::new(count + 1);
@@ -167,7 +172,7 @@ fn build(
             }
             let valve = Valve::new(count, watermark);
             steps.push(WorkerStep {
-                step: Step::start(step)?,
+                step: Step::start(step, tables.ids[number])?,
                 inbox: step.key.is_some().then_some((exchange, valve)),
                 barriers: vec![false; count],
                 watermark,
@@ -177,7 +182,7 @@ fn build(
             });
         }
         let sources = (0..pipeline.sources.len())
-            .map(|it| source(pipeline, plan, options, (index, count), it, &found[it], recovered))
+            .map(|it| source(pipeline, plan, options, (index, count), it, &found[it], recovered, now_ms))
             .collect::<Result<_, _>>()?;
         let encoder = |(sink, plan): (&crate::config::Sink, &super::plan::SinkPlan)| {
             Encoder::new(&plan.shape, sink.select.as_deref(), sink.format).map_err(|error| {
@@ -206,7 +211,7 @@ fn build(
             cancelled: Arc::clone(&cancelled),
             epoch: recovered.epoch + 1,
             sealing: None,
-            tables: Vec::new(),
+            tables: tables.ids.clone(),
         });
         ends.push((command, heard));
     }
@@ -220,11 +225,12 @@ fn source(
     options: &RunOptions,
     (index, count): (usize, usize),
     number: usize,
-    found: &[Found],
+    found: &Found,
     recovered: &Recovered,
+    now_ms: u64,
 ) -> Result<WorkerSource, PipelineError> {
     let source = &pipeline.sources[number];
-    let own: Vec<&Found> = found.iter().filter(|it| it.id as usize % count == index).collect();
+    let own: Vec<&PartitionInfo> = found.partitions.iter().filter(|it| it.id as usize % count == index).collect();
     let bounded = options.until != Until::Forever;
     let mut starts = Vec::new();
     let mut times = Vec::new();
@@ -245,16 +251,19 @@ fn source(
     let reader = match &source.connector {
         _ if starts.is_empty() => None,
         SourceConnector::Kafka(options) => {
-            let reader = KafkaSource::open(options, number as u32, starts).map_err(|error| kafka_failed(name, error))?;
+            let reader =
+                KafkaSource::open(options, number as u32, starts).map_err(|error| kafka_failed(name, error))?;
             Some(Source::Kafka(reader))
         }
-        SourceConnector::File { path } => {
-            let reader = FileSource::open(path, number as u32, starts)
-                .map_err(|error| PipelineError::from_error(Failure::Config, &format!("source `{name}`"), &error))?;
-            Some(Source::File(reader))
-        }
-        SourceConnector::Generator { kind, seed, rate, partitions, .. } => {
-            Some(Source::Generator(GeneratorSource::open(*kind, *seed, *rate, *partitions, number as u32, starts)))
+        connector @ (SourceConnector::File { .. } | SourceConnector::Generator { .. }) => {
+            let opened = match (&found.files, recover::generator(connector)) {
+                (Some(files), _) => FileSource::open(files, number as u32, &starts).map(|it| Some(Source::File(it))),
+                (None, Some(options)) => {
+                    GeneratorSource::open(options, number as u32, &starts).map(|it| Some(Source::Generator(it)))
+                }
+                (None, None) => Ok(None),
+            };
+            opened.map_err(|error| source_failed(name, error))?
         }
     };
     let projection = Projection::plan(&plan.sources[number].wanted, &source.event_time, source.format)

@@ -20,7 +20,7 @@ const TIMERS_MAX: usize = 4_096;
 
 /// Records that do not go on, with why.
 #[derive(Debug)]
-pub struct Refused {
+pub(super) struct Refused {
     /// The records.
     pub batch: Batch,
     /// A reason for each.
@@ -33,7 +33,7 @@ pub struct Refused {
 
 /// What a step made of a batch.
 #[derive(Debug, Default)]
-pub struct Results {
+pub(super) struct Results {
     /// By port, in order.
     pub outputs: Vec<(usize, Batch, RowTimes)>,
     /// Records that failed or were refused.
@@ -43,7 +43,7 @@ pub struct Results {
 }
 
 /// A step's part of one worker: its operator with state and plugin instance.
-pub struct Step {
+pub(super) struct Step {
     operator: Operator,
 }
 
@@ -56,7 +56,7 @@ enum Operator {
 
 impl Step {
     /// A step without state yet.
-    pub fn start(plan: &StepPlan) -> Result<Self, PipelineError> {
+    pub(super) fn start(plan: &StepPlan, table: TableId) -> Result<Self, PipelineError> {
         let operator = match &plan.operation {
             OperationPlan::Transform(plugin) => {
                 let options = &plugin.options;
@@ -67,7 +67,7 @@ impl Step {
                 let options = &plugin.options;
                 let started = KeyedRunner::start(&plugin.plugin, &options.config, &options.limits);
                 let runner = started.map_err(|error| plugin_failed(plan, &error))?.0;
-                Operator::Keyed(Box::new(runner), KeyedState::default())
+                Operator::Keyed(Box::new(runner), KeyedState::new(table))
             }
             OperationPlan::Window { .. } | OperationPlan::WindowPlugin { .. } => {
                 Operator::Window(Box::new(WindowStep::start(plan)?))
@@ -78,7 +78,7 @@ impl Step {
     }
 
     /// One batch. `watermark` is the step's before it; `topic` is what slot `topic` says.
-    pub fn process(
+    pub(super) fn process(
         &mut self,
         plan: &StepPlan,
         batch: Batch,
@@ -107,7 +107,7 @@ impl Step {
     }
 
     /// The step's watermark moves from `before` to `watermark`.
-    pub fn advance(
+    pub(super) fn advance(
         &mut self,
         plan: &StepPlan,
         before: EventTime,
@@ -123,7 +123,12 @@ impl Step {
     }
 
     /// Processing time is `now_ms`: results that are due by it.
-    pub fn tick(&mut self, plan: &StepPlan, watermark: EventTime, now_ms: u64) -> Result<Results, PipelineError> {
+    pub(super) fn tick(
+        &mut self,
+        plan: &StepPlan,
+        watermark: EventTime,
+        now_ms: u64,
+    ) -> Result<Results, PipelineError> {
         match &mut self.operator {
             Operator::Window(window) => window.tick(plan, watermark, now_ms),
             _ => Ok(Results::default()),
@@ -131,17 +136,17 @@ impl Step {
     }
 
     /// Writes what changed since the last seal.
-    pub fn seal(&mut self, table: TableId, delta: &mut Delta) -> Result<(), PipelineError> {
+    pub(super) fn seal(&mut self, table: TableId, delta: &mut Delta) -> Result<(), PipelineError> {
         match &mut self.operator {
             Operator::Window(window) => window.seal(table, delta),
-            Operator::Keyed(_, state) => state.seal(table, delta),
+            Operator::Keyed(_, state) => state.seal(delta),
             Operator::Transform(_) | Operator::Select => {}
         }
         Ok(())
     }
 
     /// Takes back one entry that was sealed before.
-    pub fn restore(&mut self, plan: &StepPlan, entry: Entry<'_>) -> Result<(), PipelineError> {
+    pub(super) fn restore(&mut self, plan: &StepPlan, entry: Entry<'_>) -> Result<(), PipelineError> {
         let restored = match &mut self.operator {
             Operator::Window(window) => window.restore(entry),
             Operator::Keyed(_, state) => state.restore(entry).map_err(|error| chain(&error)),
@@ -154,12 +159,19 @@ impl Step {
 
     /// Everything has been taken back: goes on from `watermark`, with state written by `version` of the plugin's format
     /// brought to the present one.
-    pub fn resume(&mut self, plan: &StepPlan, watermark: EventTime, version: Option<u32>) -> Result<(), PipelineError> {
+    pub(super) fn resume(
+        &mut self,
+        plan: &StepPlan,
+        watermark: EventTime,
+        version: Option<u32>,
+    ) -> Result<(), PipelineError> {
         match (&mut self.operator, &plan.operation) {
             (Operator::Window(window), operation) => {
                 window.resume(plan, watermark)?;
                 match (operation, version) {
-                    (OperationPlan::WindowPlugin { plugin, .. }, Some(version)) if version != plugin.state_version() => {
+                    (OperationPlan::WindowPlugin { plugin, .. }, Some(version))
+                        if version != plugin.state_version() =>
+                    {
                         Err(wrong_version(plan, plugin, version, "accumulators of open windows cannot be migrated"))
                     }
                     _ => Ok(()),
@@ -174,7 +186,7 @@ impl Step {
     }
 
     /// Keys held in state.
-    pub fn keys(&self) -> u64 {
+    pub(super) fn keys(&self) -> u64 {
         match &self.operator {
             Operator::Window(window) => window.keys(),
             Operator::Keyed(_, state) => state.len() as u64,
@@ -219,12 +231,12 @@ fn migrate(
 }
 
 /// A plugin's failure that is not one of single records.
-pub fn plugin_failed(plan: &StepPlan, error: &PluginError) -> PipelineError {
+pub(super) fn plugin_failed(plan: &StepPlan, error: &PluginError) -> PipelineError {
     PipelineError::stop(Failure::Internal, format!("step `{}`: {}", plan.name, chain(error)))
 }
 
 /// Drops the rows that lack a field that the plugin requires. None where every row has them all.
-pub fn without_required(plan: &StepPlan, plugin: &PluginPlan, batch: &Batch) -> Option<(Vec<u32>, Refused)> {
+pub(super) fn without_required(plan: &StepPlan, plugin: &PluginPlan, batch: &Batch) -> Option<(Vec<u32>, Refused)> {
     let mut bad = vec![None; 0];
     for (position, path, kind) in &plugin.required {
         let Some(Read::Column(pick)) = plugin.reads.get(*position) else { continue };
@@ -250,14 +262,19 @@ pub fn without_required(plan: &StepPlan, plugin: &PluginPlan, batch: &Batch) -> 
 }
 
 fn lacks(batch: &Batch, row: usize, path: &str, kind: Kind) -> String {
-    match batch.raw.as_ref().and_then(|it| it.value(row)) {
-        Some(value) => explain(value, path, kind),
+    match &batch.raw {
+        Some(raw) => explain(raw.value(row), path, kind),
         None => format!("field `{path}` is missing, expected {}", kind.name()),
     }
 }
 
 /// The columns that a plugin reads.
-pub fn read_columns<'a>(plugin: &PluginPlan, batch: &'a Batch, keys: Option<&Keys>, topic: &str) -> Vec<Cow<'a, Column>> {
+pub(super) fn read_columns<'a>(
+    plugin: &PluginPlan,
+    batch: &'a Batch,
+    keys: Option<&Keys>,
+    topic: &str,
+) -> Vec<Cow<'a, Column>> {
     plugin.reads.iter().map(|it| it.of(batch, keys, topic)).collect()
 }
 
@@ -289,7 +306,7 @@ fn transform(
 }
 
 /// Turns a plugin's answer into batches and refused records.
-pub fn take_produced(
+pub(super) fn take_produced(
     plan: &StepPlan,
     plugin: &PluginPlan,
     batch: &Batch,
@@ -441,7 +458,7 @@ fn keyed(
     let states = states_of(state, &group_keys);
     let call = Call { rows: batch.rows, columns: &columns, watermark };
     let groups = Groups { bounds: &grouped.bounds, states: &states };
-    let produced = runner.process(&call, &groups).map_err(|error| plugin_failed(plan, &error))?;
+    let produced = runner.process(&call, groups).map_err(|error| plugin_failed(plan, &error))?;
     let produced = apply(state, &group_keys, produced);
     take_produced(plan, plugin, &batch, &clock, produced, &mut results)?;
     Ok(results)
@@ -493,13 +510,17 @@ fn timers(
     watermark: EventTime,
 ) -> Result<Results, PipelineError> {
     let mut results = Results::default();
-    while let Some(due) = state.due(watermark, TIMERS_MAX) {
+    loop {
+        let due = state.due(watermark, TIMERS_MAX);
+        if due.is_empty() {
+            return Ok(results);
+        }
         let rows = due.keys.hashes.len();
         let batch = Batch {
             rows,
             origin: None,
             offsets: Vec::new(),
-            times: due.ats.clone(),
+            times: due.times.clone(),
             raw: None,
             key: Some(keys_column(&due.keys)),
             value: None,
@@ -512,12 +533,11 @@ fn timers(
         let bounds: Vec<u32> = (0..=rows as u32).collect();
         let call = Call { rows, columns: &columns, watermark };
         let groups = Groups { bounds: &bounds, states: &states };
-        let produced = runner.on_timers(&call, &due.ids, &groups).map_err(|error| plugin_failed(plan, &error))?;
+        let produced = runner.on_timers(&call, &due.ids, groups).map_err(|error| plugin_failed(plan, &error))?;
         let produced = apply(state, &due.keys, produced);
         let clock = RowTimes { before, stragglers: Vec::new(), after: before };
         take_produced(plan, plugin, &batch, &clock, produced, &mut results)?;
     }
-    Ok(results)
 }
 
 /// What a plugin reads when timers fire: the key and the time, every other field null.
@@ -531,7 +551,7 @@ fn due_columns(plugin: &PluginPlan, batch: &Batch, keys: &Keys) -> Vec<Column> {
 }
 
 /// The record keys that rows made by a keyed step have.
-pub fn keys_column(keys: &Keys) -> Column {
+pub(super) fn keys_column(keys: &Keys) -> Column {
     let mut out = crate::column::Strings::with_capacity(keys.hashes.len(), keys.texts.data.len());
     for text in keys.texts.iter() {
         out.push(&crate::decode::key_text(text));

@@ -8,15 +8,15 @@ use super::step::{Refused, Results, keys_column, plugin_failed, read_columns, ta
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
 use crate::config::{Emit, Window};
-use crate::decode::{key_members, text};
 use crate::exchange::gather_times;
 use crate::plugin::Call;
 use crate::state::{Delta, Entry, TableId};
 use crate::window::{Builtin, Fired, Input, Operator as Windows};
+use serde_json::value::RawValue;
 use std::borrow::Cow;
 
 /// A window step's operator in one worker.
-pub struct WindowStep {
+pub(super) struct WindowStep {
     operator: Operator,
     /// Processing time between two results, and when the next ones are due, ms; for `emit = { every = .. }`.
     every: Option<(u64, u64)>,
@@ -29,7 +29,7 @@ enum Operator {
 
 impl WindowStep {
     /// Without state yet.
-    pub fn start(plan: &StepPlan) -> Result<Self, PipelineError> {
+    pub(super) fn start(plan: &StepPlan) -> Result<Self, PipelineError> {
         let (operator, emit) = match &plan.operation {
             OperationPlan::WindowPlugin { window, plugin, emit } => {
                 let fold = PluginFold::start(plugin).map_err(|error| plugin_failed(plan, &error))?;
@@ -56,7 +56,7 @@ impl WindowStep {
     }
 
     /// One batch.
-    pub fn process(
+    pub(super) fn process(
         &mut self,
         plan: &StepPlan,
         batch: Batch,
@@ -93,7 +93,7 @@ impl WindowStep {
     }
 
     /// Fires what closes between `before` and `watermark`.
-    pub fn advance(
+    pub(super) fn advance(
         &mut self,
         plan: &StepPlan,
         before: EventTime,
@@ -115,7 +115,12 @@ impl WindowStep {
     }
 
     /// Writes the windows that changed, when that is due.
-    pub fn tick(&mut self, plan: &StepPlan, watermark: EventTime, now_ms: u64) -> Result<Results, PipelineError> {
+    pub(super) fn tick(
+        &mut self,
+        plan: &StepPlan,
+        watermark: EventTime,
+        now_ms: u64,
+    ) -> Result<Results, PipelineError> {
         let mut results = Results::default();
         let Some((interval_ms, due_ms)) = &mut self.every else { return Ok(results) };
         if *due_ms == 0 {
@@ -140,7 +145,7 @@ impl WindowStep {
     }
 
     /// Writes what changed since the last seal.
-    pub fn seal(&mut self, table: TableId, delta: &mut Delta) {
+    pub(super) fn seal(&mut self, table: TableId, delta: &mut Delta) {
         match &mut self.operator {
             Operator::Builtin(windows) => windows.seal(table, delta),
             Operator::Plugin(windows) => windows.seal(table, delta),
@@ -148,7 +153,7 @@ impl WindowStep {
     }
 
     /// Takes an entry back.
-    pub fn restore(&mut self, entry: Entry<'_>) -> Result<(), String> {
+    pub(super) fn restore(&mut self, entry: Entry<'_>) -> Result<(), String> {
         let restored = match &mut self.operator {
             Operator::Builtin(windows) => windows.restore(entry),
             Operator::Plugin(windows) => windows.restore(entry),
@@ -157,7 +162,7 @@ impl WindowStep {
     }
 
     /// Goes on from a watermark that was reached before a restart.
-    pub fn resume(&mut self, plan: &StepPlan, watermark: EventTime) -> Result<(), PipelineError> {
+    pub(super) fn resume(&mut self, plan: &StepPlan, watermark: EventTime) -> Result<(), PipelineError> {
         match &mut self.operator {
             Operator::Builtin(windows) => match windows.resume(watermark) {
                 Ok(()) => Ok(()),
@@ -168,7 +173,7 @@ impl WindowStep {
     }
 
     /// Keys held.
-    pub fn keys(&self) -> u64 {
+    pub(super) fn keys(&self) -> u64 {
         match &self.operator {
             Operator::Builtin(windows) => windows.keys() as u64,
             Operator::Plugin(windows) => windows.keys() as u64,
@@ -243,9 +248,10 @@ fn key_columns(keys: &Strings, fields: usize) -> Vec<Column> {
         _ => {
             let mut columns = vec![Strings::default(); fields];
             for key in keys.iter() {
-                let mut members = key_members(key);
-                for column in &mut columns {
-                    column.push(members.next().unwrap_or(text::NULL));
+                // A key of several fields is the JSON array that `decode` made of them.
+                let members: Vec<&RawValue> = serde_json::from_slice(key).unwrap_or_default();
+                for (at, column) in columns.iter_mut().enumerate() {
+                    column.push(members.get(at).map_or("null", |it| it.get()).as_bytes());
                 }
             }
             columns.into_iter().map(|it| Values::Json(it).into()).collect()

@@ -6,6 +6,7 @@
 
 use super::error::{Failure, PipelineError};
 use super::plan::{Plan, SourcePlan, Stream, Target};
+use super::sinks::source_failed;
 use super::step::{Refused, Results, Step};
 use crate::batch::{Batch, EventTime, Keys, Origin, RawRows, RowTimes};
 use crate::checkpoint::Position;
@@ -13,7 +14,8 @@ use crate::config::{BadRecords, Late};
 use crate::decode::{Decoder, canonical_keys};
 use crate::exchange::{Exchange, Message, Parcel, TimeStatus, Wakers, gather_times, joined_times, split};
 use crate::metrics::Counters;
-use crate::sink::{DeadLetter, Encoder, dead_letters};
+use crate::schema::Shape;
+use crate::sink::encode::{DeadLetters, Encoder, Refusal};
 use crate::source::{Polled, Source};
 use crate::state::{Delta, TableId};
 use crate::watermark::{Partitions, Valve, WATERMARK_END};
@@ -24,9 +26,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
 use std::time::Duration;
 
 /// Messages from one worker to the coordinator that may wait, at most.
-pub const OUTPUT_MESSAGES_MAX: usize = 64;
+pub(super) const OUTPUT_MESSAGES_MAX: usize = 64;
 /// The sink of dead letters in an [`Output`].
-pub const DEAD_LETTERS: usize = usize::MAX;
+pub(super) const DEAD_LETTERS: usize = usize::MAX;
 /// How long a worker without work sleeps, at most.
 const IDLE_WAIT_MAX: Duration = Duration::from_millis(2);
 /// Messages taken from one queue before the next one has its turn.
@@ -34,7 +36,7 @@ const RECEIVE_MAX: usize = 4;
 
 /// Records for a sink.
 #[derive(Debug)]
-pub struct Output {
+pub(super) struct Output {
     /// The epoch that they belong to.
     pub epoch: u64,
     /// The sink's index, or [`DEAD_LETTERS`].
@@ -47,9 +49,7 @@ pub struct Output {
 
 /// What a worker has at a barrier.
 #[derive(Debug)]
-pub struct Sealed {
-    /// The epoch that ends.
-    pub epoch: u64,
+pub(super) struct Sealed {
     /// Where reading goes on, and what is known of event time, for each partition that the worker owns.
     pub positions: Vec<(Origin, Position)>,
     /// What changed in the worker's state.
@@ -62,7 +62,7 @@ pub struct Sealed {
 
 /// What a worker tells the coordinator.
 #[derive(Debug)]
-pub enum Report {
+pub(super) enum Report {
     /// Records for a sink.
     Output(Output),
     /// The worker has passed a barrier.
@@ -75,7 +75,7 @@ pub enum Report {
 
 /// What the coordinator tells a worker.
 #[derive(Clone, Copy, Debug)]
-pub enum Command {
+pub(super) enum Command {
     /// End the epoch; after the last one, stop.
     Barrier {
         /// The epoch that ends.
@@ -86,7 +86,7 @@ pub enum Command {
 }
 
 /// A source as one worker reads it.
-pub struct WorkerSource {
+pub(super) struct WorkerSource {
     /// Its partitions of this worker; none where it has no partition.
     pub reader: Option<Source>,
     /// What reads its records.
@@ -104,7 +104,7 @@ pub struct WorkerSource {
 }
 
 /// Everything that a worker is made of.
-pub struct Worker {
+pub(super) struct Worker {
     /// Its number.
     pub index: usize,
     /// How many there are.
@@ -141,7 +141,7 @@ pub struct Worker {
 
 /// What a worker does not find in the plan.
 #[derive(Clone, Debug)]
-pub struct WorkerSettings {
+pub(super) struct WorkerSettings {
     /// Rows of a batch, at most.
     pub batch_rows_max: usize,
     /// Bytes of a batch, about.
@@ -155,7 +155,7 @@ pub struct WorkerSettings {
 }
 
 /// A step as one worker runs it.
-pub struct WorkerStep {
+pub(super) struct WorkerStep {
     /// What it does.
     pub step: Step,
     /// Its queues and the watermarks of the workers at their other ends, where it is keyed.
@@ -173,7 +173,7 @@ pub struct WorkerStep {
 }
 
 /// A seal under way.
-pub struct Sealing {
+pub(super) struct Sealing {
     /// Steps that have not sealed.
     open: usize,
     last: bool,
@@ -182,7 +182,7 @@ pub struct Sealing {
 
 impl Worker {
     /// Runs until the last barrier, a failure, or a cancel. `now_ms` reads the process's clock, once a turn.
-    pub fn run(mut self, now_ms: impl Fn() -> u64) {
+    pub(super) fn run(mut self, now_ms: impl Fn() -> u64) {
         self.wakers.register(self.index);
         if let Err(error) = self.turn_until_done(&now_ms) {
             self.waiting.push_back(Report::Failed(error));
@@ -272,7 +272,9 @@ impl Worker {
             let source = &mut self.sources[index];
             let settings = &self.settings;
             let polled = match &mut source.reader {
-                Some(reader) => reader.poll(settings.batch_rows_max, settings.batch_bytes_max, now_ms)?,
+                Some(reader) => reader
+                    .poll(settings.batch_rows_max, settings.batch_bytes_max, now_ms)
+                    .map_err(|error| source_failed(&settings.source_names[index], error))?,
                 None => Polled::Empty,
             };
             match polled {
@@ -318,11 +320,11 @@ impl Worker {
         if let Some(lag) = source.reader.as_ref().and_then(Source::lag) {
             self.counters.lag.store(lag, Relaxed);
         }
-        if !decoded.rejects.is_empty() {
-            let rejected = decoded.rejected;
+        if let Some(batch) = decoded.rejected {
             let reasons = decoded.rejects.into_iter().map(|it| it.reason).collect();
-            let name = self.settings.source_names[index].clone();
-            self.refuse(Refused { batch: rejected, reasons, step: name, plugin: None }, self.epoch, index)?;
+            let step = self.settings.source_names[index].clone();
+            let refused = Refused { batch, reasons, step, plugin: None };
+            self.refuse(refused, Place { shape: &Shape::default(), source: index, epoch: self.epoch })?;
         }
         let SourcePlan { stream, .. } = &plan.sources[index];
         self.deliver(plan, stream, decoded.batch, clock, self.epoch)?;
@@ -370,14 +372,7 @@ impl Worker {
         epoch: u64,
     ) -> Result<(), PipelineError> {
         match target {
-            Target::Sink(sink) => {
-                let (rows, times) = self.encoders[sink].encode(batch);
-                let records = rows.records.len() as u64;
-                self.counters.records_out.fetch_add(records, Relaxed);
-                self.counters.per_sink[sink].fetch_add(records, Relaxed);
-                self.report(Report::Output(Output { epoch, sink, rows, times }));
-                Ok(())
-            }
+            Target::Sink(sink) => self.write(plan, sink, &batch, epoch),
             Target::Step(step) => match &plan.steps[step].key {
                 None => self.process(plan, step, batch, None, &clock),
                 Some(picks) => {
@@ -399,6 +394,25 @@ impl Worker {
         }
     }
 
+    fn write(&mut self, plan: &Plan, sink: usize, batch: &Batch, epoch: u64) -> Result<(), PipelineError> {
+        let name = &plan.sinks[sink].name;
+        let encoded = self.encoders[sink]
+            .encode(batch)
+            .map_err(|error| PipelineError::from_error(Failure::Config, &format!("sink `{name}`"), &error))?;
+        if !encoded.rejects.is_empty() {
+            let rows: Vec<u32> = encoded.rejects.iter().map(|it| it.row).collect();
+            let reasons = encoded.rejects.into_iter().map(|it| it.reason).collect();
+            let refused = Refused { batch: batch.gather(&rows), reasons, step: name.clone(), plugin: None };
+            let source = batch.origin.map_or(0, |it| it.source as usize);
+            self.refuse(refused, Place { shape: &plan.sinks[sink].shape, source, epoch })?;
+        }
+        let records = encoded.rows.records.len() as u64;
+        self.counters.records_out.fetch_add(records, Relaxed);
+        self.counters.per_sink[sink].fetch_add(records, Relaxed);
+        self.report(Report::Output(Output { epoch, sink, rows: encoded.rows, times: encoded.times }));
+        Ok(())
+    }
+
     fn refuse_keyless(
         &mut self,
         plan: &Plan,
@@ -410,13 +424,12 @@ impl Worker {
         let name = &plan.steps[step].name;
         let key = plan.steps[step].key_names.join(", ");
         let reason = format!("the key of step `{name}` ({key}) is missing or null");
-        let refused = Refused {
-            batch: batch.gather(rows),
-            reasons: vec![reason; rows.len()],
-            step: name.clone(),
-            plugin: None,
-        };
-        self.refuse(refused, epoch, plan.steps[step].source.unwrap_or(0))
+        let refused =
+            Refused { batch: batch.gather(rows), reasons: vec![reason; rows.len()], step: name.clone(), plugin: None };
+        self.refuse(
+            refused,
+            Place { shape: &plan.steps[step].input, source: plan.steps[step].source.unwrap_or(0), epoch },
+        )
     }
 
     fn exchange(
@@ -498,12 +511,15 @@ impl Worker {
 
     fn pass_on(&mut self, plan: &Plan, index: usize, results: Results) -> Result<(), PipelineError> {
         let epoch = self.steps[index].epoch;
-        let source = plan.steps[index].source.unwrap_or(0);
+        let place = Place { shape: &plan.steps[index].input, source: plan.steps[index].source.unwrap_or(0), epoch };
         for refused in results.refused {
-            self.refuse(refused, epoch, source)?;
+            self.refuse(refused, place)?;
         }
         if let Some(late) = results.late {
-            self.late(late, plan.steps[index].late, epoch, source)?;
+            self.counters.late.fetch_add(late.batch.rows as u64, Relaxed);
+            if plan.steps[index].late == Late::DeadLetter {
+                self.dead_letter(&late, place);
+            }
         }
         for (port, batch, clock) in results.outputs {
             self.counters.per_step[index].1.fetch_add(batch.rows as u64, Relaxed);
@@ -514,12 +530,7 @@ impl Worker {
 
     // Watermarks.
 
-    fn advance_targets(
-        &mut self,
-        plan: &Plan,
-        stream: &Stream,
-        now: TimeStatus,
-    ) -> Result<(), PipelineError> {
+    fn advance_targets(&mut self, plan: &Plan, stream: &Stream, now: TimeStatus) -> Result<(), PipelineError> {
         for target in &stream.targets {
             let Target::Step(step) = *target else { continue };
             if plan.steps[step].key.is_none() || self.workers == 1 {
@@ -581,7 +592,7 @@ impl Worker {
                 positions.push((Origin { source: index as u32, partition: *partition }, position));
             }
         }
-        let sealed = Sealed { epoch, positions, delta: Delta::default(), watermarks: Vec::new(), keys: 0 };
+        let sealed = Sealed { positions, delta: Delta::default(), watermarks: Vec::new(), keys: 0 };
         self.sealing = Some(Sealing { open: self.steps.len(), last, sealed: Box::new(sealed) });
         self.epoch = epoch + 1;
         for source in &plan.sources {
@@ -643,16 +654,16 @@ impl Worker {
 
     // Records that do not go on.
 
-    fn refuse(&mut self, refused: Refused, epoch: u64, source: usize) -> Result<(), PipelineError> {
+    fn refuse(&mut self, refused: Refused, place: Place<'_>) -> Result<(), PipelineError> {
         let rows = refused.batch.rows as u64;
         match self.settings.bad_records {
             BadRecords::Drop => {
                 self.counters.dropped.fetch_add(rows, Relaxed);
                 Ok(())
             }
-            BadRecords::Stop => Err(self.stop_at(&refused, source)),
+            BadRecords::Stop => Err(self.stop_at(&refused, place.source)),
             BadRecords::DeadLetter => {
-                self.dead_letter(&refused, epoch, source);
+                self.dead_letter(&refused, place);
                 Ok(())
             }
         }
@@ -676,23 +687,33 @@ impl Worker {
         )
     }
 
-    fn dead_letter(&mut self, refused: &Refused, epoch: u64, source: usize) {
-        let letter = DeadLetter {
-            step: &refused.step,
-            plugin: refused.plugin.as_deref(),
-            topic: &self.sources[source].topic,
-            reasons: &refused.reasons,
-        };
-        let (rows, times) = dead_letters(&refused.batch, &letter);
-        self.counters.dead_letters.fetch_add(rows.records.len() as u64, Relaxed);
-        self.report(Report::Output(Output { epoch, sink: DEAD_LETTERS, rows, times }));
-    }
-
-    fn late(&mut self, refused: Refused, policy: Late, epoch: u64, source: usize) -> Result<(), PipelineError> {
-        self.counters.late.fetch_add(refused.batch.rows as u64, Relaxed);
-        if policy == Late::DeadLetter {
-            self.dead_letter(&refused, epoch, source);
+    fn dead_letter(&mut self, refused: &Refused, place: Place<'_>) {
+        let batch = &refused.batch;
+        let none = Shape::default();
+        let shape = if batch.columns.len() == place.shape.columns.len() { place.shape } else { &none };
+        let mut letters = DeadLetters::new();
+        for (row, reason) in refused.reasons.iter().enumerate() {
+            let offset = batch.offsets.get(row);
+            let origin = batch.origin.zip(offset).map(|(origin, offset)| {
+                (self.sources[origin.source as usize].topic.as_str(), origin.partition, *offset)
+            });
+            let refusal = Refusal { reason, step: &refused.step, plugin: refused.plugin.as_deref(), origin };
+            letters.push_row(batch, shape, row, &refusal);
         }
-        Ok(())
+        let rows = letters.take();
+        self.counters.dead_letters.fetch_add(rows.records.len() as u64, Relaxed);
+        let output = Output { epoch: place.epoch, sink: DEAD_LETTERS, rows, times: batch.times.clone() };
+        self.report(Report::Output(output));
     }
+}
+
+/// Where in the pipeline records were refused.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// What their columns are.
+    shape: &'a Shape,
+    /// The source that they come from, or may come from.
+    source: usize,
+    /// The epoch that their dead letters belong to.
+    epoch: u64,
 }

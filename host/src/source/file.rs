@@ -120,7 +120,8 @@ impl FileSource {
     /// Where a partition is not there, or its file is shorter than its start.
     pub fn open(files: &Files, source: u32, starts: &[Start]) -> Result<Self, SourceError> {
         let keep_open = starts.len() <= OPEN_FILES_MAX;
-        let readers = starts.iter().map(|start| LineReader::open(files, *start, keep_open)).collect::<Result<_, _>>()?;
+        let readers =
+            starts.iter().map(|start| LineReader::open(files, *start, keep_open)).collect::<Result<_, _>>()?;
         Ok(FileSource { source, readers, next: 0 })
     }
 
@@ -168,10 +169,8 @@ struct LineReader {
 impl LineReader {
     fn open(files: &Files, start: Start, keep_open: bool) -> Result<Self, SourceError> {
         let found = usize::try_from(start.partition).ok().and_then(|it| files.files.get(it));
-        let found = found.ok_or(SourceError::NoSuchPartition {
-            partition: start.partition,
-            count: files.files.len(),
-        })?;
+        let found =
+            found.ok_or(SourceError::NoSuchPartition { partition: start.partition, count: files.files.len() })?;
         let reader = LineReader {
             partition: start.partition,
             path: found.path.clone(),

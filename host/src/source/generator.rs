@@ -74,8 +74,8 @@ impl GeneratorSource {
         let partitions = options.partitions();
         let cursor = |start: &Start| {
             let info = usize::try_from(start.partition).ok().and_then(|it| partitions.get(it));
-            let info = info
-                .ok_or(SourceError::NoSuchPartition { partition: start.partition, count: partitions.len() })?;
+            let info =
+                info.ok_or(SourceError::NoSuchPartition { partition: start.partition, count: partitions.len() })?;
             let end = [start.end, info.high].into_iter().flatten().min();
             Ok(Cursor { partition: info.id as u32, offset: start.offset.max(0), end, said_end: false })
         };

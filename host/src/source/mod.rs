@@ -64,7 +64,9 @@ pub enum SourceError {
         cause: std::io::Error,
     },
     /// No file is there to read.
-    #[error("{path}: no file found; expected a file, a folder with *.jsonl or *.json files in it, or a glob that matches some")]
+    #[error(
+        "{path}: no file found; expected a file, a folder with *.jsonl or *.json files in it, or a glob that matches some"
+    )]
     NoFiles {
         /// The path as given.
         path: String,

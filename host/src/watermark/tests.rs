@@ -41,12 +41,9 @@ fn run(delay_ms: i64, idle_timeout_ms: Option<u64>, script: &str) -> Vec<String>
 /// The facts of Flink's BoundedOutOfOrdernessWatermarks.
 #[test]
 fn the_watermark_is_the_largest_time_less_the_delay_less_one() {
-    for (delay_ms, times, expected) in [
-        (0, &[1000][..], 999),
-        (10, &[1000, 2000, 1500], 1989),
-        (10, &[], WATERMARK_NONE),
-        (5000, &[7000, 3000], 1999),
-    ] {
+    for (delay_ms, times, expected) in
+        [(0, &[1000][..], 999), (10, &[1000, 2000, 1500], 1989), (10, &[], WATERMARK_NONE), (5000, &[7000, 3000], 1999)]
+    {
         let mut partitions = Partitions::new(delay_ms, None);
         assert_eq!(partitions.observe(0, times, 0).after, expected, "{times:?}");
     }
@@ -57,8 +54,12 @@ fn the_watermark_is_the_largest_time_less_the_delay_less_one() {
 #[test]
 fn a_row_is_a_straggler_by_the_watermark_that_held_when_it_arrived() {
     assert_eq!(
-        run(2, None, "observe 0 10 7 8 20 17 18 1
-                      observe 0 17 16"),
+        run(
+            2,
+            None,
+            "observe 0 10 7 8 20 17 18 1
+                      observe 0 17 16"
+        ),
         ["17 late 1@7 late 4@17 late 6@17", "17 late 0@17 late 1@17"]
     );
 }
@@ -66,12 +67,16 @@ fn a_row_is_a_straggler_by_the_watermark_that_held_when_it_arrived() {
 #[test]
 fn the_slowest_active_partition_holds_the_watermark() {
     assert_eq!(
-        run(0, None, "add 0
+        run(
+            0,
+            None,
+            "add 0
                       add 1
                       observe 0 50 60
                       observe 1 10 30 20
                       observe 1 100
-                      observe 1 59"),
+                      observe 1 59"
+        ),
         ["none", "none", "none", "29 late 2@29", "59", "59 late 0@59"]
     );
 }
@@ -105,14 +110,18 @@ fn partitions_join_as_flinks_multiplexer_joins_splits() {
 #[test]
 fn an_ended_partition_holds_nothing_back_and_closes_nothing_early() {
     assert_eq!(
-        run(0, Some(10), "add 0
+        run(
+            0,
+            Some(10),
+            "add 0
                           add 1
                           observe 0 50
                           observe 1 20
                           end 0
                           tick 10
                           observe 1 60 45
-                          end 1"),
+                          end 1"
+        ),
         ["none", "none", "none", "19", "19", "49 idle", "59 late 1@59", "end"]
     );
 }
@@ -120,13 +129,17 @@ fn an_ended_partition_holds_nothing_back_and_closes_nothing_early() {
 #[test]
 fn a_partition_that_wakes_counts_from_its_first_row() {
     assert_eq!(
-        run(0, Some(10), "add 0
+        run(
+            0,
+            Some(10),
+            "add 0
                           add 1
                           tick 1
                           observe 0 100
                           tick 10
                           observe 1 40 41 200
-                          observe 0 300"),
+                          observe 0 300"
+        ),
         ["none", "none", "none", "none", "99", "99 late 0@99 late 1@99", "199"]
     );
 }

@@ -60,15 +60,16 @@ pub struct Panes<A> {
     emit: Emit,
     folds: A,
     keys: KeyTable<Cells>,
-    /// Keys with cells in panes below `entered`; the next window that closes has a row for each of them.
+    /// Keys with cells in panes up to `entered`; the next window that closes has a row for each of them.
     active: Vec<KeyId>,
     entered: i64,
-    /// For panes from `entered` on: the keys that have a cell there.
+    /// For panes after `entered`: the keys that have a cell there.
     ahead: BTreeMap<i64, Vec<KeyId>>,
     watermark: i64,
-    /// The first window that is open, and its first pane.
-    open: i64,
-    floor: i64,
+    /// The first window that is open. Wider than a window's number: at the end of time there is none left.
+    open: i128,
+    /// Panes below have no open window.
+    floor: i128,
     /// The pane of the last record: its first and last millisecond and its number.
     recent: (i64, i64, i64),
     adds: Vec<Add>,
@@ -93,8 +94,8 @@ impl<A: Accumulators> Panes<A> {
             entered: i64::MIN,
             ahead: BTreeMap::new(),
             watermark: i64::MIN,
-            open: i64::MIN,
-            floor: i64::MIN,
+            open: i128::MIN,
+            floor: i128::MIN,
             recent: (i64::MAX, i64::MIN, 0), // Holds no time.
             adds: Vec::new(),
             dirty: Vec::new(),
@@ -139,7 +140,8 @@ impl<A: Accumulators> Panes<A> {
             let Some(cell) = self.keys[key].state.find(pane).filter(|it| it.changed) else { continue };
             cell.changed = false;
             mark(cell, key, &mut self.dirty);
-            let windows = self.layout.first_window(pane).max(self.open)..=self.layout.last_window(pane);
+            let first = self.open.max(self.layout.first_window(pane).into()) as i64; // At most the last.
+            let windows = first..=self.layout.last_window(pane);
             rows.extend(windows.map(|window| (window, key)));
         }
         rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.keys.compare(a.1, b.1)));
@@ -159,12 +161,12 @@ impl<A: Accumulators> Panes<A> {
     ) -> Result<(), A::Error> {
         for row in rows {
             let (first, last) = self.panes_of(input.times[row]);
-            if last < self.floor {
+            if i128::from(last) < self.floor {
                 out.late.push(row as u32);
                 continue;
             }
             let key = self.keys.intern(input.keys.hashes[row], input.keys.texts.get(row));
-            let first = first.max(self.floor);
+            let first = self.floor.max(first.into()) as i64; // At most `last`.
             for pane in first..=last {
                 let slot = self.cell(key, pane);
                 self.adds.push(Add { slot, row: row as u32 });
@@ -219,7 +221,7 @@ impl<A: Accumulators> Panes<A> {
 
     /// Notes that `key` has a new cell in `pane`.
     fn place(&mut self, key: KeyId, pane: i64) {
-        if pane >= self.entered {
+        if pane > self.entered {
             self.ahead.entry(pane).or_default().push(key);
         } else if !std::mem::replace(&mut self.keys[key].state.active, true) {
             self.active.push(key);
@@ -236,12 +238,12 @@ impl<A: Accumulators> Panes<A> {
     }
 
     /// The next window that has a row, open or not.
-    fn next_window(&self) -> Option<i64> {
+    fn next_window(&self) -> Option<i128> {
         if !self.active.is_empty() {
             return Some(self.open);
         }
         let (&pane, _) = self.ahead.first_key_value()?;
-        Some(self.layout.first_window(pane).max(self.open))
+        Some(self.open.max(self.layout.first_window(pane).into()))
     }
 
     /// True when a window with rows closes at `watermark`.
@@ -255,7 +257,7 @@ impl<A: Accumulators> Panes<A> {
         }
         let open = self.layout.open(watermark);
         while let Some(window) = self.next_window().filter(|it| *it < open) {
-            self.close(window, out)?;
+            self.close(window as i64, out)?; // It has a pane with records, so it is an `i64`.
             self.open = window + 1;
         }
         self.reach(watermark);
@@ -265,7 +267,7 @@ impl<A: Accumulators> Panes<A> {
     fn reach(&mut self, watermark: i64) {
         self.watermark = watermark;
         self.open = self.layout.open(watermark);
-        self.floor = self.layout.first_pane(self.open);
+        self.floor = self.layout.floor(self.open);
     }
 
     /// Writes the rows of `window` and frees what no later window needs.
@@ -284,7 +286,7 @@ impl<A: Accumulators> Panes<A> {
             }
             self.active = keys;
         }
-        self.release(self.layout.first_pane(window.saturating_add(1)));
+        self.release(self.layout.floor(i128::from(window) + 1));
         Ok(())
     }
 
@@ -297,7 +299,7 @@ impl<A: Accumulators> Panes<A> {
                 }
             }
         }
-        self.entered = self.entered.max(last.saturating_add(1));
+        self.entered = self.entered.max(last);
     }
 
     /// Writes a row of `window` for each of `keys`, each of which has a cell in it.
@@ -331,18 +333,18 @@ impl<A: Accumulators> Panes<A> {
     }
 
     /// Frees the panes below `floor` of the active keys, and keys that have no cell left.
-    fn release(&mut self, floor: i64) {
+    fn release(&mut self, floor: i128) {
         let mut active = std::mem::take(&mut self.active);
         active.retain(|&id| {
             let key = &mut self.keys[id];
-            let gone = key.state.cells.partition_point(|it| it.pane < floor);
+            let gone = key.state.cells.partition_point(|it| i128::from(it.pane) < floor);
             for cell in key.state.cells.drain(..gone) {
                 self.folds.free(cell.slot);
                 if cell.sealed {
                     self.removed.push(key.hash, &key.text, cell.pane);
                 }
             }
-            key.state.active = key.state.cells.first().is_some_and(|it| it.pane < self.entered);
+            key.state.active = key.state.cells.first().is_some_and(|it| it.pane <= self.entered);
             let stays = key.state.active;
             if key.state.cells.is_empty() {
                 self.keys.remove(id);

@@ -187,7 +187,11 @@ impl<A: Accumulators> Rolling<A> {
         }
         self.watermark = watermark;
         // The last record of bucket b is at (b + 1) * length - 1 at most; it is needed while that is > watermark - size.
-        let floor = (i128::from(watermark) - i128::from(self.size) + 1).div_euclid(i128::from(self.length));
+        // After the watermark `i64::MAX` every record is late.
+        let floor = match watermark {
+            i64::MAX => i128::MAX,
+            _ => (i128::from(watermark) - i128::from(self.size) + 1).div_euclid(i128::from(self.length)),
+        };
         while let Some(entry) = self.by_number.first_entry().filter(|it| i128::from(*it.key()) < floor) {
             for id in entry.remove() {
                 self.evict(id);
@@ -225,8 +229,7 @@ impl<A: Accumulators> Rolling<A> {
                 accumulator.clear();
                 self.folds.encode(element.slot, &mut accumulator);
                 value.extend_from_slice(&element.time.to_le_bytes());
-                value.extend_from_slice(&(accumulator.len() as u32).to_le_bytes());
-                value.extend_from_slice(&accumulator);
+                entry::put_bytes(&mut value, &accumulator);
             }
             entry::key(&mut key_bytes, &key.text, number);
             delta.put(table, batch::key_group(key.hash), &key_bytes, &value);
@@ -303,11 +306,8 @@ fn decode<A: Accumulators>(folds: &mut A, mut value: &[u8]) -> Result<Vec<Elemen
     let mut elements = Vec::new();
     while !value.is_empty() {
         let time = i64::from_le_bytes(entry::take(&mut value, "time of a record")?);
-        let len = u32::from_le_bytes(entry::take(&mut value, "length of an accumulator")?);
-        let wrong = StateError { what: "an accumulator", found: value.len(), expected: "more" };
-        let (bytes, rest) = value.split_at_checked(len as usize).ok_or(wrong)?;
+        let bytes = entry::take_bytes(&mut value, "an accumulator")?;
         elements.push(Element { time, slot: folds.decode(bytes)? });
-        value = rest;
     }
     Ok(elements)
 }

@@ -38,7 +38,8 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 
 #[test]
 fn a_folder_is_read_file_by_file_in_turns_and_each_ends_once() {
-    let folder = folder(&[("b.jsonl", "1\n2\n3\n"), ("a.json", "4\r\n\n5"), (".hidden.jsonl", "6\n"), ("c.txt", "7\n")]);
+    let folder =
+        folder(&[("b.jsonl", "1\n2\n3\n"), ("a.json", "4\r\n\n5"), (".hidden.jsonl", "6\n"), ("c.txt", "7\n")]);
     let files = Files::discover(folder.path().to_str().unwrap()).unwrap();
     let names: Vec<_> = files.partitions().into_iter().map(|it| (it.id, it.name, it.high)).collect();
     assert_eq!(names, [(0, "a.json".into(), Some(5)), (1, "b.jsonl".into(), Some(6))]);
@@ -76,7 +77,11 @@ fn reading_goes_on_from_any_next_offset() {
     let folder = folder(&[("a.jsonl", &text)]);
     let files = Files::discover(folder.path().to_str().unwrap()).unwrap();
     let values = |lines: Vec<String>| -> Vec<String> {
-        lines.into_iter().filter(|it| it.contains("{")).map(|it| it.split(' ').next_back().unwrap().to_owned()).collect()
+        lines
+            .into_iter()
+            .filter(|it| it.contains("{"))
+            .map(|it| it.split(' ').next_back().unwrap().to_owned())
+            .collect()
     };
     let mut source = FileSource::open(&files, 0, &bounded(&files)).unwrap();
     let whole = values(drain(&mut source, 1000, 1 << 20));
@@ -86,7 +91,9 @@ fn reading_goes_on_from_any_next_offset() {
     while start.offset < start.end.unwrap() {
         let mut source = FileSource::open(&files, 0, &[start]).unwrap();
         let Polled::Batch(batch) = source.poll(1000, 20, 0).unwrap() else { panic!("no batch") };
-        pieces.extend((0..batch.offsets.len()).map(|it| String::from_utf8(batch.rows.value(it).unwrap().to_vec()).unwrap()));
+        pieces.extend(
+            (0..batch.offsets.len()).map(|it| String::from_utf8(batch.rows.value(it).unwrap().to_vec()).unwrap()),
+        );
         assert!(batch.offsets.len() <= 4);
         start.offset = batch.next_offset;
     }

@@ -2,7 +2,7 @@
 
 use crate::column::Number;
 use crate::window::StateError;
-use crate::window::entry::take;
+use crate::window::entry::{put_bytes, put_varint, take, take_bytes, take_varint, unzigzag, zigzag};
 use std::cmp::Ordering;
 
 /// The order of numbers: by value, exactly, with -0.0 before 0.0 and NaN at the ends (`f64::total_cmp`), and an integer before
@@ -57,13 +57,13 @@ const INT: u8 = 1;
 const FLOAT: u8 = 2;
 const TEXT: u8 = 3;
 
-/// A tag, then the value: nothing, an `i64` or an `f64`.
+/// A tag, then the value: nothing, a signed `varint` or an `f64`.
 pub(super) fn encode(value: Option<Number>, out: &mut Vec<u8>) {
     match value {
         None => out.push(NONE),
         Some(Number::Int(value)) => {
             out.push(INT);
-            out.extend_from_slice(&value.to_le_bytes());
+            put_varint(out, zigzag(value.into()));
         }
         Some(Number::Float(value)) => {
             out.push(FLOAT);
@@ -74,29 +74,28 @@ pub(super) fn encode(value: Option<Number>, out: &mut Vec<u8>) {
 
 pub(super) fn decode(bytes: &mut &[u8]) -> Result<Option<Number>, StateError> {
     match take(bytes, "tag of an extreme")? {
-        [INT] => Ok(Some(Number::Int(i64::from_le_bytes(take(bytes, "an extreme")?)))),
+        [INT] => Ok(Some(Number::Int(unzigzag(take_varint(bytes, "an extreme")?) as i64))),
         [FLOAT] => Ok(Some(Number::Float(f64::from_le_bytes(take(bytes, "an extreme")?)))),
         _ => Ok(None),
     }
 }
 
-/// A tag, then the length as `u32` and the bytes.
+/// A tag, then the length as a `varint` and the bytes.
 pub(super) fn encode_text(value: Option<&[u8]>, out: &mut Vec<u8>) {
-    let Some(text) = value else { return out.push(NONE) };
-    out.push(TEXT);
-    out.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    out.extend_from_slice(text);
+    match value {
+        None => out.push(NONE),
+        Some(text) => {
+            out.push(TEXT);
+            put_bytes(out, text);
+        }
+    }
 }
 
 pub(super) fn decode_text(bytes: &mut &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-    if take(bytes, "tag of an extreme")? != [TEXT] {
-        return Ok(None);
+    match take(bytes, "tag of an extreme")? {
+        [TEXT] => Ok(Some(take_bytes(bytes, "an extreme")?.to_vec())),
+        _ => Ok(None),
     }
-    let len = u32::from_le_bytes(take(bytes, "length of an extreme")?) as usize;
-    let wrong = StateError { what: "text of an extreme", found: bytes.len(), expected: "more" };
-    let (text, rest) = bytes.split_at_checked(len).ok_or(wrong)?;
-    *bytes = rest;
-    Ok(Some(text.to_vec()))
 }
 
 #[cfg(test)]

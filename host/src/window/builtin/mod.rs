@@ -1,7 +1,7 @@
 //! The built-in aggregates over columns: `count sum min max avg`.
 //!
 //! Each aggregate keeps one state a slot in a list of its own, so that a batch is folded column by column. Nulls are skipped.
-//! An accumulator is encoded as the aggregates' states in order: a count as `i64`, sums and means as [`total`] has it,
+//! An accumulator is encoded as the aggregates' states in order: a count as a signed `varint`, sums and means as [`total`] has it,
 //! extremes as [`extreme`] has it.
 
 mod extreme;
@@ -9,7 +9,7 @@ mod total;
 
 use super::Input;
 use super::accumulators::{Accumulators, Add, Merge, SlotId};
-use super::entry::{StateError, take};
+use super::entry::{StateError, put_varint, take_varint, unzigzag, zigzag};
 use crate::column::{Column, Kind, Number, Values};
 use crate::config::{Aggregate, Function};
 use std::convert::Infallible;
@@ -206,7 +206,7 @@ impl States {
 
     fn encode(&self, slot: usize, out: &mut Vec<u8>) {
         match self {
-            States::Count(states) => out.extend_from_slice(&states[slot].to_le_bytes()),
+            States::Count(states) => put_varint(out, zigzag(states[slot].into())),
             States::Sum(_, states) | States::Avg(states) => states[slot].encode(out),
             States::Extreme(_, _, states) => extreme::encode(states[slot], out),
             States::ExtremeText(_, states) => extreme::encode_text(states[slot].as_deref(), out),
@@ -215,7 +215,7 @@ impl States {
 
     fn decode(&mut self, slot: usize, bytes: &mut &[u8]) -> Result<(), StateError> {
         match self {
-            States::Count(states) => states[slot] = i64::from_le_bytes(take(bytes, "a count")?),
+            States::Count(states) => states[slot] = unzigzag(take_varint(bytes, "a count")?) as i64,
             States::Sum(_, states) | States::Avg(states) => states[slot] = Total::decode(bytes)?,
             States::Extreme(_, _, states) => states[slot] = extreme::decode(bytes)?,
             States::ExtremeText(_, states) => states[slot] = extreme::decode_text(bytes)?,

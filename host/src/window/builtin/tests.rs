@@ -117,8 +117,8 @@ fn an_accumulator_of_other_aggregates_is_refused() {
     let slot = two.create();
     two.encode(slot, &mut bytes);
     let mut one = over(&[Function::Count], Kind::S64).unwrap();
-    assert_eq!(one.decode(&bytes).unwrap_err().found, 8);
-    assert!(two.decode(&bytes[..15]).is_err());
+    assert_eq!(one.decode(&bytes).unwrap_err().found, 1);
+    assert!(two.decode(&bytes[..1]).is_err());
 }
 
 fn numbers() -> impl Strategy<Value = Vec<Option<Number>>> {

@@ -2,25 +2,18 @@
 
 use crate::column::Number;
 use crate::window::StateError;
-use crate::window::entry::take;
+use crate::window::entry::{put_varint, take, take_varint, unzigzag, zigzag};
 
 /// A sum of integers and floats, and how many there were.
 ///
 /// Integers are summed exactly, so their order does not matter and 64 bits may overflow on the way. Floats are summed in
 /// the order in which they come.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Total {
     ints: i128,
-    /// `-0.0` while there is none: adding it changes no float.
     floats: f64,
     /// Twice the number of values, plus one when one of them was a float: keeps this at 32 bytes.
     seen: u64,
-}
-
-impl Default for Total {
-    fn default() -> Self {
-        Total { ints: 0, floats: -0.0, seen: 0 }
-    }
 }
 
 impl Total {
@@ -63,7 +56,7 @@ impl Total {
 
     /// The sum as a float.
     pub(super) fn float(&self) -> f64 {
-        if self.ints == 0 { self.floats } else { self.ints as f64 + self.floats }
+        self.ints as f64 + self.floats
     }
 
     /// The mean; none over no values.
@@ -76,11 +69,12 @@ impl Total {
         self.seen != 0
     }
 
-    /// `seen: u64`, then the integers' sum as `i128` where there was a value, then the floats' as `f64` where there was one.
+    /// `seen` as a `varint`, then the integers' sum as a signed one where there was a value, then the floats' as `f64` where
+    /// there was one.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.seen.to_le_bytes());
-        if self.seen != 0 {
-            out.extend_from_slice(&self.ints.to_le_bytes());
+        put_varint(out, self.seen.into());
+        if self.any() {
+            put_varint(out, zigzag(self.ints));
         }
         if self.has_float() {
             out.extend_from_slice(&self.floats.to_le_bytes());
@@ -88,9 +82,9 @@ impl Total {
     }
 
     pub(super) fn decode(bytes: &mut &[u8]) -> Result<Self, StateError> {
-        let mut total = Total { seen: u64::from_le_bytes(take(bytes, "count of a sum")?), ..Total::default() };
-        if total.seen != 0 {
-            total.ints = i128::from_le_bytes(take(bytes, "integers of a sum")?);
+        let mut total = Total { seen: take_varint(bytes, "count of a sum")? as u64, ..Total::default() };
+        if total.any() {
+            total.ints = unzigzag(take_varint(bytes, "integers of a sum")?);
         }
         if total.has_float() {
             total.floats = f64::from_le_bytes(take(bytes, "floats of a sum")?);

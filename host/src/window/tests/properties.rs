@@ -48,19 +48,31 @@ fn records(base: i64) -> impl Strategy<Value = Vec<Record>> {
     })
 }
 
-/// After which records a batch ends, whether `changed` is called there, and whether the operator restarts there.
-type Cuts = Vec<(bool, bool, bool)>;
+/// What happens after each record: a batch ends, `changed` is called (and a batch ends), the operator restarts.
+#[derive(Clone)]
+struct Cuts(Vec<(bool, bool, bool)>);
+
+impl std::fmt::Debug for Cuts {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mark = |(at, cut): (usize, &(bool, bool, bool))| {
+            let marks = [(cut.0, "|"), (cut.1, "c"), (cut.2, "r")];
+            let marks: String = marks.iter().filter(|it| it.0).map(|it| it.1).collect();
+            format!("{at}{marks}")
+        };
+        write!(out, "{}", self.0.iter().enumerate().map(mark).collect::<Vec<_>>().join(" "))
+    }
+}
 
 fn cuts() -> impl Strategy<Value = Cuts> {
     let cut = |often: f64| (prop::bool::weighted(often), prop::bool::weighted(0.2), prop::bool::weighted(0.3));
-    prop_oneof![prop::collection::vec(cut(0.2), 60), prop::collection::vec(cut(0.8), 60)]
+    prop_oneof![prop::collection::vec(cut(0.2), 60), prop::collection::vec(cut(0.8), 60)].prop_map(Cuts)
 }
 
 /// Lines and late records of the operator.
 fn run(window: Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) -> (Vec<String>, Vec<usize>) {
     let mut harness = Harness::new(window, emit);
     let (mut from, mut watermark) = (0, i64::MIN);
-    for (at, &(cut, changed, restart)) in cuts.iter().enumerate().take(records.len()) {
+    for (at, &(cut, changed, restart)) in cuts.0.iter().enumerate().take(records.len()) {
         if !(cut || changed || at + 1 == records.len()) {
             continue;
         }
@@ -87,7 +99,7 @@ fn run(window: Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) 
 fn expect(window: Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) -> (Vec<String>, Vec<usize>) {
     let mut reference = Reference::new(window, emit);
     let mut watermark = i64::MIN;
-    for (record, &(_, changed, _)) in records.iter().zip(cuts) {
+    for (record, &(_, changed, _)) in records.iter().zip(&cuts.0) {
         reference.record(record);
         watermark = row_times(&[record.time], delay, watermark).after;
         reference.advance(watermark);

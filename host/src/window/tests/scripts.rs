@@ -74,7 +74,11 @@ fn a_window_closes_when_the_watermark_reaches_its_last_millisecond() {
         ann t=9           # late
         watermark 19
     ",
-        expect![[r#""#]],
+        expect![[r#"
+            ann [0,10) n=3 sum=7.5 min=1 max=4 avg=2.5
+            ann t=9 late
+            bob [10,20) n=1 sum=null min=null max=null avg=null
+        "#]],
     );
 }
 
@@ -89,7 +93,11 @@ fn times_before_zero_round_down() {
         ann t=3
         watermark 100
     ",
-        expect![[r#""#]],
+        expect![[r#"
+            ann [-17,-7) n=1 sum=null min=null max=null avg=null
+            ann [-7,3) n=2 sum=null min=null max=null avg=null
+            ann [3,13) n=1 sum=null min=null max=null avg=null
+        "#]],
     );
 }
 
@@ -106,7 +114,12 @@ fn a_late_record_of_a_closed_window_still_counts_in_the_open_ones() {
         ann t=3           # late
         watermark 100
     ",
-        expect![[r#""#]],
+        expect![[r#"
+            ann [-4,6) n=1 sum=1 min=1 max=1 avg=1.0
+            ann [0,10) n=3 sum=111 min=1 max=100 avg=37.0
+            ann t=3 late
+            ann [4,14) n=2 sum=11 min=1 max=10 avg=5.5
+        "#]],
     );
 }
 
@@ -121,7 +134,15 @@ fn every_record_writes_a_row_for_each_window_that_holds_it() {
         watermark 9       # closes [0,10): nothing is written again
         ann t=8 v=4
     ",
-        expect![[r#""#]],
+        expect![[r#"
+            ann [0,10) n=1 sum=1 min=1 max=1 avg=1.0
+            ann [5,15) n=1 sum=1 min=1 max=1 avg=1.0
+            bob [0,10) n=1 sum=1 min=1 max=1 avg=1.0
+            bob [5,15) n=1 sum=1 min=1 max=1 avg=1.0
+            ann [0,10) n=2 sum=3 min=1 max=2 avg=1.5
+            ann [5,15) n=2 sum=3 min=1 max=2 avg=1.5
+            ann [5,15) n=3 sum=7 min=1 max=4 avg=2.3333333333333335
+        "#]],
     );
 }
 
@@ -142,7 +163,12 @@ fn changed_windows_are_reported_once_and_at_close_only_with_news() {
         watermark 9       # bob has news, ann has not
         changed
     ",
-        expect![[r#""#]],
+        expect![[r#"
+            bob [0,10) n=1 sum=2 min=2 max=2 avg=2.0
+            ann [0,10) n=1 sum=1 min=1 max=1 avg=1.0
+            ann [0,10) n=2 sum=4 min=1 max=3 avg=2.0
+            bob [0,10) n=2 sum=6 min=2 max=4 avg=3.0
+        "#]],
     );
 }
 
@@ -158,7 +184,12 @@ fn a_hopping_window_reports_the_changes_of_every_pane_it_shares() {
         changed           # so has [0,4); [2,6) has none
         watermark 10
     ",
-        expect![[r#""#]],
+        expect![[r#"
+            ann [0,4) n=1 sum=1 min=1 max=1 avg=1.0
+            ann [2,6) n=1 sum=1 min=1 max=1 avg=1.0
+            ann [-2,2) n=1 sum=2 min=2 max=2 avg=2.0
+            ann [0,4) n=2 sum=3 min=1 max=2 avg=1.5
+        "#]],
     );
 }
 
@@ -174,7 +205,11 @@ fn a_gap_of_exactly_the_length_splits_a_session() {
         watermark 8       # the last millisecond of [0,9)
         watermark 100
     ",
-        expect![[r#""#]],
+        expect![[r#"
+            ann [0,9) n=2 sum=null min=null max=null avg=null
+            bob [9,14) n=1 sum=null min=null max=null avg=null
+            ann [9,14) n=1 sum=null min=null max=null avg=null
+        "#]],
     );
 }
 
@@ -188,7 +223,12 @@ fn a_record_between_two_sessions_makes_one_of_them() {
         ann t=4 v=4
         ann t=-4 v=8
     ",
-        expect![[r#""#]],
+        expect![[r#"
+            ann [0,5) n=1 sum=1 min=1 max=1 avg=1.0
+            ann [8,13) n=1 sum=2 min=2 max=2 avg=2.0
+            ann [0,13) n=3 sum=7 min=1 max=4 avg=2.3333333333333335
+            ann [-4,13) n=4 sum=15 min=1 max=8 avg=3.75
+        "#]],
     );
 }
 
@@ -202,11 +242,17 @@ fn lateness_of_a_session_is_judged_on_the_merged_window() {
         ann t=7 v=2       # closed by itself, but it joins [10,15)
         bob t=7           # late: there is nothing to join
         watermark 14
-        ann t=14 v=4      # late: [7,15) has closed
+        ann t=14 v=4      # [7,15) has closed, and by itself it is on time
+        ann t=9           # late
         ann t=15 v=8
         watermark 100
     ",
-        expect![[r#""#]],
+        expect![[r#"
+            bob t=7 late
+            ann [7,15) n=2 sum=3 min=1 max=2 avg=1.5
+            ann t=9 late
+            ann [14,20) n=2 sum=12 min=4 max=8 avg=6.0
+        "#]],
     );
 }
 
@@ -227,7 +273,17 @@ fn a_rolling_window_holds_the_length_before_a_record_and_itself() {
         ann t=12 v=64
         ann t=12          # no value: counts, and adds nothing
     ",
-        expect![[r#""#]],
+        expect![[r#"
+            ann t=0 n=1 sum=1 min=1 max=1 avg=1.0
+            ann t=9 n=2 sum=3 min=1 max=2 avg=1.5
+            ann t=10 n=2 sum=6 min=2 max=4 avg=3.0
+            bob t=10 n=1 sum=8 min=8 max=8 avg=8.0
+            ann t=5 n=2 sum=17 min=1 max=16 avg=8.5
+            ann t=11 n=4 sum=54 min=2 max=32 avg=13.5
+            ann t=11 late
+            ann t=12 n=5 sum=118 min=2 max=64 avg=23.6
+            ann t=12 n=6 sum=118 min=2 max=64 avg=23.6
+        "#]],
     );
 }
 
@@ -253,10 +309,18 @@ fn the_format_of_panes_is_frozen() {
     feed(&mut harness, -1, Some(Number::Int(-2)));
     feed(&mut harness, 5, Some(Number::Float(1.5)));
     feed(&mut harness, 15, None);
-    expect![[r#""#]].assert_eq(&sealed(&mut harness));
+    expect![[r#"
+        "ann" 7fffffffffffffff: 01020203010301030203
+        "ann" 8000000000000000: 01020300000000000000f83f02000000000000f83f02000000000000f83f0300000000000000f83f
+        "ann" 8000000000000001: 010200000000
+    "#]]
+    .assert_eq(&sealed(&mut harness));
     assert_eq!(sealed(&mut harness), "", "a seal writes only what changed");
     harness.advance(-1);
-    expect![[r#""#]].assert_eq(&sealed(&mut harness));
+    expect![[r#"
+        "ann" 7fffffffffffffff: deleted
+    "#]]
+    .assert_eq(&sealed(&mut harness));
 }
 
 #[test]
@@ -264,9 +328,16 @@ fn the_format_of_sessions_is_frozen() {
     let mut harness = Harness::new(Window::Session { gap_ms: 5 }, Emit::OnClose);
     feed(&mut harness, 1, Some(Number::Int(7)));
     feed(&mut harness, 3, None);
-    expect![[r#""#]].assert_eq(&sealed(&mut harness));
+    expect![[r#"
+        "ann" 8000000000000001: 00030000000000000004020e010e010e020e
+    "#]]
+    .assert_eq(&sealed(&mut harness));
     feed(&mut harness, 0, None); // The session starts earlier now: its entry moves.
-    expect![[r#""#]].assert_eq(&sealed(&mut harness));
+    expect![[r#"
+        "ann" 8000000000000001: deleted
+        "ann" 8000000000000000: 00030000000000000006020e010e010e020e
+    "#]]
+    .assert_eq(&sealed(&mut harness));
 }
 
 #[test]
@@ -275,7 +346,14 @@ fn the_format_of_rolling_windows_is_frozen() {
     feed(&mut harness, 12, Some(Number::Int(7)));
     feed(&mut harness, 11, None);
     feed(&mut harness, 25, None);
-    expect![[r#""#]].assert_eq(&sealed(&mut harness));
+    expect![[r#"
+        "ann" 8000000000000001: 0b000000000000000502000000000c000000000000000902020e010e010e020e
+        "ann" 8000000000000002: 1900000000000000050200000000
+    "#]]
+    .assert_eq(&sealed(&mut harness));
     harness.advance(659);
-    expect![[r#""#]].assert_eq(&sealed(&mut harness));
+    expect![[r#"
+        "ann" 8000000000000001: deleted
+    "#]]
+    .assert_eq(&sealed(&mut harness));
 }

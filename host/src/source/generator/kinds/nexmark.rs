@@ -20,13 +20,11 @@ const IN_FLIGHT: u64 = 100;
 const HOT_STRIDE: u64 = 100;
 
 const STATES: [&str; 6] = ["az", "ca", "id", "or", "wa", "wy"];
-const CITIES: [&str; 10] = [
-    "phoenix", "los angeles", "san francisco", "boise", "portland", "bend", "redmond", "seattle", "kent", "cheyenne",
-];
+const CITIES: [&str; 10] =
+    ["phoenix", "los angeles", "san francisco", "boise", "portland", "bend", "redmond", "seattle", "kent", "cheyenne"];
 const FIRST_NAMES: [&str; 11] =
     ["peter", "paul", "luke", "john", "saul", "vicky", "kate", "julie", "sarah", "deiter", "walter"];
-const LAST_NAMES: [&str; 9] =
-    ["shultz", "abrams", "spencer", "white", "bartels", "walton", "smith", "jones", "noris"];
+const LAST_NAMES: [&str; 9] = ["shultz", "abrams", "spencer", "white", "bartels", "walton", "smith", "jones", "noris"];
 const CHANNELS: [&str; 4] = ["Google", "Facebook", "Baidu", "Apple"];
 
 pub(super) fn write(draws: Draws, seed: u64, index: u64, out: &mut Vec<u8>) -> i64 {
@@ -45,7 +43,7 @@ fn time(index: u64) -> i64 {
 
 /// The newest person at event `index`, from 0.
 fn last_person(index: u64) -> u64 {
-    index / CYCLE * PERSONS + (index % CYCLE).min(PERSONS - 1)
+    index / CYCLE * PERSONS + (PERSONS - 1) // Each cycle begins with its persons.
 }
 
 /// The newest auction at event `index`, from 0; the first person comes before any.
@@ -95,7 +93,10 @@ impl Event<'_> {
         let expires = time_ms as u64 + 1 + self.draws.below((horizon_ms * 2).max(1));
         let seller = self.hot_person(0) + FIRST_ID;
         let category = FIRST_CATEGORY + self.draws.below(5);
-        put!(self.out, "\",\"initialBid\":{initial},\"reserve\":{reserve},\"dateTime\":{time_ms},\"expires\":{expires}");
+        put!(
+            self.out,
+            "\",\"initialBid\":{initial},\"reserve\":{reserve},\"dateTime\":{time_ms},\"expires\":{expires}"
+        );
         put!(self.out, ",\"seller\":{seller},\"category\":{category}");
         self.extra(start + 120, 500);
     }

@@ -1,0 +1,215 @@
+//! One running copy of a plugin: a store with its limits, and the one way into the guest.
+
+use super::bindings::{aggregate, keyed, lifecycle, migration, transform};
+use super::component::{KindExports, Plugin};
+use super::engine::TICK_MS;
+use super::error::{Fault, FaultKind, LoadError, PluginError};
+use super::guest_host::{Counters, GuestHost, escape};
+use super::produced::REASON_BYTES_MAX;
+use super::spec;
+use crate::config::PluginLimits;
+use crate::schema::Spec;
+use wasmtime::component::Instance as WasmInstance;
+use wasmtime::{Store, Trap};
+
+/// Time to start in at least, ms, and bytes that a description may have at least, whatever the limits of a call.
+const START_MS_MIN: u64 = 10_000;
+const START_BYTES_MIN: usize = 1 << 20;
+
+/// What a plugin says about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Its name.
+    pub name: String,
+    /// Its semantic version.
+    pub version: String,
+    /// What it does, in a sentence.
+    pub description: String,
+    /// JSON Schema of its `config`, or an empty string.
+    pub config_schema: String,
+}
+
+/// What a started plugin answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Who it is.
+    pub info: Info,
+    /// What it reads and writes; checked.
+    pub spec: Spec,
+}
+
+/// One long-lived instance of one worker. After a failed call it must not be called again.
+pub struct Instance {
+    label: String,
+    limits: PluginLimits,
+    store: Store<GuestHost>,
+    guest: KindGuest,
+    migration: Option<migration::Guest>,
+}
+
+/// The functions of a kind in an instance.
+pub(super) enum KindGuest {
+    Transform(transform::Guest),
+    Keyed(keyed::Guest),
+    Aggregate(aggregate::Guest),
+}
+
+impl Instance {
+    /// Instantiates `plugin`, and lets it describe itself and open with `config` (a JSON object). Both must be done in
+    /// the time of one call, or in ten seconds where that is longer.
+    ///
+    /// # Errors
+    /// The plugin refuses its config, declares what cannot be, is of another type than the boundary's, or fails.
+    pub fn start(plugin: &Plugin, config: &str, limits: &PluginLimits) -> Result<(Instance, Opened), PluginError> {
+        Self::start_counting(plugin, config, limits, Counters::default())
+    }
+
+    /// As [`Instance::start`], going on from what an earlier instance counted.
+    pub(super) fn start_counting(
+        plugin: &Plugin,
+        config: &str,
+        limits: &PluginLimits,
+        counters: Counters,
+    ) -> Result<(Instance, Opened), PluginError> {
+        let label = plugin.label().to_owned();
+        let mut store = Store::new(plugin.engine().wasmtime(), GuestHost::new(&label, limits, counters));
+        store.limiter(|it| it);
+        let ms_max = limits.call_ms_max.max(START_MS_MIN);
+        store.set_epoch_deadline(ticks(ms_max));
+        store.set_hostcall_fuel(limits.output_bytes_max.max(START_BYTES_MIN));
+        let start = |fault| PluginError::Start { plugin: label.clone(), fault };
+        let instance =
+            plugin.pre().instantiate(&mut store).map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
+        let (lifecycle, guest, migration) = find(plugin, &mut store, &instance)?;
+        let info =
+            lifecycle.call_describe(&mut store).map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
+        let opened = lifecycle.call_open(&mut store, config);
+        let opened = opened.map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
+        let raw = opened.map_err(|reason| PluginError::Config {
+            plugin: label.clone(),
+            reason: escape(&reason, REASON_BYTES_MAX),
+        })?;
+        let spec =
+            spec::check(plugin.kind(), raw).map_err(|source| PluginError::Spec { plugin: label.clone(), source })?;
+        store.data_mut().end_call(true);
+        store.set_hostcall_fuel(limits.output_bytes_max);
+        let lifecycle::Info { name, version, description, config_schema } = info;
+        let info = Info { name, version, description, config_schema };
+        Ok((Instance { label, limits: limits.clone(), store, guest, migration }, Opened { info, spec }))
+    }
+
+    /// Linear memory in use, in bytes.
+    pub fn memory_bytes(&self) -> usize {
+        self.store.data().memory_bytes()
+    }
+
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    pub(super) fn limits(&self) -> &PluginLimits {
+        &self.limits
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.store.data().counters
+    }
+
+    /// Takes what was counted, for the instance that replaces this one.
+    pub(super) fn take_counters(&mut self) -> Counters {
+        std::mem::take(&mut self.store.data_mut().counters)
+    }
+
+    /// Calls a function of the kind: `invoke` makes the call, `check` the answer of it. The call counts only when both
+    /// are good.
+    pub(super) fn call<A, T>(
+        &mut self,
+        ms_max: u64,
+        invoke: impl FnOnce(&mut Store<GuestHost>, &KindGuest) -> wasmtime::Result<Result<A, String>>,
+        check: impl FnOnce(A) -> Result<T, String>,
+    ) -> Result<T, Fault> {
+        self.begin(ms_max);
+        let answer = invoke(&mut self.store, &self.guest);
+        self.end(ms_max, answer, check)
+    }
+
+    /// Calls `migrate`, where it is exported.
+    pub(super) fn call_migration<A, T>(
+        &mut self,
+        invoke: impl FnOnce(&mut Store<GuestHost>, &migration::Guest) -> wasmtime::Result<Result<A, String>>,
+        check: impl FnOnce(A) -> Result<T, String>,
+    ) -> Option<Result<T, Fault>> {
+        let guest = self.migration.clone()?;
+        let ms_max = self.limits.call_ms_max;
+        self.begin(ms_max);
+        let answer = invoke(&mut self.store, &guest);
+        Some(self.end(ms_max, answer, check))
+    }
+
+    fn begin(&mut self, ms_max: u64) {
+        self.store.set_epoch_deadline(ticks(ms_max));
+        self.store.data_mut().begin_call();
+    }
+
+    fn end<A, T>(
+        &mut self,
+        ms_max: u64,
+        answer: wasmtime::Result<Result<A, String>>,
+        check: impl FnOnce(A) -> Result<T, String>,
+    ) -> Result<T, Fault> {
+        let kind = match answer {
+            Ok(Ok(answer)) => match check(answer) {
+                Ok(checked) => {
+                    self.store.data_mut().end_call(true);
+                    return Ok(checked);
+                }
+                Err(wrong) => FaultKind::Answer(wrong),
+            },
+            Ok(Err(reason)) => FaultKind::Refused(escape(&reason, REASON_BYTES_MAX)),
+            Err(error) => return Err(fault(&mut self.store, &self.limits, ms_max, &error)),
+        };
+        Err(Fault { kind, logged: self.store.data_mut().end_call(false) })
+    }
+}
+
+/// Deadline in ticks: one more than fits, since the next tick may be due right now.
+fn ticks(ms_max: u64) -> u64 {
+    ms_max.div_ceil(TICK_MS) + 1
+}
+
+/// What an error of the engine says about the guest.
+fn fault(store: &mut Store<GuestHost>, limits: &PluginLimits, ms_max: u64, error: &wasmtime::Error) -> Fault {
+    let root = error.root_cause().to_string();
+    let text = escape(root.strip_prefix("wasm trap: ").unwrap_or(&root), REASON_BYTES_MAX);
+    let host = store.data_mut();
+    let kind = if matches!(error.downcast_ref::<Trap>(), Some(Trap::Interrupt)) {
+        FaultKind::Deadline { ms_max }
+    } else if host.memory_refused() {
+        FaultKind::Memory { bytes_max: limits.memory_bytes_max, trap: text }
+    } else if text.contains("fuel allocated for hostcalls") {
+        FaultKind::Output { bytes_max: limits.output_bytes_max }
+    } else {
+        FaultKind::Trap(text)
+    };
+    Fault { kind, logged: host.end_call(false) }
+}
+
+type Functions = (lifecycle::Guest, KindGuest, Option<migration::Guest>);
+
+/// Finds the functions of an instance, which checks their types.
+fn find(plugin: &Plugin, store: &mut Store<GuestHost>, instance: &WasmInstance) -> Result<Functions, LoadError> {
+    let mismatch = |interface: &'static str| {
+        let plugin = plugin.label().to_owned();
+        move |error: wasmtime::Error| LoadError::TypeMismatch { plugin, interface, detail: format!("{error:#}") }
+    };
+    let exports = plugin.exports();
+    let guest = match &exports.kind {
+        KindExports::Transform(it) => it.load(&mut *store, instance).map(KindGuest::Transform),
+        KindExports::Keyed(it) => it.load(&mut *store, instance).map(KindGuest::Keyed),
+        KindExports::Aggregate(it) => it.load(&mut *store, instance).map(KindGuest::Aggregate),
+    };
+    let guest = guest.map_err(mismatch(plugin.kind().name()))?;
+    let lifecycle = exports.lifecycle.load(&mut *store, instance).map_err(mismatch("lifecycle"))?;
+    let migration = exports.migration.as_ref().map(|it| it.load(&mut *store, instance)).transpose();
+    Ok((lifecycle, guest, migration.map_err(mismatch("migration"))?))
+}
