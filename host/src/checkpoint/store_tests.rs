@@ -273,7 +273,7 @@ mod killed {
             crate::failpoint::arm_failpoint(&point).unwrap();
             return go_on(Path::new(&dir), point.replace(|it: char| !it.is_ascii_alphanumeric(), ""));
         }
-        let ours = |it: &&&str| !it.starts_with("commit.") && !it.starts_with("publish.");
+        let ours = |it: &&&str| ["persist.", "current.", "forget.", "merge."].iter().any(|own| it.starts_with(own));
         for point in crate::failpoint::FAILPOINTS.iter().filter(ours) {
             let dir = tempfile::tempdir().unwrap();
             // The same folder again: each goes on from where the one before died.
