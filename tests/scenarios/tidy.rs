@@ -79,8 +79,9 @@ const OWNED: &[(&str, &[&str])] = &[
     ("sigaction", &["main.rs", "cli/", "daemon/"]),
 ];
 
-/// No file of Rust may be longer. Lower it when the longest allows.
+/// No file of Rust may be longer; tables of cases may. Lower both when the longest allow.
 const LINES_MAX: usize = 800;
+const TEST_LINES_MAX: usize = 1_050;
 
 /// Hosts that a file may link to. A registry's mirror, say, is nobody else's business.
 const HOSTS: &[&str] = &[
@@ -154,7 +155,7 @@ fn every_failpoint_is_listed_and_every_listed_one_is_somewhere() {
     for (_, code) in host_code() {
         used.extend(code.split("failpoint(\"").skip(1).filter_map(|it| it.split('"').next().map(str::to_owned)));
     }
-    let listed: BTreeSet<_> = wasmill::checkpoint::FAILPOINTS.iter().map(|&it| it.to_owned()).collect();
+    let listed: BTreeSet<_> = wasmill::failpoint::FAILPOINTS.iter().map(|&it| it.to_owned()).collect();
     assert_eq!(used, listed);
 }
 
@@ -163,16 +164,14 @@ fn no_file_is_too_long() {
     let mut lengths: Vec<_> =
         tracked().filter(|it| it.ends_with(".rs")).map(|it| (read(&it).lines().count(), it)).collect();
     lengths.sort_by(|a, b| b.cmp(a));
-    println!("the longest files, of at most {LINES_MAX} lines:");
+    println!("the longest files, of at most {LINES_MAX} lines ({TEST_LINES_MAX} of tests):");
     for (lines, path) in lengths.iter().take(10) {
         println!("{lines:6} {path}");
     }
-    assert!(
-        lengths[0].0 <= LINES_MAX,
-        "{} has {} lines, at most {LINES_MAX}: split it by noun",
-        lengths[0].1,
-        lengths[0].0
-    );
+    for (lines, path) in lengths {
+        let lines_max = if is_test(&path) { TEST_LINES_MAX } else { LINES_MAX };
+        assert!(lines <= lines_max, "{path} has {lines} lines, at most {lines_max}: split it by noun");
+    }
 }
 
 #[test]
@@ -236,10 +235,14 @@ fn links_in_the_documentation_lead_to_files() {
 fn host_code() -> impl Iterator<Item = (String, String)> {
     let code = |path: String| {
         let short = path.strip_prefix("host/src/")?.to_owned();
-        let is_test = short.ends_with("tests.rs") || short.contains("/tests/");
-        (short.ends_with(".rs") && !is_test).then(|| (short, strip(&read(&path))))
+        (short.ends_with(".rs") && !is_test(&path)).then(|| (short, strip(&read(&path))))
     };
     tracked().filter_map(code)
+}
+
+/// True for a file of nothing but tests.
+fn is_test(path: &str) -> bool {
+    path.ends_with("tests.rs") || path.contains("/tests/") || path.starts_with("tests/")
 }
 
 /// Code alone: no comment lines, nothing behind `#[cfg(test)] mod`.

@@ -5,9 +5,20 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
 
-/// Takes the folder for this process, and makes it where it is not there. The lock ends with the file that is returned, or
-/// with the process, however that dies.
-pub(super) fn lock(dir: &Path) -> Result<File, CheckpointError> {
+/// A folder that is this process's alone, until this is dropped or the process dies, however that happens.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    /// Unlocks rather than leave it to closing: a child process that is being started at this moment holds a copy of the
+    /// file until it runs its own program, and would keep the lock that long.
+    fn drop(&mut self) {
+        let _ = self.0.unlock(); // Closing does the same a little later.
+    }
+}
+
+/// Takes the folder for this process, and makes it where it is not there.
+pub(super) fn lock(dir: &Path) -> Result<Lock, CheckpointError> {
     fs::create_dir_all(dir).map_err(|it| CheckpointError::io("create", dir, it))?;
     let path = dir.join("LOCK");
     let mut file = OpenOptions::new()
@@ -30,7 +41,7 @@ pub(super) fn lock(dir: &Path) -> Result<File, CheckpointError> {
     let pid = format!("{}\n", std::process::id());
     // As above: a full disk must not keep a pipeline from reading its state.
     let _ = file.set_len(0).and_then(|()| file.write_all(pid.as_bytes()));
-    Ok(file)
+    Ok(Lock(file))
 }
 
 /// Makes the names in the folder durable.

@@ -18,7 +18,6 @@ use super::{CheckpointError, Epoch, folder};
 use crate::failpoint::failpoint;
 use crate::state::{Delta, Entry};
 use std::collections::HashSet;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Writes checkpoints, remembers what the next one builds on, and forgets old ones.
@@ -39,7 +38,7 @@ pub struct Store {
     committed: Option<(Epoch, Epoch)>,
     compactor: Compactor,
     /// Held as long as the store lives.
-    _lock: File,
+    _lock: folder::Lock,
 }
 
 /// A checkpoint whose files have been checked. It can be read by several threads at once.

@@ -216,15 +216,8 @@ fn when_no_byte_more_can_be_written_the_epoch_fails_and_earlier_checkpoints_stay
         return fill_up(Path::new(&dir));
     }
     let dir = tempfile::tempdir().unwrap();
-    let name = std::thread::current().name().unwrap().to_owned();
     // The shell sets the limit (in blocks of 512 or 1,024 bytes) and ignores the signal, so that writes fail instead.
-    let output = std::process::Command::new("sh")
-        .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", &name, "--nocapture"])
-        .env(CHILD_FOLDER, dir.path())
-        .output()
-        .unwrap();
+    let output = this_test_again("trap '' XFSZ; ulimit -f 64;").env(CHILD_FOLDER, dir.path()).output().unwrap();
     assert!(
         output.status.success(),
         "{}{}",
@@ -232,6 +225,17 @@ fn when_no_byte_more_can_be_written_the_epoch_fails_and_earlier_checkpoints_stay
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(dir.path().join(CURRENT).exists(), "the child did run");
+}
+
+/// Runs the test that calls this, alone and in a process of its own, behind what `shell` does first.
+fn this_test_again(shell: &str) -> std::process::Command {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &format!("{shell} exec \"$0\" \"$@\"")]).arg(std::env::current_exe().unwrap()).args([
+        "--exact",
+        std::thread::current().name().unwrap(),
+        "--nocapture",
+    ]);
+    command
 }
 
 fn fill_up(dir: &Path) {
@@ -250,6 +254,75 @@ fn fill_up(dir: &Path) {
     let second = store.persist(Epoch(2), &[put("b", "2")], Meta::default()).unwrap();
     assert_eq!(state(&mut store, &first), "a=1");
     assert_eq!(state(&mut store, &second), "a=1 b=2");
+}
+
+/// Kills a process at each step of a checkpoint, and lets the next one go on from what it left.
+#[cfg(feature = "failpoints")]
+mod killed {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+
+    const FOLDER: &str = "WASMILL_TEST_KILLED_FOLDER";
+    const POINT: &str = "WASMILL_TEST_KILLED_AT";
+    const EPOCHS: u64 = 24;
+
+    #[test]
+    fn a_process_killed_at_any_step_leaves_the_committed_state() {
+        if let Some(dir) = std::env::var_os(FOLDER) {
+            let point = std::env::var_os(POINT).unwrap().into_string().unwrap();
+            crate::failpoint::arm_failpoint(&point).unwrap();
+            return go_on(Path::new(&dir), point.replace(|it: char| !it.is_ascii_alphanumeric(), ""));
+        }
+        let ours = |it: &&&str| ["persist.", "current.", "forget.", "merge."].iter().any(|own| it.starts_with(own));
+        for point in crate::failpoint::FAILPOINTS.iter().filter(ours) {
+            let dir = tempfile::tempdir().unwrap();
+            // The same folder again: each goes on from where the one before died.
+            for nth in [1, 3, 2, 5] {
+                let spec = format!("{point}:{nth}");
+                let output = this_test_again("").env(FOLDER, dir.path()).env(POINT, &spec).output().unwrap();
+                assert_eq!(output.status.signal(), Some(9), "{spec}: {}", String::from_utf8_lossy(&output.stderr));
+                let mut store = Store::open(dir.path(), "fraud", "check", NEVER).unwrap();
+                if let Some(pointer) = store.current().unwrap() {
+                    assert_eq!(state(&mut store, &pointer), text(&expected(pointer.epoch)).trim_end(), "{spec}");
+                }
+            }
+        }
+    }
+
+    /// Commits epochs until it dies.
+    fn go_on(dir: &Path, run: String) {
+        let mut store = Store::open(dir, "fraud", &run[run.len().saturating_sub(32)..], EAGER).unwrap();
+        let current = store.current().unwrap();
+        let mut epoch = match &current {
+            Some(pointer) => store.restore(pointer).unwrap().manifest.epoch,
+            None => Epoch(0),
+        };
+        for _ in 0..EPOCHS {
+            epoch = epoch.next();
+            let pointer = store.persist(epoch, &[change(epoch)], Meta::default()).unwrap();
+            store.mark_committed(&pointer).unwrap();
+            store.forget_before(epoch).unwrap();
+            store.compactor.wait();
+        }
+    }
+
+    fn change(epoch: Epoch) -> Delta {
+        let key = format!("k{}", epoch.0 * 7 % 5);
+        if epoch.0.is_multiple_of(3) { delete(&key) } else { put(&key, &epoch.to_string()) }
+    }
+
+    fn expected(epoch: Epoch) -> Model {
+        let mut model = Model::new();
+        for entry in (1..=epoch.0).map(|it| change(Epoch(it))) {
+            for entry in crate::state::Entries(entry.bytes()) {
+                match entry.value {
+                    Some(value) => model.insert(entry.key.to_vec(), value.to_vec()),
+                    None => model.remove(entry.key),
+                };
+            }
+        }
+        model
+    }
 }
 
 #[derive(Clone, Debug)]
