@@ -16,7 +16,7 @@ use crate::batch::headers;
 use rdkafka_sys as sys;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Error codes that callers tell apart.
 pub(crate) mod code {
@@ -31,6 +31,7 @@ pub(crate) mod code {
     pub(crate) const UNKNOWN_TOPIC: i32 = code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32;
     pub(crate) const UNKNOWN_TOPIC_LOCALLY: i32 = code::RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC as i32;
     pub(crate) const UNKNOWN_PARTITION_LOCALLY: i32 = code::RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION as i32;
+    pub(crate) const ALL_BROKERS_DOWN: i32 = code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN as i32;
     pub(crate) const UNSTABLE_OFFSETS: i32 = code::RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT as i32;
     pub(crate) const PURGED: [i32; 2] =
         [code::RD_KAFKA_RESP_ERR__PURGE_QUEUE as i32, code::RD_KAFKA_RESP_ERR__PURGE_INFLIGHT as i32];
@@ -45,7 +46,7 @@ pub(crate) mod code {
     /// The broker cannot be asked now, and librdkafka goes on trying by itself.
     pub(crate) const PASSING: [i32; 18] = [
         code::RD_KAFKA_RESP_ERR__TRANSPORT as i32,
-        code::RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN as i32,
+        ALL_BROKERS_DOWN,
         code::RD_KAFKA_RESP_ERR__RESOLVE as i32,
         code::RD_KAFKA_RESP_ERR__TIMED_OUT as i32,
         code::RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE as i32,
@@ -156,12 +157,16 @@ pub(crate) struct Undelivered {
 impl Events {
     /// The newest passing trouble (a broker that cannot be reached) since the last call.
     pub(crate) fn take_trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.lock_trouble().take()
     }
 
     /// Notes a passing trouble.
     pub(crate) fn trouble(&self, reason: String) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        *self.lock_trouble() = Some(reason);
+    }
+
+    fn lock_trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first record that was not delivered since [`Events::forget_undelivered`].
@@ -188,7 +193,10 @@ unsafe extern "C" fn on_log(_: *const sys::rd_kafka_t, level: c_int, facility: *
 unsafe extern "C" fn on_error(_: *mut sys::rd_kafka_t, error: c_int, reason: *const c_char, events: *mut c_void) {
     // SAFETY: `events` is the boxed `Events` of the client that calls; see the head of the file.
     let events = unsafe { &*events.cast::<Events>() };
-    events.trouble(format!("{}: {}", describe(error), text(reason)));
+    // "All brokers are down" comes after the reason, and says less.
+    if error != code::ALL_BROKERS_DOWN || events.lock_trouble().is_none() {
+        events.trouble(text(reason));
+    }
 }
 
 unsafe extern "C" fn on_delivery(
@@ -715,6 +723,9 @@ impl Reader {
 pub(crate) struct Offsets {
     list: NonNull<sys::rd_kafka_topic_partition_list_t>,
 }
+
+// SAFETY: the list is owned, and knows no thread.
+unsafe impl Send for Offsets {}
 
 impl Drop for Offsets {
     fn drop(&mut self) {

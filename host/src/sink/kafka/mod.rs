@@ -95,6 +95,8 @@ pub struct KafkaSink {
     client: Arc<Client>,
     /// Commits positions of the group it was made for (at-least-once only).
     committer: Option<(String, Arc<Client>)>,
+    /// The group whose coordinator has answered.
+    group: Option<String>,
     phase: Phase,
     brokers: String,
     mode: Mode,
@@ -128,7 +130,7 @@ impl KafkaSink {
         };
         let targets = topics.iter().map(target).collect::<Result<_, _>>()?;
         let brokers = brokers.to_owned();
-        Ok(KafkaSink { targets, client, committer: None, phase: Phase::Idle, brokers, mode, timeouts })
+        Ok(KafkaSink { targets, client, committer: None, group: None, phase: Phase::Idle, brokers, mode, timeouts })
     }
 
     /// Fences an older instance with the same transactional id and aborts what it left open. The first call after

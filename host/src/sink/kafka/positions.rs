@@ -67,7 +67,7 @@ impl KafkaSink {
             }
         });
         match asked {
-            Ok(()) => {}
+            Ok(()) => self.group = Some(group.to_owned()),
             Err(fault) if fault.retriable => {
                 return Err(metadata::unreachable(&client, fault, &self.brokers, &deadline));
             }
@@ -86,6 +86,15 @@ impl KafkaSink {
             })
         };
         entries.into_iter().map(committed).collect()
+    }
+
+    /// Waits until the coordinator of `group` has answered once.
+    pub(super) fn know_group(&mut self, group: &str, offsets: &[OffsetCommit]) -> Result<(), KafkaError> {
+        match (&self.group, offsets.first()) {
+            (Some(known), _) if known == group => Ok(()),
+            (_, Some(any)) => self.committed(group, &[(any.topic.clone(), any.partition)]).map(|_| ()),
+            (_, None) => Ok(()),
+        }
     }
 
     /// Commits positions outside a transaction.
