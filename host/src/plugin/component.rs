@@ -419,7 +419,7 @@ mod tests {
         let engine = PluginEngine::new(None).unwrap();
         let plugin = Plugin::load(&engine, &testing::guest("misbehaving")).unwrap();
         assert_eq!((plugin.kind(), plugin.has_migration(), plugin.digest().len()), (PluginKind::Transform, false, 64));
-        let keyed = Plugin::load(&engine, &testing::guest("misbehaving_keyed")).unwrap();
+        let keyed = Plugin::load(&engine, &testing::guest("misbehaving-keyed")).unwrap();
         assert_eq!((keyed.kind(), keyed.has_migration()), (PluginKind::Keyed, true));
     }
 

@@ -1,7 +1,6 @@
 //! What a guest sees of the host: memory up to a limit, a log, and counters. All that it hands over is hostile.
 
 use super::bindings::{logging, metrics};
-use super::produced::clip;
 use crate::config::PluginLimits;
 use std::collections::{BTreeMap, VecDeque};
 use wasmtime::ResourceLimiter;
@@ -174,18 +173,20 @@ impl logging::Host for GuestHost {
             self.lines_dropped += 1;
             return;
         }
-        let message = escape(&message, LOG_LINE_BYTES_MAX);
         if bad {
             if self.errors.len() == ERROR_LINES_MAX {
                 self.errors.pop_front();
             }
-            self.errors.push_back(clip(message.clone(), ERROR_LINE_BYTES_MAX));
+            // A panic's place and message are two lines; in a header they read better as one.
+            let head = &message[..message.floor_char_boundary(2 * ERROR_LINE_BYTES_MAX)];
+            self.errors.push_back(escape(&head.replace('\n', " "), ERROR_LINE_BYTES_MAX));
         }
         if !shown {
             self.lines_dropped += 1;
             return;
         }
         self.lines += 1;
+        let message = escape(&message, LOG_LINE_BYTES_MAX);
         let (plugin, context) = (&self.label, escape(&context, COUNTER_NAME_BYTES_MAX));
         match level {
             Level::Trace => tracing::trace!(target: "plugin", %plugin, %context, "{message}"),
@@ -251,7 +252,7 @@ mod tests {
             host.log(logging::Level::Info, String::new(), format!("line {line}"));
         }
         host.log(logging::Level::Error, String::new(), "panicked\n\u{1b}[31mred".to_owned());
-        assert_eq!(host.end_call(false), ["panicked\\n\\u{1b}[31mred"]);
+        assert_eq!(host.end_call(false), ["panicked \\u{1b}[31mred"]);
         assert_eq!(host.counters.lines_dropped, 19);
         host.begin_call();
         assert!(host.end_call(false).is_empty());

@@ -4,11 +4,11 @@ use super::{Plugin, PluginEngine};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-/// The built example plugin `name` (with `_` for `-`), beside the test executable's own build.
+/// The built example plugin `name`, beside the test executable's own build.
 pub(super) fn guest(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let target = test.ancestors().nth(3).unwrap(); // target/debug/deps/wasmill-0123
-    let path = target.join("wasm32-unknown-unknown/release").join(format!("{name}.wasm"));
+    let path = target.join("wasm32-unknown-unknown/release").join(format!("{}.wasm", name.replace('-', "_")));
     assert!(path.exists(), "{} is missing: run `make plugins`", path.display());
     path
 }
