@@ -100,12 +100,13 @@ pub fn rolling(events: &[Event], size_ms: i64) -> Vec<Value> {
 /// How many events of its user each one is preceded by and is, in order of arrival: what a counting plugin answers.
 pub fn counts(events: &[Event]) -> Vec<(String, i64)> {
     let mut users: HashMap<&str, i64> = HashMap::new();
-    let count = |event: &Event| {
+    let mut counts = Vec::with_capacity(events.len());
+    for event in events {
         let count = users.entry(&event.user).or_default();
         *count += 1;
-        (event.user.clone(), *count)
-    };
-    events.iter().map(count).collect()
+        counts.push((event.user.clone(), *count));
+    }
+    counts
 }
 
 /// What windows of one source partition make of events that may be late, record by record.
