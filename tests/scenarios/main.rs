@@ -12,4 +12,5 @@ mod purchases;
 mod reference;
 mod run;
 mod takeover;
+mod tidy;
 mod workers;
