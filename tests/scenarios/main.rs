@@ -1,1 +1,16 @@
-fn main() {}
+//! Scenarios: the real binary, a real broker and real plugins, as a user meets them. Start them with `make test`.
+
+mod bad_input;
+mod bad_kafka;
+mod crossings;
+mod dead_letter;
+mod exactly_once;
+mod examples;
+mod misbehaving;
+mod planes;
+mod purchases;
+mod reference;
+mod run;
+mod takeover;
+mod tidy;
+mod workers;

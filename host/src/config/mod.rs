@@ -1,5 +1,66 @@
-//! The pipeline file: as written ([`raw`](self)), then checked into a [`Pipeline`].
+//! The pipeline file: TOML as written, then checked into a [`Pipeline`] in which nothing is left to decide.
+//!
+//! The way of a file: `document` parses it and keeps where each value was written, `section` reads a table of it by the
+//! one list of keys in `keys`, and `check` with `sources`, `steps`, `windows` and `sinks` makes the [`Pipeline`]. All
+//! that is wrong is reported at once. Nothing here knows a broker, a plugin's inside or a clock.
 
+mod check;
+mod document;
+mod errors;
+mod graph;
+mod keys;
 mod model;
+mod reference;
+mod section;
+mod sinks;
+mod sources;
+mod steps;
+mod units;
+mod warnings;
+mod windows;
 
+pub use errors::{ConfigError, ConfigErrors, Place};
 pub use model::*;
+pub use reference::reference;
+pub use warnings::warnings;
+
+use errors::Errors;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Reads and checks the pipeline file at `path`; `overrides` are keys and values of `--set`, the later one winning.
+///
+/// Looks at the disk for the file itself and for whether the plugins that it names exist; opens nothing else.
+///
+/// # Errors
+/// All that is wrong with the file and the overrides, in the order of the file.
+pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Pipeline, ConfigErrors> {
+    let file: Arc<str> = path.display().to_string().into();
+    let text = std::fs::read(path).map_err(|error| format!("cannot be read: {error}")).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|error| {
+            format!(
+                "found a byte that is not UTF-8 at offset {}, expected a TOML file in UTF-8",
+                error.utf8_error().valid_up_to()
+            )
+        })
+    });
+    let text = text.map_err(|problem| {
+        let mut errors = Errors::default();
+        errors.push(&Place::Whole { file: Arc::clone(&file) }, "", problem);
+        errors.into_all()
+    })?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    check::check(&text, &file, base, overrides, &|plugin| plugin.is_file())
+}
+
+/// Checks the pipeline file `text`, without looking at the disk. `file` names it in messages; relative paths in it are
+/// resolved against the folder `base`.
+///
+/// # Errors
+/// All that is wrong with the text and the overrides, in the order of the file.
+pub fn parse(text: &str, file: &str, base: &Path, overrides: &[(String, String)]) -> Result<Pipeline, ConfigErrors> {
+    check::check(text, &file.into(), base, overrides, &|_| true)
+}
+
+#[cfg(test)]
+mod tests;

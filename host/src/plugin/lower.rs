@@ -8,7 +8,7 @@ use crate::column::{Column, Strings, Values};
 use std::ops::Range;
 
 /// Offsets of the strings of each column, from the first of `rows` on; empty where the column's own will do.
-pub(super) fn rebase(columns: &[Column], rows: &Range<usize>) -> Vec<Vec<u32>> {
+pub(super) fn rebase(columns: &[&Column], rows: &Range<usize>) -> Vec<Vec<u32>> {
     if rows.start == 0 {
         return Vec::new();
     }
@@ -22,7 +22,11 @@ pub(super) fn rebase_strings(strings: &Strings, rows: &Range<usize>) -> Vec<u32>
 }
 
 /// The rows `rows` of every column; `rebased` is what [`rebase`] made of the same.
-pub(super) fn columns<'a>(columns: &'a [Column], rows: &Range<usize>, rebased: &'a [Vec<u32>]) -> Vec<ColumnParam<'a>> {
+pub(super) fn columns<'a>(
+    columns: &'a [&'a Column],
+    rows: &Range<usize>,
+    rebased: &'a [Vec<u32>],
+) -> Vec<ColumnParam<'a>> {
     let offsets = |at: usize| rebased.get(at).map_or(&[][..], Vec::as_slice);
     columns.iter().enumerate().map(|(at, it)| column(it, rows, offsets(at))).collect()
 }
@@ -70,6 +74,7 @@ mod tests {
         }
         text.push_null();
         let all = [text, Column::from(Values::S64(vec![1, 2, 3, 4, 5]))];
+        let all = [&all[0], &all[1]];
         for (start, end) in (0..=5).flat_map(|start| (start..=5).map(move |end| (start, end))) {
             let rows = start..end;
             let rebased = rebase(&all, &rows);
@@ -88,9 +93,8 @@ mod tests {
     #[test]
     fn a_whole_batch_is_handed_over_where_it_is() {
         let column = Column::from(Values::Text(Strings { offsets: vec![0, 2], data: b"ab".to_vec() }));
-        let columns_of = [column];
-        let rebased = rebase(&columns_of, &(0..1));
-        let part = columns(&columns_of, &(0..1), &rebased);
+        let columns_of = [&column];
+        let part = columns(&columns_of, &(0..1), &rebase(&columns_of, &(0..1)));
         let (ValuesParam::Text(part), Values::Text(own)) = (&part[0].values, &columns_of[0].values) else {
             unreachable!()
         };

@@ -8,7 +8,7 @@ pub struct Call<'a> {
     /// How many there are; at most `u32::MAX`.
     pub rows: usize,
     /// One column of `rows` rows for each field that the plugin reads, in the order of `spec.reads`, of its kind.
-    pub columns: &'a [Column],
+    pub columns: &'a [&'a Column],
     /// No record on time is older than this, ms since the Unix epoch; `i64::MIN` before the first watermark.
     pub watermark: i64,
 }

@@ -94,8 +94,8 @@ pub(super) fn check(kind: PluginKind, raw: lifecycle::Spec) -> Result<Spec, Spec
         return Err(SpecError::TooMany { what: "ports", found: raw.ports.len(), max: PORTS_MAX });
     }
     let reads = fields("reads", raw.reads)?;
-    let of_window = |it: &&Field| matches!(it.slot, Slot::WindowStart | Slot::WindowEnd);
-    if let (Some(field), true) = (reads.iter().find(of_window), kind != PluginKind::Aggregate) {
+    let of_window = reads.iter().find(|it| matches!(it.slot, Slot::WindowStart | Slot::WindowEnd));
+    if let Some(field) = of_window.filter(|_| kind != PluginKind::Aggregate) {
         return Err(SpecError::NoWindow { slot: describe(&field.slot), kind });
     }
     let mut names = HashSet::new();

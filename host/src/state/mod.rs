@@ -4,8 +4,10 @@
 //! the same entries back at a restore. `checkpoint` stores deltas and knows nothing of what is in them.
 
 mod delta;
+mod keyed;
 
 pub use delta::{Delta, Entries, Entry};
+pub use keyed::{Due, EntryError, KeyedState};
 
 /// Names an operator's table within a pipeline: index into the list of names that the manifest holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -45,7 +45,7 @@ fn counts(produced: &Produced) -> Vec<(u32, i64)> {
 fn states_go_in_and_come_back_by_group() {
     let mut runner = start(r#"{"timer_ms": 1000}"#);
     let columns = [s64([1, 2, 3]), s64([10, 20, 30])];
-    let call = Call { rows: 3, columns: &columns, watermark: 5 };
+    let call = Call { rows: 3, columns: &[&columns[0], &columns[1]], watermark: 5 };
     let answer = runner.process(&call, Groups { bounds: &[0, 2, 3], states: &states(&[Some("41"), None]) }).unwrap();
     assert_eq!(counts(&answer.produced), [(0, 42), (1, 43), (2, 1)]);
     assert_eq!(texts(&answer.states), [Some("43".to_owned()), Some("1".to_owned())]);
@@ -57,7 +57,7 @@ fn states_go_in_and_come_back_by_group() {
 fn a_row_that_fails_leaves_its_key_the_state_of_the_good_rows() {
     let mut runner = start(r#"{"trap_every": 4, "timer_ms": 0}"#);
     let columns = [s64([1, 2, 4, 3, 8, 5]), s64(0..6)];
-    let call = Call { rows: 6, columns: &columns, watermark: 0 };
+    let call = Call { rows: 6, columns: &[&columns[0], &columns[1]], watermark: 0 };
     let before = states(&[Some("10"), Some("7"), None]);
     let answer = runner.process(&call, Groups { bounds: &[0, 4, 5, 6], states: &before }).unwrap();
     assert_eq!(counts(&answer.produced), [(0, 11), (1, 12), (3, 13), (5, 1)]);
@@ -78,7 +78,7 @@ fn a_row_that_fails_leaves_its_key_the_state_of_the_good_rows() {
 fn a_timer_reads_the_state_and_may_delete_it() {
     let mut runner = start("{}");
     let columns = [Column::null(Kind::S64, 2), s64([100, 200])];
-    let due = Call { rows: 2, columns: &columns, watermark: 300 };
+    let due = Call { rows: 2, columns: &[&columns[0], &columns[1]], watermark: 300 };
     let groups = Groups { bounds: &[0, 1, 2], states: &states(&[Some("5"), Some("6")]) };
     let answer = runner.on_timers(&due, &[1, 1], groups).unwrap();
     assert_eq!(counts(&answer.produced), [(0, 5), (1, 6)]);
@@ -89,7 +89,7 @@ fn a_timer_reads_the_state_and_may_delete_it() {
 fn a_timer_whose_state_cannot_be_read_is_rejected_alone() {
     let mut runner = start("{}");
     let columns = [Column::null(Kind::S64, 3), s64([1, 2, 3])];
-    let due = Call { rows: 3, columns: &columns, watermark: 3 };
+    let due = Call { rows: 3, columns: &[&columns[0], &columns[1]], watermark: 3 };
     let groups = Groups { bounds: &[0, 1, 2, 3], states: &states(&[Some("5"), Some("what"), Some("7")]) };
     let answer = runner.on_timers(&due, &[1, 1, 1], groups).unwrap();
     assert_eq!(counts(&answer.produced), [(0, 5), (2, 7)]);
@@ -128,7 +128,7 @@ proptest! {
         let bounds: Vec<u32> = std::iter::once(0).chain(ends).collect();
         let before: Vec<Option<&str>> = (0..groups.len()).map(|it| known[it].then_some("100")).collect();
         let columns = [s64(ids.iter().copied()), s64(ids.iter().copied())];
-        let call = Call { rows: ids.len(), columns: &columns, watermark: 0 };
+        let call = Call { rows: ids.len(), columns: &[&columns[0], &columns[1]], watermark: 0 };
         let mut runner = start(r#"{"trap_every": 5}"#);
         let answer = runner.process(&call, Groups { bounds: &bounds, states: &states(&before) }).unwrap();
 

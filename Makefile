@@ -1,0 +1,55 @@
+# `make help` lists what there is. Every target does its own set-up.
+
+# One selection of packages and features for every cargo call: another one would build the dependencies again.
+ALL     := --workspace --locked --features wasmill/failpoints
+TARGET  := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+PLUGINS := examples/plugins
+# The binary that scenarios run: with failpoints, and out of the way of `make demo`.
+TESTED  := $(abspath $(TARGET))/debug/wasmill-with-failpoints
+
+.PHONY: help setup wasm-target kafka plugins build check test unit demo bench clean
+.NOTPARALLEL:
+
+help:       ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: wasm-target kafka  ## everything that is not in this folder: the wasm target, Java, Maven and Kafka for the tests
+
+wasm-target:
+	@scripts/wasm-target.sh
+
+kafka:
+	@if [ -n "$${WASMILL_TEST_KAFKA:-}" ]; then echo "kafka: using $$WASMILL_TEST_KAFKA"; else scripts/kafka.sh fetch; fi
+
+plugins: wasm-target  ## the example plugins, into examples/plugins
+	@scripts/plugins.sh $(PLUGINS)
+
+build:
+	cargo build $(ALL)
+	@cp -f $(TARGET)/debug/wasmill $(TESTED)
+
+check: plugins  ## format, lints, documentation, licences and every test
+	cargo fmt --all --check
+	cargo clippy $(ALL) --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc $(ALL) --no-deps
+	@if command -v cargo-deny >/dev/null; then cargo deny --workspace check bans licenses sources; \
+	 else echo "cargo-deny is not installed: licences and sources are checked by the test tidy"; fi
+	@$(MAKE) --no-print-directory test
+
+test: setup plugins build  ## every test, those on a real broker included
+	WASMILL_BIN=$(TESTED) cargo test $(ALL) --no-fail-fast
+
+unit:       ## the quick tests: no broker, no plugins
+	cargo test $(ALL) --lib
+
+demo: plugins  ## a fraud pipeline on made-up transactions, without a broker
+	cargo build --workspace --locked
+	@echo
+	$(TARGET)/debug/wasmill run examples/demo.toml --until-end
+
+bench: plugins  ## the benchmarks (release build; see bench/README.md)
+	cargo bench --locked -p wasmill-bench
+
+clean:      ## remove what was built here
+	cargo clean
+	rm -rf $(PLUGINS) examples/out

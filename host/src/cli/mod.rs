@@ -1,0 +1,29 @@
+//! The command line, the only place that writes to a terminal, takes signals and decides on an exit code.
+
+mod arguments;
+mod check;
+mod exit;
+mod live;
+mod logging;
+mod report;
+mod run;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use exit::Exit;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Parses the arguments, does what they say and answers the exit code.
+pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let exit = match Arguments::try_parse_from(arguments) {
+        Ok(Arguments { command: Command::Run(options) }) => run::run(&options),
+        Ok(Arguments { command: Command::Check(options) }) => check::check(&options),
+        Err(error) => {
+            // Nowhere to report a terminal that is gone.
+            let _ = error.print();
+            if error.use_stderr() { Exit::Usage } else { Exit::Done }
+        }
+    };
+    exit.into()
+}

@@ -1,0 +1,570 @@
+//! Every key of a pipeline file, in one list: what reads it, the error about an unknown one and the reference page all
+//! come from here, defaults included.
+
+/// The keys that a table of the file may have.
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// What a message calls the table.
+    pub(super) name: &'static str,
+    /// Its heading in the reference.
+    pub(super) title: &'static str,
+    /// What it is for, for the reference.
+    pub(super) about: &'static str,
+    pub(super) keys: &'static [Key],
+}
+
+/// A key of the pipeline file.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) expects: Expects,
+    pub(super) absent: Absent,
+    /// What it means, for the reference.
+    pub(super) meaning: &'static str,
+}
+
+/// What a key may be set to.
+#[derive(Debug)]
+pub(super) enum Expects {
+    /// A text that is not empty.
+    Text,
+    /// One of the names in `now`; those in `later` are known, but not supported by this version.
+    Choice { now: &'static [&'static str], later: &'static [&'static str] },
+    /// A duration of at least `min_ms`; where `never` is set, the text `"never"` too.
+    Duration { min_ms: u64, never: bool },
+    /// A size of at least `min` bytes.
+    Size { min: u64 },
+    /// An integer.
+    Integer { min: i64, max: i64 },
+    /// A field, or a list of fields.
+    Fields,
+    /// A table with keys of its own.
+    Table(&'static Keys),
+    /// A table whose keys the user names; the text says what they hold.
+    Map(&'static str),
+    /// One of `now`, or a table.
+    ChoiceOr { now: &'static [&'static str], table: &'static Keys },
+    /// Known, but not supported by this version; what to do instead.
+    NotYet(&'static str),
+}
+
+/// What holds where a key is absent.
+#[derive(Debug)]
+pub(super) enum Absent {
+    /// It is an error.
+    Required,
+    /// This text, read as if it had been written.
+    Text(&'static str),
+    /// This integer, read as if it had been written.
+    Integer(i64),
+    /// What the words say.
+    Means(&'static str),
+}
+
+use Absent::{Means, Required};
+use Expects::{Choice, ChoiceOr, Duration, Fields, Integer, Map, NotYet, Size, Table, Text};
+
+const fn key(name: &'static str, expects: Expects, absent: Absent, meaning: &'static str) -> Key {
+    Key { name, expects, absent, meaning }
+}
+
+const fn not_yet(name: &'static str, instead: &'static str) -> Key {
+    Key { name, expects: NotYet(instead), absent: Means("-"), meaning: instead }
+}
+
+const FORMAT: Expects = Choice { now: &["json", "raw"], later: &["avro", "csv"] };
+const LATE: Expects = Choice { now: &["drop", "dead-letter"], later: &["side-output"] };
+const BROKERS: Key =
+    key("brokers", Text, Required, "The Kafka brokers to ask first: `host:port`, with commas between several.");
+const TOPIC: Key = key("topic", Text, Required, "The topic. It is not created: it must exist.");
+const CONNECTION: Key = not_yet("connection", "name the brokers with `brokers` instead");
+const WAIT: Key = key(
+    "wait",
+    Duration { min_ms: 1, never: false },
+    Absent::Text("30s"),
+    "How long to wait for the brokers at the start before giving up with exit code 69.",
+);
+
+pub(super) static PIPELINE: Keys = Keys {
+    name: "the top level",
+    title: "The top level",
+    about: "A pipeline is named sources, steps and sinks, each saying what it reads `from`. The names of sources and \
+            steps are one set: no two may be the same. Names are made of letters, digits, `_` and `-`.",
+    keys: &[
+        key(
+            "name",
+            Text,
+            Required,
+            "The pipeline's name: part of its consumer group, its transactional id and its folder of state, so a new \
+             name is a new pipeline without state. Letters, digits, `_`, `-` and `.`, at most 100.",
+        ),
+        key(
+            "delivery",
+            Choice { now: &["exactly-once", "at-least-once"], later: &[] },
+            Absent::Text("exactly-once"),
+            "`exactly-once`: each record counts once in committed output and state. `at-least-once`: nothing is lost, \
+             and after a failure output may be repeated.",
+        ),
+        key(
+            "checkpoint_interval",
+            Duration { min_ms: 1, never: false },
+            Absent::Text("1s"),
+            "Time between two checkpoints, and so how soon committed output can be read.",
+        ),
+        key(
+            "batch_rows_max",
+            Integer { min: 1, max: 65_536 },
+            Absent::Integer(4_096),
+            "How many records a batch has at most. Results do not depend on it.",
+        ),
+        key(
+            "bad_records",
+            Choice { now: &["dead-letter", "stop", "drop"], later: &[] },
+            Means("`\"dead-letter\"` where there are `[dead_letters]`, otherwise `\"stop\"`"),
+            "What becomes of a record that cannot be processed: it goes to the dead letters, the pipeline stops before \
+             it with exit code 65, or it is counted and dropped.",
+        ),
+        key("sources", Map("`[sources.NAME]` tables"), Required, "Where records come from; at least one."),
+        key("steps", Map("`[steps.NAME]` tables"), Means("none"), "What is done to them, in any order."),
+        key("sinks", Map("`[sinks.NAME]` tables"), Required, "Where results go; at least one."),
+        key(
+            "dead_letters",
+            Table(&DEAD_LETTERS),
+            Means("there are none"),
+            "Where rejected and poisonous records go, committed together with the results.",
+        ),
+    ],
+};
+
+pub(super) static SOURCE: Keys = Keys {
+    name: "a source",
+    title: "`[sources.NAME]`",
+    about: "One source of records. The keys of its `connector` stand beside these.",
+    keys: &[
+        key(
+            "connector",
+            Choice { now: &["kafka", "file", "generator"], later: &["http"] },
+            Required,
+            "Where the records come from.",
+        ),
+        key(
+            "format",
+            FORMAT,
+            Absent::Text("json"),
+            "How a record's value is decoded: `json` is one JSON object a record, `raw` is bytes that are passed on as \
+             they are and have no fields.",
+        ),
+        key(
+            "event_time",
+            Table(&EVENT_TIME),
+            Means("the record's own timestamp, with the defaults below"),
+            "When a record happened, and how long to wait for records that are out of order.",
+        ),
+        key(
+            "schema",
+            Map("kinds by field: `s64`, `f64`, `boolean`, `text`, `bytes` or `json`"),
+            Means("nothing is declared"),
+            "Kinds of fields. An undeclared integer is an `s64`, any other number an `f64`. A record that holds another \
+             kind in a declared field is a bad record.",
+        ),
+    ],
+};
+
+pub(super) static SOURCE_KAFKA: Keys = Keys {
+    name: "a Kafka source",
+    title: "`[sources.NAME]` with `connector = \"kafka\"`",
+    about: "Reads a topic, committed records only. Exactly-once: the position is committed in the transaction of the \
+            output.",
+    keys: &[
+        BROKERS,
+        TOPIC,
+        key(
+            "start",
+            Choice { now: &["earliest", "latest"], later: &[] },
+            Absent::Text("earliest"),
+            "Where a partition without a committed position starts: at the oldest record kept, or with the records that \
+             arrive from now on.",
+        ),
+        WAIT,
+        CONNECTION,
+    ],
+};
+
+pub(super) static SOURCE_FILE: Keys = Keys {
+    name: "a file source",
+    title: "`[sources.NAME]` with `connector = \"file\"`",
+    about: "Reads JSON lines. Exactly-once: the position is part of the checkpoint.",
+    keys: &[key(
+        "path",
+        Text,
+        Required,
+        "A file, a folder (every `*.jsonl` and `*.json` in it) or a glob, relative to the pipeline file.",
+    )],
+};
+
+pub(super) static SOURCE_GENERATOR: Keys = Keys {
+    name: "a generator source",
+    title: "`[sources.NAME]` with `connector = \"generator\"`",
+    about: "Makes records from a seed: the same seed gives the same bytes. Exactly-once: the position is part of the \
+            checkpoint.",
+    keys: &[
+        key(
+            "kind",
+            Choice { now: &["transactions", "orders", "sensors", "rides", "nexmark"], later: &[] },
+            Required,
+            "What the records are about.",
+        ),
+        key("seed", Integer { min: 0, max: i64::MAX }, Absent::Integer(1), "What the records are made from."),
+        key(
+            "rate",
+            Integer { min: 1, max: 1_000_000_000 },
+            Means("as fast as they are taken"),
+            "Records a second, all partitions together.",
+        ),
+        key("count", Integer { min: 0, max: i64::MAX }, Means("no end"), "Records in all."),
+        key(
+            "partitions",
+            Integer { min: 1, max: 1_024 },
+            Absent::Integer(1),
+            "Partitions to spread them over, in turn.",
+        ),
+    ],
+};
+
+pub(super) static EVENT_TIME: Keys = Keys {
+    name: "`event_time`",
+    title: "`event_time` of a source",
+    about: "The watermark of a partition is its latest event time less `delay` less 1 ms; that of the source is the \
+            least of its partitions. A window closes when the watermark reaches its last millisecond.",
+    keys: &[
+        key(
+            "field",
+            Text,
+            Means("the record's own timestamp"),
+            "The field that holds the event time; nested fields are joined by dots. A record without it is a bad record.",
+        ),
+        key(
+            "format",
+            Choice { now: &["epoch_ms", "epoch_s", "epoch_us", "rfc3339"], later: &[] },
+            Absent::Text("epoch_ms"),
+            "How the field is written: milli-, micro- or seconds since the Unix epoch, or a text such as \
+             `2026-01-31T12:00:00Z`.",
+        ),
+        key(
+            "delay",
+            Duration { min_ms: 0, never: false },
+            Absent::Text("0s"),
+            "How far records may be out of order and still be on time.",
+        ),
+        key(
+            "idle_timeout",
+            Duration { min_ms: 1, never: true },
+            Absent::Text("30s"),
+            "A partition without records for so long no longer holds the watermark back.",
+        ),
+        key(
+            "late",
+            LATE,
+            Absent::Text("drop"),
+            "What becomes of late records, in every step after this source that does not say otherwise: they are \
+             counted and dropped, or go to the dead letters.",
+        ),
+    ],
+};
+
+pub(super) static STEP: Keys = Keys {
+    name: "a step",
+    title: "`[steps.NAME]`",
+    about: "One step. With a `plugin` it runs your code; with a `window` and `aggregate` it is a built-in window; with \
+            a `window` and a `plugin` the plugin folds the windows; with neither it only renames fields by `select`.",
+    keys: &[
+        key(
+            "from",
+            Text,
+            Required,
+            "What it reads: the name of a source or step, or `STEP.PORT` for a plugin's side output.",
+        ),
+        key(
+            "key",
+            Fields,
+            Means("no key; a window without a key has one for all records"),
+            "The field or fields by which a window or a keyed plugin keeps records apart.",
+        ),
+        key(
+            "plugin",
+            Text,
+            Means("no plugin"),
+            "The component to run: a path such as `./rules.wasm`, relative to the pipeline file. Names and digests come \
+             with the daemon.",
+        ),
+        key(
+            "config",
+            Map("anything; the plugin says what"),
+            Means("`{}`"),
+            "What the plugin is opened with, as a JSON object.",
+        ),
+        key(
+            "limits",
+            Table(&LIMITS),
+            Means("the defaults below"),
+            "What one call and one instance of the plugin may use.",
+        ),
+        key("window", Table(&WINDOW), Means("no window"), "How records are grouped by event time."),
+        key(
+            "aggregate",
+            Map("output fields with an aggregate: `count()`, `sum(f)`, `min(f)`, `max(f)` or `avg(f)`"),
+            Means("none; needed with a `window` without `plugin`"),
+            "What is computed for each key and window. All but `count()` skip nulls. A window's result holds the key's \
+             fields, `window_start` and `window_end` (ms since the Unix epoch, the end exclusive) and these fields; a \
+             rolling step adds them to every record.",
+        ),
+        key(
+            "emit",
+            ChoiceOr { now: &["on-close", "on-update"], table: &EMIT },
+            Means("`\"on-close\"`; with `output = \"update\"`, `\"on-update\"`"),
+            "When a window's result is written: once when it closes, after every record, or every so often for those \
+             that changed. Not for rolling windows: they answer every record as it arrives.",
+        ),
+        key(
+            "output",
+            Choice { now: &["append", "update"], later: &["complete"] },
+            Means("what `emit` means"),
+            "May be written to make it plain: `append` (a result is final) goes with `emit = \"on-close\"` and rolling \
+             windows, `update` (a later result replaces an earlier one) with the others.",
+        ),
+        key(
+            "late",
+            LATE,
+            Means("as the source's `event_time.late` says"),
+            "What becomes of records whose windows have all closed.",
+        ),
+        key(
+            "select",
+            Map("fields by their new name"),
+            Means("all fields go on"),
+            "Which fields go on, under which names and in which order: `{ user = \"customer_id\" }`.",
+        ),
+        not_yet("allowed_lateness", "use a longer `event_time.delay` on the source instead"),
+        not_yet("join", "join in a keyed plugin, or before the pipeline"),
+        not_yet("dedupe", "keep what was seen in the state of a keyed plugin instead"),
+        not_yet("top", "rank in an aggregate plugin instead"),
+    ],
+};
+
+pub(super) static WINDOW: Keys = Keys {
+    name: "`window`",
+    title: "`window` of a step",
+    about: "One of `tumbling`, `hopping`, `session` and `rolling` says the kind and the length.",
+    keys: &[
+        key(
+            "tumbling",
+            Duration { min_ms: 1, never: false },
+            Means("-"),
+            "Windows of this length, end to end, aligned to the Unix epoch.",
+        ),
+        key("hopping", Duration { min_ms: 1, never: false }, Means("-"), "Windows of this length, one every `slide`."),
+        key(
+            "slide",
+            Duration { min_ms: 1, never: false },
+            Means("-; needed with `hopping`"),
+            "The time from one hopping window's start to the next one's; at most the length.",
+        ),
+        key(
+            "session",
+            Duration { min_ms: 1, never: false },
+            Means("-"),
+            "Windows that end when a key has been silent for this long; a silence of exactly this length ends it.",
+        ),
+        key(
+            "rolling",
+            Duration { min_ms: 1, never: false },
+            Means("-"),
+            "For every record at time `t`, the records of its key seen so far in `(t - length, t]`.",
+        ),
+        key(
+            "offset",
+            Duration { min_ms: 0, never: false },
+            Absent::Text("0s"),
+            "Shifts the starts of tumbling windows (by less than their length) or hopping windows (by less than `slide`).",
+        ),
+        not_yet("timezone", "windows are aligned to UTC; shift them with `offset`"),
+        not_yet("count", "use a keyed plugin that counts instead"),
+        not_yet("global", "use a keyed plugin that keeps its own state instead"),
+    ],
+};
+
+pub(super) static EMIT: Keys = Keys {
+    name: "`emit`",
+    title: "`emit` of a step, as a table",
+    about: "Writes the results that changed since the last time, and each a last time when its window closes.",
+    keys: &[key("every", Duration { min_ms: 1, never: false }, Required, "The interval, in processing time.")],
+};
+
+pub(super) static LIMITS: Keys = Keys {
+    name: "`limits`",
+    title: "`limits` of a step with a plugin",
+    about: "A plugin that goes past a limit loses its instance, and the record that made it do so is a bad record.",
+    keys: &[
+        key("call", Duration { min_ms: 1, never: false }, Absent::Text("5s"), "Wall time of one call."),
+        key("memory", Size { min: 65_536 }, Absent::Text("256MiB"), "Memory of one instance."),
+        key("output_bytes", Size { min: 1 }, Absent::Text("64MiB"), "Bytes that one call returns."),
+        key(
+            "output_rows_per_row",
+            Integer { min: 1, max: 1_000_000 },
+            Absent::Integer(64),
+            "Rows that one call returns for each row that it was given, with 1,024 on top.",
+        ),
+        key("log_lines", Integer { min: 0, max: 1_000_000 }, Absent::Integer(100), "Log lines of one call."),
+    ],
+};
+
+pub(super) static SINK: Keys = Keys {
+    name: "a sink",
+    title: "`[sinks.NAME]`",
+    about: "One place where results go. The keys of its `connector` stand beside these.",
+    keys: &[
+        key(
+            "from",
+            Text,
+            Required,
+            "What it writes: the name of a source or step, or `STEP.PORT` for a plugin's side output.",
+        ),
+        key(
+            "connector",
+            Choice { now: &["kafka", "file", "stdout"], later: &["http"] },
+            Required,
+            "Where the records go.",
+        ),
+        key(
+            "format",
+            FORMAT,
+            Absent::Text("json"),
+            "How a record's value is written. A record that no step changed is written byte for byte as it was read.",
+        ),
+        key(
+            "select",
+            Map("fields by their new name"),
+            Means("all fields are written"),
+            "Which fields are written, under which names and in which order: `{ user = \"customer_id\" }`.",
+        ),
+    ],
+};
+
+pub(super) static SINK_KAFKA: Keys = Keys {
+    name: "a Kafka sink",
+    title: "`[sinks.NAME]` and `[dead_letters]` with `connector = \"kafka\"`",
+    about: "Writes to a topic. Exactly-once: in one transaction for the whole pipeline, so all Kafka sinks of a pipeline \
+            write to one cluster; readers use `isolation.level=read_committed`.",
+    keys: &[
+        BROKERS,
+        TOPIC,
+        key(
+            "compression",
+            Choice { now: &["none", "lz4", "zstd", "gzip", "snappy"], later: &[] },
+            Absent::Text("none"),
+            "How batches of records are compressed.",
+        ),
+        WAIT,
+        key(
+            "transaction_timeout",
+            Duration { min_ms: 1_000, never: false },
+            Absent::Text("60s"),
+            "How long the broker lets a transaction stay open; longer than `checkpoint_interval`, the same for all Kafka \
+             sinks, and at most the broker's `transaction.max.timeout.ms` (15 minutes unless changed).",
+        ),
+        CONNECTION,
+    ],
+};
+
+pub(super) static SINK_FILE: Keys = Keys {
+    name: "a file sink",
+    title: "`[sinks.NAME]` and `[dead_letters]` with `connector = \"file\"`",
+    about: "Writes JSON lines to `part-*.jsonl`. Exactly-once: a file is seen under its name only when it is committed.",
+    keys: &[key("path", Text, Required, "The folder, relative to the pipeline file. It is made where it is missing.")],
+};
+
+pub(super) static SINK_STDOUT: Keys = Keys {
+    name: "a stdout sink",
+    title: "`[sinks.NAME]` and `[dead_letters]` with `connector = \"stdout\"`",
+    about: "Writes lines to standard output as soon as they are made. Not exactly-once: after a failure lines may be \
+            repeated.",
+    keys: &[],
+};
+
+pub(super) static DEAD_LETTERS: Keys = Keys {
+    name: "`dead_letters`",
+    title: "`[dead_letters]`",
+    about: "Where records go that cannot be processed, with the reason, the step and the place that they came from in \
+            headers. In Kafka a dead letter's key and value are the record's own; in files and on standard output it is a \
+            JSON object. The keys of the `connector` stand beside this one.",
+    keys: &[key(
+        "connector",
+        Choice { now: &["kafka", "file", "stdout"], later: &["http"] },
+        Required,
+        "Where the dead letters go.",
+    )],
+};
+
+/// Every table, in the order of the reference.
+pub(super) static ALL: [&Keys; 15] = [
+    &PIPELINE,
+    &SOURCE,
+    &SOURCE_KAFKA,
+    &SOURCE_FILE,
+    &SOURCE_GENERATOR,
+    &EVENT_TIME,
+    &STEP,
+    &WINDOW,
+    &EMIT,
+    &LIMITS,
+    &SINK,
+    &SINK_KAFKA,
+    &SINK_FILE,
+    &SINK_STDOUT,
+    &DEAD_LETTERS,
+];
+
+/// The keys that each connector adds to a source.
+pub(super) static SOURCE_CONNECTORS: [(&str, &Keys); 3] =
+    [("kafka", &SOURCE_KAFKA), ("file", &SOURCE_FILE), ("generator", &SOURCE_GENERATOR)];
+
+/// The keys that each connector adds to a sink.
+pub(super) static SINK_CONNECTORS: [(&str, &Keys); 3] =
+    [("kafka", &SINK_KAFKA), ("file", &SINK_FILE), ("stdout", &SINK_STDOUT)];
+
+impl Expects {
+    /// What is expected, for a message.
+    pub(super) fn described(&self) -> String {
+        fn either(names: &[&str]) -> String {
+            format!("one of {}", names.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(", "))
+        }
+        match self {
+            Text => "a text".to_owned(),
+            Choice { now, .. } => either(now),
+            Duration { never: false, .. } => "a duration with its unit such as \"5s\"".to_owned(),
+            Duration { never: true, .. } => "a duration with its unit such as \"5s\", or \"never\"".to_owned(),
+            Size { .. } => "a size with its unit such as \"64MiB\"".to_owned(),
+            Integer { min, max: i64::MAX } => format!("an integer of at least {min}"),
+            Integer { min, max } => format!("an integer from {min} to {max}"),
+            Fields => "a field or a list of fields".to_owned(),
+            Table(keys) => format!("a table with {}", super::errors::listed(keys.usable())),
+            Map(holds) => format!("a table: {holds}"),
+            ChoiceOr { now, table } => {
+                format!("{}, or a table with {}", either(now), super::errors::listed(table.usable()))
+            }
+            NotYet(_) => "nothing".to_owned(),
+        }
+    }
+}
+
+impl Keys {
+    /// The key `name`.
+    pub(super) fn get(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|it| it.name == name)
+    }
+
+    /// The names of the keys that this version supports.
+    pub(super) fn usable(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.keys.iter().filter(|it| !matches!(it.expects, NotYet(_))).map(|it| it.name)
+    }
+}

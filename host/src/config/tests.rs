@@ -1,0 +1,1205 @@
+use super::*;
+use expect_test::{Expect, expect};
+use std::path::PathBuf;
+
+fn parsed(text: &str, overrides: &[(&str, &str)]) -> Result<Pipeline, ConfigErrors> {
+    let overrides: Vec<_> = overrides.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+    parse(text, "p.toml", Path::new("jobs"), &overrides)
+}
+
+/// The errors and warnings of a file, or `ok`.
+#[track_caller]
+fn check(text: &str, expected: Expect) {
+    check_set(text, &[], expected);
+}
+
+#[track_caller]
+fn check_set(text: &str, overrides: &[(&str, &str)], expected: Expect) {
+    let mut lines = match parsed(text, overrides) {
+        Ok(pipeline) if warnings(&pipeline).is_empty() => "ok".to_owned(),
+        Ok(pipeline) => warnings(&pipeline).join("\n"),
+        Err(errors) => errors.to_string(),
+    };
+    lines.push('\n');
+    expected.assert_eq(&lines);
+}
+
+/// A file that is right but for `lines`, which stand in the step `s`.
+fn with_step(lines: &str) -> String {
+    format!("{GENERATED}[steps.s]\nfrom = \"in\"\n{lines}\n[sinks.out]\nfrom = \"s\"\nconnector = \"stdout\"\n")
+}
+
+const GENERATED: &str = "name = \"t\"\n[sources.in]\nconnector = \"generator\"\nkind = \"orders\"\n";
+const SINK: &str = "[sinks.out]\nfrom = \"in\"\nconnector = \"stdout\"\n";
+
+#[test]
+fn a_file_with_only_what_is_required_gets_every_default() {
+    let text = "name = \"t\"\n[sources.in]\nconnector = \"kafka\"\nbrokers = \"b:9092\"\ntopic = \"t\"\n[steps.s]\nfrom = \"in\"\n\
+                plugin = \"./p.wasm\"\n[sinks.out]\nfrom = \"s\"\nconnector = \"kafka\"\nbrokers = \"b:9092\"\ntopic = \"o\"\n";
+    expect![[r#"
+        Pipeline {
+            name: "t",
+            delivery: ExactlyOnce,
+            checkpoint_interval_ms: 1000,
+            batch_rows_max: 4096,
+            bad_records: Stop,
+            sources: [
+                Source {
+                    name: "in",
+                    connector: Kafka(
+                        KafkaOptions {
+                            brokers: "b:9092",
+                            topic: "t",
+                            start: Earliest,
+                            compression: "none",
+                            wait_ms: 30000,
+                            transaction_timeout_ms: 60000,
+                        },
+                    ),
+                    format: Json,
+                    schema: [],
+                    event_time: EventTimeOptions {
+                        field: None,
+                        format: EpochMs,
+                        delay_ms: 0,
+                        idle_timeout_ms: Some(
+                            30000,
+                        ),
+                        late: Drop,
+                    },
+                },
+            ],
+            steps: [
+                Step {
+                    name: "s",
+                    from: Source(
+                        0,
+                    ),
+                    key: [],
+                    operation: Plugin(
+                        PluginOptions {
+                            path: "jobs/./p.wasm",
+                            config: "{}",
+                            limits: PluginLimits {
+                                call_ms_max: 5000,
+                                memory_bytes_max: 268435456,
+                                output_rows_per_row_max: 64,
+                                output_bytes_max: 67108864,
+                                log_lines_max: 100,
+                            },
+                        },
+                    ),
+                    select: None,
+                    late: Drop,
+                },
+            ],
+            sinks: [
+                Sink {
+                    name: "out",
+                    from: Step(
+                        0,
+                        None,
+                    ),
+                    connector: Kafka(
+                        KafkaOptions {
+                            brokers: "b:9092",
+                            topic: "o",
+                            start: Earliest,
+                            compression: "none",
+                            wait_ms: 30000,
+                            transaction_timeout_ms: 60000,
+                        },
+                    ),
+                    format: Json,
+                    select: None,
+                },
+            ],
+            dead_letters: None,
+        }
+    "#]]
+    .assert_debug_eq(&parsed(text, &[]).unwrap());
+}
+
+#[test]
+fn every_key_reaches_the_model() {
+    let text = r#"
+        name = "all"
+        delivery = "at-least-once"
+        checkpoint_interval = "250ms"
+        batch_rows_max = 100
+        bad_records = "drop"
+
+        [sources.files]
+        connector = "file"
+        path = "in/*.jsonl"
+        event_time = { field = "at.ms", format = "epoch_us", delay = "5s", idle_timeout = "never", late = "dead-letter" }
+        schema = { amount = "f64", card.country = "text" }
+
+        [sources.made]
+        connector = "generator"
+        kind = "nexmark"
+        seed = 7
+        rate = 1000
+        count = 5
+        partitions = 4
+        format = "raw"
+
+        [steps.last]
+        from = "hops"
+        plugin = "/opt/p.wasm"
+        config = { b = [1, 2.5, true], a = { when = 2026-01-31, text = "x" } }
+        limits = { call = "1s", memory = "1MiB", output_bytes = "2KB", output_rows_per_row = 3, log_lines = 0 }
+
+        [steps.hops]
+        from = "files"
+        key = ["user", "card.country"]
+        window = { hopping = "1h", slide = "15m", offset = "5m" }
+        aggregate = { n = "count()", spent = "sum(amount)", hi = "max(amount)" }
+        emit = { every = "30s" }
+        output = "update"
+        late = "drop"
+        select = { start = "window_start", n = "n" }
+
+        [sinks.side]
+        from = "last.audit"
+        connector = "file"
+        path = "out"
+        select = { a = "b" }
+
+        [sinks.topic]
+        from = "made"
+        connector = "kafka"
+        brokers = "a:1,b"
+        topic = "t"
+        compression = "zstd"
+        wait = "1m"
+        transaction_timeout = "2m"
+        format = "raw"
+
+        [dead_letters]
+        connector = "file"
+        path = "/dead"
+    "#;
+    expect![[r#"
+        Pipeline {
+            name: "all",
+            delivery: AtLeastOnce,
+            checkpoint_interval_ms: 250,
+            batch_rows_max: 100,
+            bad_records: Drop,
+            sources: [
+                Source {
+                    name: "files",
+                    connector: File {
+                        path: "jobs/in/*.jsonl",
+                    },
+                    format: Json,
+                    schema: [
+                        (
+                            "amount",
+                            F64,
+                        ),
+                        (
+                            "card.country",
+                            Text,
+                        ),
+                    ],
+                    event_time: EventTimeOptions {
+                        field: Some(
+                            "at.ms",
+                        ),
+                        format: EpochUs,
+                        delay_ms: 5000,
+                        idle_timeout_ms: None,
+                        late: DeadLetter,
+                    },
+                },
+                Source {
+                    name: "made",
+                    connector: Generator {
+                        kind: Nexmark,
+                        seed: 7,
+                        rate: Some(
+                            1000,
+                        ),
+                        count: Some(
+                            5,
+                        ),
+                        partitions: 4,
+                    },
+                    format: Raw,
+                    schema: [],
+                    event_time: EventTimeOptions {
+                        field: None,
+                        format: EpochMs,
+                        delay_ms: 0,
+                        idle_timeout_ms: Some(
+                            30000,
+                        ),
+                        late: Drop,
+                    },
+                },
+            ],
+            steps: [
+                Step {
+                    name: "hops",
+                    from: Source(
+                        0,
+                    ),
+                    key: [
+                        "user",
+                        "card.country",
+                    ],
+                    operation: Window {
+                        window: Hopping {
+                            size_ms: 3600000,
+                            slide_ms: 900000,
+                            offset_ms: 300000,
+                        },
+                        fold: Builtin(
+                            [
+                                Aggregate {
+                                    name: "n",
+                                    function: Count,
+                                    field: None,
+                                },
+                                Aggregate {
+                                    name: "spent",
+                                    function: Sum,
+                                    field: Some(
+                                        "amount",
+                                    ),
+                                },
+                                Aggregate {
+                                    name: "hi",
+                                    function: Max,
+                                    field: Some(
+                                        "amount",
+                                    ),
+                                },
+                            ],
+                        ),
+                        emit: Every {
+                            interval_ms: 30000,
+                        },
+                    },
+                    select: Some(
+                        [
+                            (
+                                "start",
+                                "window_start",
+                            ),
+                            (
+                                "n",
+                                "n",
+                            ),
+                        ],
+                    ),
+                    late: Drop,
+                },
+                Step {
+                    name: "last",
+                    from: Step(
+                        0,
+                        None,
+                    ),
+                    key: [],
+                    operation: Plugin(
+                        PluginOptions {
+                            path: "/opt/p.wasm",
+                            config: "{\"a\":{\"text\":\"x\",\"when\":\"2026-01-31\"},\"b\":[1,2.5,true]}",
+                            limits: PluginLimits {
+                                call_ms_max: 1000,
+                                memory_bytes_max: 1048576,
+                                output_rows_per_row_max: 3,
+                                output_bytes_max: 2000,
+                                log_lines_max: 0,
+                            },
+                        },
+                    ),
+                    select: None,
+                    late: DeadLetter,
+                },
+            ],
+            sinks: [
+                Sink {
+                    name: "side",
+                    from: Step(
+                        1,
+                        Some(
+                            "audit",
+                        ),
+                    ),
+                    connector: File {
+                        path: "jobs/out",
+                    },
+                    format: Json,
+                    select: Some(
+                        [
+                            (
+                                "a",
+                                "b",
+                            ),
+                        ],
+                    ),
+                },
+                Sink {
+                    name: "topic",
+                    from: Source(
+                        1,
+                    ),
+                    connector: Kafka(
+                        KafkaOptions {
+                            brokers: "a:1,b",
+                            topic: "t",
+                            start: Earliest,
+                            compression: "zstd",
+                            wait_ms: 60000,
+                            transaction_timeout_ms: 120000,
+                        },
+                    ),
+                    format: Raw,
+                    select: None,
+                },
+            ],
+            dead_letters: Some(
+                Sink {
+                    name: "dead_letters",
+                    from: Source(
+                        0,
+                    ),
+                    connector: File {
+                        path: "/dead",
+                    },
+                    format: Json,
+                    select: None,
+                },
+            ),
+        }
+    "#]]
+    .assert_debug_eq(&parsed(text, &[]).unwrap());
+}
+
+#[test]
+fn errors_are_all_reported_at_once_in_the_order_of_the_file() {
+    check(
+        r#"nam = "t"
+checkpoint_interval = 5
+
+[sources.orders]
+connector = "kafak"
+topic = "orders"
+
+[steps.velocity]
+from = "order"
+windw = { tumbling = "5m" }
+aggregate = { n = "coun()" }
+
+[sinks.out]
+connector = "stdout"
+path = "x"
+"#,
+        expect![[r#"
+            p.toml: name: missing, expected a text; add `name = ...`
+            p.toml:1:1: nam: unknown key, expected one of `name`, `delivery`, `checkpoint_interval`, `batch_rows_max`, `bad_records`, `sources`, `steps`, `sinks`, `dead_letters`; did you mean `name`?
+            p.toml:2:23: checkpoint_interval: found 5, expected a duration with its unit such as "5s"; write "5s" if seconds are meant
+            p.toml:5:13: sources.orders.connector: found "kafak", expected one of "kafka", "file", "generator"; did you mean `kafka`?
+            p.toml:9:8: steps.velocity.from: found "order", expected the name of a source or step: one of `orders`, `velocity`; did you mean `orders`?
+            p.toml:10:1: steps.velocity.windw: unknown key, expected one of `from`, `key`, `plugin`, `config`, `limits`, `window`, `aggregate`, `emit`, `output`, `late`, `select`; did you mean `window`?
+            p.toml:11:13: steps.velocity.aggregate: goes with a `window`, which is missing; add `window = { tumbling = "5m" }` or drop it
+            p.toml:13:8: sinks.out.from: missing, expected a text; add `from = ...`
+            p.toml:15:1: sinks.out.path: unknown key, expected one of `from`, `connector`, `format`, `select`; `path` is a key of a file source
+        "#]],
+    );
+}
+
+#[test]
+fn an_empty_file_lacks_all_that_is_required() {
+    check(
+        "",
+        expect![[r#"
+            p.toml: sources: missing, expected a table: `[sources.NAME]` tables; add a table [sources.NAME]
+            p.toml: sinks: missing, expected a table: `[sinks.NAME]` tables; add a table [sinks.NAME]
+            p.toml: name: missing, expected a text; add `name = ...`
+        "#]],
+    );
+    check(
+        "name = \"t\"\n[sources]\n[sinks]\n",
+        expect![[r#"
+        p.toml:2:1: sources: found none, expected at least one table [sources.NAME]
+        p.toml:3:1: sinks: found none, expected at least one table [sinks.NAME]
+    "#]],
+    );
+}
+
+#[test]
+fn broken_syntax_is_reported_with_its_line() {
+    check(
+        "name = \"t\n[sources.in\nx = = 1\n",
+        expect![[r#"
+        p.toml:1:10: not TOML: invalid basic string, expected `"`
+        p.toml:2:12: not TOML: unclosed table, expected `]`
+        p.toml:3:5: not TOML: extra `=`, expected nothing
+        p.toml:3:7: not TOML: unexpected key or value, expected newline, `#`
+    "#]],
+    );
+}
+
+#[test]
+fn a_name_written_twice_is_an_error_and_the_rest_is_still_checked() {
+    check(
+        &format!("{GENERATED}seed = \"x\"\n[sources.in]\n{SINK}"),
+        expect![[r#"
+        p.toml:5:8: sources.in.seed: found "x", expected an integer of at least 0
+        p.toml:6:10: in: written twice, expected once; rename or remove one of the two
+    "#]],
+    );
+    check(
+        &format!("{GENERATED}kind = \"orders\"\n{SINK}"),
+        expect![[r#"
+        p.toml:5:1: kind: written twice, expected once; rename or remove one of the two
+    "#]],
+    );
+    check(
+        &with_step("plugin = \"./p.wasm\"\n[steps.in]\nfrom = \"in\"\nplugin = \"./p.wasm\"\n"),
+        expect![[r#"
+        p.toml:8:8: steps.in: found the name of a source in line 2, expected another: `from` could mean either; rename one
+    "#]],
+    );
+}
+
+#[test]
+fn a_name_with_a_dot_or_a_blank_is_an_error() {
+    check(
+        "name = \"my pipeline\"\n[sources.\"a.b\"]\nconnector = \"file\"\npath = \"x\"\n[sinks.\"\"]\nfrom = \"a.b\"\nconnector = \"stdout\"\n",
+        expect![[r#"
+            p.toml:1:8: name: found "my pipeline", expected at most 100 letters, digits, `_`, `-` and `.`, the first no `.`: it names a folder and a consumer group
+            p.toml:2:10: sources.a.b: found the name "a.b", expected at most 100 letters, digits, `_` and `-`
+            p.toml:5:8: sinks.: found the name "", expected at most 100 letters, digits, `_` and `-`
+            p.toml:6:8: sinks..from: found "a", expected the name of a source or step: one of `a.b`
+        "#]],
+    );
+}
+
+#[test]
+fn values_of_a_wrong_type_say_what_was_found_and_expected() {
+    check(
+        r#"name = 7
+delivery = "twice"
+batch_rows_max = "100"
+bad_records = true
+sources = "in"
+steps = []
+[sinks.out]
+from = ["a", "b"]
+connector = "stdout"
+select = { a = 1 }
+"#,
+        expect![[r#"
+            p.toml:1:8: name: found 7, expected a text; put it in quotes
+            p.toml:2:12: delivery: found "twice", expected one of "exactly-once", "at-least-once"
+            p.toml:3:18: batch_rows_max: found "100", expected an integer from 1 to 65536; leave out the quotes
+            p.toml:4:15: bad_records: found true, expected one of "dead-letter", "stop", "drop"
+            p.toml:5:11: sources: found "in", expected a table: `[sources.NAME]` tables
+            p.toml:6:9: steps: found a list, expected a table: `[steps.NAME]` tables
+            p.toml:8:8: sinks.out.from: found a list, expected a text; this version reads one input a step or sink
+            p.toml:10:16: sinks.out.select.a: found 1, expected the name of a field; write `a = "FIELD"`
+        "#]],
+    );
+    check(
+        r#"name = "t"
+batch_rows_max = 65537
+[sources.in]
+connector = "generator"
+kind = "order"
+rate = 0
+seed = 99999999999999999999
+partitions = 1.5
+event_time = "timestamp"
+schema = { amount = "float", n = 5 }
+[sinks]
+out = 5
+"#,
+        expect![[r#"
+            p.toml:2:18: batch_rows_max: found 65537, expected an integer from 1 to 65536
+            p.toml:5:8: sources.in.kind: found "order", expected one of "transactions", "orders", "sensors", "rides", "nexmark"; did you mean `orders`?
+            p.toml:6:8: sources.in.rate: found 0, expected an integer from 1 to 1000000000
+            p.toml:7:8: sources.in.seed: found 99999999999999999999, expected an integer that fits 64 bits
+            p.toml:8:14: sources.in.partitions: found 1.5, expected an integer from 1 to 1024
+            p.toml:9:14: sources.in.event_time: found "timestamp", expected a table with `field`, `format`, `delay`, `idle_timeout`, `late`
+            p.toml:10:21: sources.in.schema.amount: found "float", expected a kind: one of `s64`, `f64`, `boolean`, `text`, `bytes`, `json`
+            p.toml:10:34: sources.in.schema.n: found 5, expected a kind: one of `s64`, `f64`, `boolean`, `text`, `bytes`, `json`
+            p.toml:12:7: sinks.out: found 5, expected a table with `from`, `connector`, `format`, `select`
+        "#]],
+    );
+}
+
+#[test]
+fn a_duration_needs_its_unit_and_a_size_too() {
+    check(
+        &with_step(
+            "plugin = \"./p.wasm\"\nlimits = { call = 5, memory = \"256\", output_bytes = \"1mb\", log_lines = -1 }",
+        ),
+        expect![[r#"
+            p.toml:8:19: steps.s.limits.call: found 5, expected a duration with its unit such as "5s"; write "5s" if seconds are meant
+            p.toml:8:31: steps.s.limits.memory: found "256", expected a size with its unit (B, KB, MB, GB, KiB, MiB, GiB); write "256B" if that is meant
+            p.toml:8:53: steps.s.limits.output_bytes: found "1mb", expected a size with one of the units B, KB, MB, GB, KiB, MiB, GiB
+            p.toml:8:72: steps.s.limits.log_lines: found -1, expected an integer from 0 to 1000000
+        "#]],
+    );
+    let source = |times: &str| format!("{GENERATED}event_time = {{ {times} }}\n{SINK}");
+    check(
+        &source("delay = \"5\""),
+        expect![[r#"
+            p.toml:5:24: sources.in.event_time.delay: found "5", expected a duration with its unit (ms, s, m, h, d); write "5s" if that is meant
+        "#]],
+    );
+    check(
+        &source("delay = \"5sec\", idle_timeout = \"0s\""),
+        expect![[r#"
+            p.toml:5:24: sources.in.event_time.delay: found "5sec", expected a duration with one of the units ms, s, m, h, d
+            p.toml:5:47: sources.in.event_time.idle_timeout: found "0s", expected at least 1ms
+        "#]],
+    );
+    check(
+        &source("delay = \"-5s\", idle_timeout = \"nevr\""),
+        expect![[r#"
+            p.toml:5:24: sources.in.event_time.delay: found "-5s", expected a duration: a whole number and a unit (ms, s, m, h, d) such as "5s"
+            p.toml:5:46: sources.in.event_time.idle_timeout: found "nevr", expected a duration: a whole number and a unit (ms, s, m, h, d) such as "5s", or "never"
+        "#]],
+    );
+    check(
+        &source("delay = \"0s\", idle_timeout = \"never\""),
+        expect![[r#"
+        ok
+    "#]],
+    );
+}
+
+#[test]
+fn a_key_of_another_table_says_where_it_belongs() {
+    check(
+        &format!("{GENERATED}delay = \"5s\"\nbrokers = \"b\"\n{SINK}"),
+        expect![[r#"
+        p.toml:5:1: sources.in.delay: unknown key, expected one of `connector`, `format`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; `delay` is a key of `event_time`
+        p.toml:6:1: sources.in.brokers: unknown key, expected one of `connector`, `format`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; `brokers` is a key of a Kafka source
+    "#]],
+    );
+}
+
+#[test]
+fn what_the_design_has_and_this_version_not_is_refused_honestly() {
+    check(
+        &with_step(
+            "join = \"other\"\ndedupe = true\ntop = 3\nallowed_lateness = \"5m\"\nwindow = { count = 100, timezone = \"Europe/Paris\" }\n\
+             aggregate = { a = \"first(x)\", b = \"distinct(x)\" }\noutput = \"complete\"\nlate = \"side-output\"",
+        ),
+        expect![[r#"
+            p.toml:7:1: steps.s.join: `join` is not supported by this version of wasmill; join in a keyed plugin, or before the pipeline
+            p.toml:8:1: steps.s.dedupe: `dedupe` is not supported by this version of wasmill; keep what was seen in the state of a keyed plugin instead
+            p.toml:9:1: steps.s.top: `top` is not supported by this version of wasmill; rank in an aggregate plugin instead
+            p.toml:10:1: steps.s.allowed_lateness: `allowed_lateness` is not supported by this version of wasmill; use a longer `event_time.delay` on the source instead
+            p.toml:11:12: steps.s.window.count: `count` is not supported by this version of wasmill; use a keyed plugin that counts instead
+            p.toml:11:25: steps.s.window.timezone: `timezone` is not supported by this version of wasmill; windows are aligned to UTC; shift them with `offset`
+            p.toml:12:19: steps.s.aggregate.a: found "first(x)", `first` is not supported by this version of wasmill; expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`
+            p.toml:12:35: steps.s.aggregate.b: found "distinct(x)", `distinct` is not supported by this version of wasmill; expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`
+            p.toml:13:10: steps.s.output: "complete" is not supported by this version of wasmill; use one of "append", "update"
+            p.toml:14:8: steps.s.late: "side-output" is not supported by this version of wasmill; use one of "drop", "dead-letter"
+        "#]],
+    );
+    check(
+        "name = \"t\"\n[sources.in]\nconnector = \"http\"\nformat = \"avro\"\n[sources.k]\nconnector = \"kafka\"\nconnection = \"main\"\n\
+         topic = \"t\"\nbrokers = \"b\"\n[sinks.out]\nfrom = \"in\"\nconnector = \"http\"\nformat = \"csv\"\n",
+        expect![[r#"
+            p.toml:3:13: sources.in.connector: "http" is not supported by this version of wasmill; use one of "kafka", "file", "generator"
+            p.toml:4:10: sources.in.format: "avro" is not supported by this version of wasmill; use one of "json", "raw"
+            p.toml:7:1: sources.k.connection: `connection` is not supported by this version of wasmill; name the brokers with `brokers` instead
+            p.toml:12:13: sinks.out.connector: "http" is not supported by this version of wasmill; use one of "kafka", "file", "stdout"
+            p.toml:13:10: sinks.out.format: "csv" is not supported by this version of wasmill; use one of "json", "raw"
+        "#]],
+    );
+}
+
+#[test]
+fn a_plugin_is_a_path() {
+    check(
+        &with_step("plugin = \"fraud-rules@1.1.0\""),
+        expect![[r#"
+        p.toml:7:10: steps.s.plugin: found "fraud-rules@1.1.0", expected a path such as "./fraud-rules.wasm"; plugins by name or digest need the daemon, which this version of wasmill does not have
+    "#]],
+    );
+    check(
+        &with_step("plugin = \"sha256:00ff\""),
+        expect![[r#"
+        p.toml:7:10: steps.s.plugin: found "sha256:00ff", expected a path such as "./NAME.wasm"; plugins by name or digest need the daemon, which this version of wasmill does not have
+    "#]],
+    );
+    check(
+        &with_step("plugin = \"../target/p.wasm\""),
+        expect![[r#"
+        ok
+    "#]],
+    );
+}
+
+#[test]
+fn a_plugin_that_is_not_there_is_reported_when_the_file_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("p.toml");
+    std::fs::write(&file, with_step("plugin = \"plugins/p.wasm\"")).unwrap();
+    let error = load(&file, &[]).unwrap_err().to_string();
+    let error = error.replace(&folder.path().display().to_string(), "FOLDER");
+    expect![[r#"FOLDER/p.toml:7:10: steps.s.plugin: found "plugins/p.wasm", expected a component, but there is no file FOLDER/plugins/p.wasm; build the plugin or correct the path"#]].assert_eq(&error);
+    std::fs::create_dir(folder.path().join("plugins")).unwrap();
+    std::fs::write(folder.path().join("plugins/p.wasm"), "").unwrap();
+    assert!(load(&file, &[]).is_ok());
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("none.toml");
+    assert!(
+        load(&missing, &[])
+            .unwrap_err()
+            .to_string()
+            .ends_with("none.toml: cannot be read: No such file or directory (os error 2)")
+    );
+    std::fs::write(&missing, b"name = \"\xff\"").unwrap();
+    assert!(load(&missing, &[]).unwrap_err().to_string().contains("not UTF-8 at offset 8"));
+}
+
+#[test]
+fn a_step_needs_something_to_do_and_its_keys_need_each_other() {
+    check(
+        &with_step(""),
+        expect![[r#"
+        p.toml:5:8: steps.s: does nothing, expected a `plugin`, a `window` with an `aggregate`, or a `select`; add one
+    "#]],
+    );
+    check(
+        &with_step("select = { a = \"b\" }"),
+        expect![[r#"
+        ok
+    "#]],
+    );
+    check(
+        &with_step(
+            "select = { a = \"b\" }\nkey = \"k\"\nemit = \"on-close\"\nlate = \"drop\"\nconfig = {}\nlimits = {}\naggregate = { n = \"count()\" }",
+        ),
+        expect![[r#"
+            p.toml:8:7: steps.s.key: goes with a `window` or a `plugin`, both are missing; add one or drop it
+            p.toml:9:8: steps.s.emit: goes with a `window`, which is missing; add `window = { tumbling = "5m" }` or drop it
+            p.toml:10:8: steps.s.late: goes with a `window`, which is missing; add `window = { tumbling = "5m" }` or drop it
+            p.toml:11:10: steps.s.config: goes with a `plugin`, which is missing; add `plugin = "./NAME.wasm"` or drop it
+            p.toml:12:10: steps.s.limits: goes with a `plugin`, which is missing; add `plugin = "./NAME.wasm"` or drop it
+            p.toml:13:13: steps.s.aggregate: goes with a `window`, which is missing; add `window = { tumbling = "5m" }` or drop it
+        "#]],
+    );
+    check(
+        &with_step("window = { tumbling = \"5m\" }"),
+        expect![[r#"
+        p.toml:7:10: steps.s.window: nothing to compute, expected `aggregate` or `plugin` beside it; add `aggregate = { n = "count()" }`
+    "#]],
+    );
+    check(
+        &with_step("window = { tumbling = \"5m\" }\nplugin = \"./p.wasm\"\naggregate = { n = \"count()\" }"),
+        expect![[r#"
+            p.toml:9:13: steps.s.aggregate: found it beside `plugin`: the plugin is what folds the windows; drop one of the two
+        "#]],
+    );
+    check(
+        &with_step("window = { tumbling = \"5m\" }\nplugin = \"./p.wasm\""),
+        expect![[r#"
+        ok
+    "#]],
+    );
+    check(
+        &with_step("window = { rolling = \"5m\" }\nplugin = \"./p.wasm\""),
+        expect![[r#"
+        p.toml:8:10: steps.s.plugin: a plugin on a rolling window is not supported by this version of wasmill; use `aggregate`, or a keyed plugin without `window`
+    "#]],
+    );
+}
+
+#[test]
+fn a_window_is_of_one_kind_and_its_parts_fit() {
+    let window = |window: &str| with_step(&format!("window = {{ {window} }}\naggregate = {{ n = \"count()\" }}"));
+    check(
+        &window(""),
+        expect![[r#"
+        p.toml:7:10: steps.s.window: no kind of window, expected one of `tumbling`, `hopping`, `session`, `rolling`; write `{ tumbling = "5m" }`
+    "#]],
+    );
+    check(
+        &window("tumbling = \"5m\", session = \"1m\""),
+        expect![[r#"
+        p.toml:7:10: steps.s.window: found `tumbling`, `session`, expected only one of `tumbling`, `hopping`, `session`, `rolling`
+    "#]],
+    );
+    check(
+        &window("tumbling = \"0s\""),
+        expect![[r#"
+        p.toml:7:23: steps.s.window.tumbling: found "0s", expected at least 1ms
+    "#]],
+    );
+    check(
+        &window("hopping = \"5m\""),
+        expect![[r#"
+        p.toml:7:1: steps.s.window.slide: missing, expected a duration of at most `hopping`; add `slide = ...`, or use `tumbling` for windows end to end
+    "#]],
+    );
+    check(
+        &window("hopping = \"5m\", slide = \"6m\""),
+        expect![[r#"
+        p.toml:7:36: steps.s.window.slide: found 360000 ms, expected at most `hopping` (300000 ms): records between two windows would be lost
+    "#]],
+    );
+    check(
+        &window("hopping = \"5m\", slide = \"1m\", offset = \"1m\""),
+        expect![[r#"
+        p.toml:7:51: steps.s.window.offset: found 60000 ms, expected less than `slide` (60000 ms)
+    "#]],
+    );
+    check(
+        &window("tumbling = \"5m\", slide = \"1m\", offset = \"5m\""),
+        expect![[r#"
+        p.toml:7:37: steps.s.window.slide: goes with `hopping`, found it beside `tumbling`
+        p.toml:7:52: steps.s.window.offset: found 300000 ms, expected less than `tumbling` (300000 ms)
+    "#]],
+    );
+    check(
+        &window("session = \"5m\", offset = \"1m\""),
+        expect![[r#"
+        p.toml:7:37: steps.s.window.offset: goes with `tumbling` and `hopping`, found it beside `session`
+    "#]],
+    );
+    check(
+        &window("hopping = \"5m\", slide = \"5m\", offset = \"4m\""),
+        expect![[r#"
+        ok
+    "#]],
+    );
+}
+
+#[test]
+fn an_aggregate_that_cannot_be_read_says_how_it_is_written() {
+    let aggregate =
+        |it: &str| with_step(&format!("key = \"user\"\nwindow = {{ tumbling = \"5m\" }}\naggregate = {{ {it} }}"));
+    check(
+        &aggregate(""),
+        expect![[r#"
+        p.toml:9:13: steps.s.aggregate: found no aggregates, expected at least one such as `orders = "count()"`
+    "#]],
+    );
+    check(
+        &aggregate(
+            "a = \"summ(x)\", b = \"average(x)\", c = \"sum\", d = \"sum()\", e = \"count(x)\", f = 1, g = \"sum(x + y)\", h = \"max(x, y)\"",
+        ),
+        expect![[r#"
+            p.toml:9:19: steps.s.aggregate.a: found "summ(x)", expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`; did you mean `sum`?
+            p.toml:9:34: steps.s.aggregate.b: found "average(x)", expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`; did you mean `avg`?
+            p.toml:9:52: steps.s.aggregate.c: found "sum", expected `sum(FIELD)`, with both brackets
+            p.toml:9:63: steps.s.aggregate.d: found "sum()", expected a field in the brackets: `sum(FIELD)`
+            p.toml:9:76: steps.s.aggregate.e: found "count(x)", expected `count()`: it counts records, whatever their fields hold
+            p.toml:9:92: steps.s.aggregate.f: found 1, expected an aggregate such as "sum(amount)"
+            p.toml:9:99: steps.s.aggregate.g: found "sum(x + y)", expected the name of one field in the brackets; compute "x + y" in a plugin before
+            p.toml:9:117: steps.s.aggregate.h: found "max(x, y)", expected the name of one field in the brackets; compute "x, y" in a plugin before
+        "#]],
+    );
+    check(
+        &aggregate("user = \"count()\", window_end = \"count()\""),
+        expect![[r#"
+        p.toml:9:15: steps.s.aggregate.user: names a field that the result already has (the key, `window_start`, `window_end`); choose another
+        p.toml:9:33: steps.s.aggregate.window_end: names a field that the result already has (the key, `window_start`, `window_end`); choose another
+    "#]],
+    );
+}
+
+#[test]
+fn emit_and_output_must_not_contradict_each_other() {
+    let emit =
+        |it: &str| with_step(&format!("window = {{ tumbling = \"5m\" }}\naggregate = {{ n = \"count()\" }}\n{it}"));
+    check(
+        &emit("output = \"update\"\nemit = \"on-close\""),
+        expect![[r#"
+        p.toml:9:10: steps.s.output: found "update", but emit = "on-close" writes each result once; write "append", or emit = "on-update" or { every = "30s" }
+    "#]],
+    );
+    check(
+        &emit("output = \"append\"\nemit = { every = \"30s\" }"),
+        expect![[r#"
+        p.toml:9:10: steps.s.output: found "append", but this `emit` writes a result again when it changes; write "update", or emit = "on-close"
+    "#]],
+    );
+    check(
+        &emit("emit = { evry = \"30s\" }"),
+        expect![[r#"
+        p.toml:9:1: steps.s.emit.every: missing, expected a duration with its unit such as "5s"; add `every = ...`
+        p.toml:9:10: steps.s.emit.evry: unknown key, expected one of `every`; did you mean `every`?
+    "#]],
+    );
+    check(
+        &emit("emit = \"every\""),
+        expect![[r#"
+        p.toml:9:8: steps.s.emit: found "every", expected one of "on-close", "on-update", or a table with `every`
+    "#]],
+    );
+    check(
+        &with_step(
+            "window = { rolling = \"5m\" }\naggregate = { n = \"count()\" }\nemit = \"on-close\"\noutput = \"update\"",
+        ),
+        expect![[r#"
+            p.toml:9:8: steps.s.emit: a rolling window answers every record as it arrives; drop `emit`
+            p.toml:10:10: steps.s.output: found "update", but what a rolling window writes is final; drop it or write "append"
+        "#]],
+    );
+    let of = |it: &str| match parsed(&emit(it), &[]).unwrap().steps.remove(0).operation {
+        Operation::Window { emit, .. } => emit,
+        other => panic!("{other:?} is no window"),
+    };
+    assert_eq!(of(""), Emit::OnClose);
+    assert_eq!(of("output = \"append\""), Emit::OnClose);
+    assert_eq!(of("output = \"update\""), Emit::OnUpdate);
+    assert_eq!(of("output = \"update\"\nemit = { every = \"30s\" }"), Emit::Every { interval_ms: 30_000 });
+}
+
+#[test]
+fn from_names_a_source_a_step_or_a_plugins_side_output() {
+    check(
+        &with_step("plugin = \"./p.wasm\"\n[sinks.a]\nfrom = \"s.audit\"\nconnector = \"stdout\""),
+        expect![[r#"
+        ok
+    "#]],
+    );
+    check(
+        &with_step("plugin = \"./p.wasm\"\n[sinks.a]\nfrom = \"in.audit\"\nconnector = \"stdout\""),
+        expect![[r#"
+            p.toml:9:8: sinks.a.from: found the side output `audit` of `in`, which is a source and has none; write "in"
+        "#]],
+    );
+    check(
+        &with_step("select = { a = \"a\" }\n[sinks.a]\nfrom = \"s.audit\"\nconnector = \"stdout\""),
+        expect![[r#"
+            p.toml:9:8: sinks.a.from: found the side output `audit` of `s`, which has no plugin and so only one output; write "s"
+        "#]],
+    );
+    check(
+        &with_step("plugin = \"./p.wasm\"\n[sinks.a]\nfrom = \"out\"\nconnector = \"stdout\""),
+        expect![[r#"
+        p.toml:9:8: sinks.a.from: found "out", expected the name of a source or step: one of `in`, `s`
+    "#]],
+    );
+}
+
+#[test]
+fn a_cycle_is_reported_once_with_the_steps_in_it() {
+    let step = |name: &str, from: &str| format!("[steps.{name}]\nfrom = \"{from}\"\nplugin = \"./p.wasm\"\n");
+    let steps = [step("tail", "b"), step("a", "c"), step("b", "a"), step("c", "b"), step("me", "me")].concat();
+    check(
+        &format!("{GENERATED}{steps}{SINK}"),
+        expect![[r#"
+        p.toml:9:8: steps.a.from: found a cycle (a reads c reads b reads a), expected a way from a source to each step; let one of them read something else
+        p.toml:18:8: steps.me.from: found a cycle (me reads me), expected a way from a source to each step; let one of them read something else
+    "#]],
+    );
+}
+
+#[test]
+fn steps_come_after_what_they_read_and_otherwise_in_the_order_of_the_file() {
+    let step = |name: &str, from: &str| format!("[steps.{name}]\nfrom = \"{from}\"\nplugin = \"./p.wasm\"\n");
+    let steps = [step("z", "y.side"), step("a", "in"), step("y", "x"), step("x", "in")].concat();
+    let sinks = "[sinks.o]\nfrom = \"z\"\nconnector = \"stdout\"\n[sinks.p]\nfrom = \"a\"\nconnector = \"stdout\"\n";
+    let pipeline = parsed(&format!("{GENERATED}{steps}{sinks}"), &[]).unwrap();
+    let order: Vec<_> = pipeline.steps.iter().map(|it| (it.name.as_str(), it.from.clone())).collect();
+    let side = Some("side".to_owned());
+    assert_eq!(
+        order,
+        [("a", Input::Source(0)), ("x", Input::Source(0)), ("y", Input::Step(1, None)), ("z", Input::Step(2, side))]
+    );
+    let sinks: Vec<_> = pipeline.sinks.iter().map(|it| it.from.clone()).collect();
+    assert_eq!(sinks, [Input::Step(3, None), Input::Step(0, None)]);
+}
+
+#[test]
+fn what_nobody_reads_is_a_warning() {
+    check(
+        &with_step(
+            "plugin = \"./p.wasm\"\n[steps.idle]\nfrom = \"s\"\nplugin = \"./p.wasm\"\n[sources.more]\nconnector = \"file\"\npath = \"x\"\n",
+        ),
+        expect![[r#"
+            sources.more: no step or sink reads it; its records go nowhere
+            steps.idle: no step or sink reads it; its results go nowhere
+        "#]],
+    );
+    check(
+        "name = \"t\"\n[sources.in]\nconnector = \"kafka\"\nbrokers = \"b\"\ntopic = \"t\"\n\
+         [sinks.out]\nfrom = \"in\"\nconnector = \"kafka\"\nbrokers = \"B:9092\"\ntopic = \"t\"\n",
+        expect![[r#"
+            out: writes the topic t that the source in reads: a loop without end
+        "#]],
+    );
+}
+
+#[test]
+fn dead_letters_must_be_there_where_something_goes_to_them() {
+    let text = "name = \"t\"\nbad_records = \"dead-letter\"\n[sources.in]\nconnector = \"generator\"\nkind = \"orders\"\n\
+                event_time = { late = \"dead-letter\" }\n[steps.s]\nfrom = \"in\"\nwindow = { session = \"1m\" }\nlate = \"dead-letter\"\n\
+                aggregate = { n = \"count()\" }\n[sinks.out]\nfrom = \"s\"\nconnector = \"stdout\"\n";
+    check(
+        text,
+        expect![[r#"
+        p.toml:2:15: bad_records: found "dead-letter", but the file has no [dead_letters]; add that table with a `connector`, or write another value
+        p.toml:6:23: sources.in.event_time.late: found "dead-letter", but the file has no [dead_letters]; add that table with a `connector`, or write another value
+        p.toml:10:8: steps.s.late: found "dead-letter", but the file has no [dead_letters]; add that table with a `connector`, or write another value
+    "#]],
+    );
+    check(
+        &format!("{text}[dead_letters]\nconnector = \"stdout\"\nfrom = \"s\"\n"),
+        expect![[r#"
+        p.toml:17:1: dead_letters.from: unknown key, expected one of `connector`; `from` is a key of a step
+    "#]],
+    );
+    let whole = parsed(&format!("{text}[dead_letters]\nconnector = \"stdout\"\n"), &[]).unwrap();
+    assert_eq!(whole.bad_records, BadRecords::DeadLetter);
+}
+
+#[test]
+fn a_step_inherits_late_from_its_source_and_not_from_the_step_before() {
+    let text = "name = \"t\"\n[sources.in]\nconnector = \"generator\"\nkind = \"orders\"\nevent_time = { late = \"dead-letter\" }\n\
+                [steps.a]\nfrom = \"in\"\nwindow = { session = \"1m\" }\nlate = \"drop\"\naggregate = { n = \"count()\" }\n\
+                [steps.b]\nfrom = \"a\"\nwindow = { session = \"1m\" }\naggregate = { n = \"count()\" }\n\
+                [sinks.out]\nfrom = \"b\"\nconnector = \"stdout\"\n[dead_letters]\nconnector = \"stdout\"\n";
+    let late: Vec<_> = parsed(text, &[]).unwrap().steps.iter().map(|it| it.late).collect();
+    assert_eq!(late, [Late::Drop, Late::DeadLetter]);
+}
+
+/// Kafka sinks with these brokers and further keys.
+fn to_kafka(head: &str, sinks: &[(&str, &str)]) -> String {
+    let mut text = format!("{head}{GENERATED}");
+    for (index, (brokers, more)) in sinks.iter().enumerate() {
+        text.push_str(&format!(
+            "[sinks.s{index}]\nfrom = \"in\"\nconnector = \"kafka\"\ntopic = \"t\"\nbrokers = \"{brokers}\"\n{more}\n"
+        ));
+    }
+    text
+}
+
+#[test]
+fn exactly_once_is_one_transaction_of_one_cluster() {
+    check(
+        &to_kafka("", &[("a:9092,b:9092", ""), ("B", "")]),
+        expect![[r#"
+        ok
+    "#]],
+    );
+    check(
+        &to_kafka("", &[("a:9092", ""), ("b:9092", "")]),
+        expect![[r#"
+            p.toml:15:11: sinks.s1.brokers: found "b:9092", another cluster than that of `sinks.s0` (a:9092): a transaction cannot span two clusters; write to one, use a pipeline for each, or set delivery = "at-least-once"
+        "#]],
+    );
+    check(
+        &to_kafka("delivery = \"at-least-once\"\n", &[("a:9092", ""), ("b:9092", "")]),
+        expect![[r#"
+        ok
+    "#]],
+    );
+    check(
+        &to_kafka("", &[("a", ""), ("a", "transaction_timeout = \"30s\"")]),
+        expect![[r#"
+            p.toml:16:23: sinks.s1.transaction_timeout: found 30000 ms, expected 60000 ms as in `sinks.s0`: all Kafka sinks share one transaction
+        "#]],
+    );
+    check(
+        &to_kafka("checkpoint_interval = \"60s\"\n", &[("a", "")]),
+        expect![[r#"
+        p.toml:6:8: sinks.s0.transaction_timeout: found 60000 ms, expected more than checkpoint_interval (60000 ms): a transaction stays open from one checkpoint to the next
+    "#]],
+    );
+    let letters = "[dead_letters]\nconnector = \"kafka\"\ntopic = \"d\"\nbrokers = \"elsewhere\"";
+    check(
+        &to_kafka("", &[("a", letters)]),
+        expect![[r#"
+            p.toml:13:11: dead_letters.brokers: found "elsewhere", another cluster than that of `sinks.s0` (a): a transaction cannot span two clusters; write to one, use a pipeline for each, or set delivery = "at-least-once"
+        "#]],
+    );
+}
+
+#[test]
+fn a_sink_must_not_have_the_name_of_the_dead_letters() {
+    let both = "[sinks.dead_letters]\nfrom = \"in\"\nconnector = \"stdout\"\n[dead_letters]\nconnector = \"stdout\"\n";
+    check(
+        &format!("{GENERATED}{both}"),
+        expect![[r#"
+        p.toml:5:8: sinks.dead_letters: found the name of the table [dead_letters], expected another; rename the sink
+    "#]],
+    );
+}
+
+#[test]
+fn names_that_kafka_would_refuse_are_refused_here() {
+    check(
+        &to_kafka("", &[("", ""), ("a:0,b:x,:1", "")]).replace("topic = \"t\"", "topic = \"a b\""),
+        expect![[r#"
+            p.toml:8:9: sinks.s0.topic: found "a b", expected a Kafka topic: at most 249 letters, digits, `.`, `_`, `-`
+            p.toml:9:11: sinks.s0.brokers: found "", expected a text that is not empty
+            p.toml:14:9: sinks.s1.topic: found "a b", expected a Kafka topic: at most 249 letters, digits, `.`, `_`, `-`
+            p.toml:15:11: sinks.s1.brokers: found "a:0", expected host:port, with commas between several
+            p.toml:15:11: sinks.s1.brokers: found "b:x", expected host:port, with commas between several
+            p.toml:15:11: sinks.s1.brokers: found ":1", expected host:port, with commas between several
+        "#]],
+    );
+}
+
+#[test]
+fn two_file_sinks_need_folders_of_their_own() {
+    let sinks = "[sinks.a]\nfrom = \"in\"\nconnector = \"file\"\npath = \"out\"\n[sinks.b]\nfrom = \"in\"\nconnector = \"file\"\npath = \"out/\"\n";
+    check(
+        &format!("{GENERATED}{sinks}"),
+        expect![[r#"
+            p.toml:12:8: sinks.b.path: found the folder of `sinks.a`, expected one of its own
+        "#]],
+    );
+}
+
+#[test]
+fn raw_records_have_no_fields() {
+    check(
+        "name = \"t\"\n[sources.in]\nconnector = \"file\"\npath = \"x\"\nformat = \"raw\"\nevent_time = { field = \"t\" }\nschema = { a = \"text\" }\n\
+         [sinks.out]\nfrom = \"in\"\nconnector = \"stdout\"\nformat = \"raw\"\nselect = { a = \"b\" }\n",
+        expect![[r#"
+            p.toml:6:14: sources.in.event_time: names a field, but raw records have none; use format = "json" or drop `field`
+            p.toml:7:10: sources.in.schema: declares fields, but raw records have none; use format = "json"
+            p.toml:12:10: sinks.out.select: picks fields, but format = "raw" writes bytes as they are; use format = "json"
+        "#]],
+    );
+    check(
+        &format!("{GENERATED}event_time = {{ format = \"rfc3339\" }}\n{SINK}"),
+        expect![[r#"
+        p.toml:5:25: sources.in.event_time.format: says how a field is written, but `field` is missing; add `field`, or drop `format` to use the record's own timestamp
+    "#]],
+    );
+}
+
+#[test]
+fn set_overrides_any_key_and_its_errors_name_the_flag() {
+    let text = &with_step("plugin = \"./p.wasm\"\nconfig = { max = 5 }");
+    let set = [
+        ("name", "other"),
+        ("sources.in.rate", "100"),
+        ("sources.in.rate", "200"),
+        ("steps.s.config.max", "7"),
+        ("steps.s.config.\"a b\"", "{ x = [1] }"),
+        ("checkpoint_interval", "5s"),
+        ("delivery", "\"at-least-once\""),
+    ];
+    let pipeline = parsed(text, &set).unwrap();
+    assert_eq!((pipeline.name.as_str(), pipeline.checkpoint_interval_ms), ("other", 5_000));
+    assert_eq!(pipeline.delivery, Delivery::AtLeastOnce);
+    assert!(matches!(pipeline.sources[0].connector, SourceConnector::Generator { rate: Some(200), .. }));
+    let Operation::Plugin(plugin) = &pipeline.steps[0].operation else { panic!("the step has a plugin") };
+    assert_eq!(plugin.config, r#"{"a b":{"x":[1]},"max":7}"#);
+
+    check_set(
+        text,
+        &[
+            ("checkpoint_interval", "5"),
+            ("sources.inn.rate", "100"),
+            ("sources.in.rte", "100"),
+            ("name.x", "1"),
+            ("a = 1\nb", "2"),
+            ("sorces.in.rate", "1"),
+        ],
+        expect![[r#"
+            --set sources.inn.rate=100: sources.inn: the file has no `sources` of this name, expected one of `in`; did you mean `in`?
+            --set name.x=1: name: found "t", expected a table; only a table has keys to set
+            --set a = 1 b=2: found the key "a = 1\nb", expected a path such as sources.orders.topic
+            --set sorces.in.rate=1: sorces: unknown key, expected one of `name`, `delivery`, `checkpoint_interval`, `batch_rows_max`, `bad_records`, `sources`, `steps`, `sinks`, `dead_letters`; did you mean `sources`?
+            --set checkpoint_interval=5: checkpoint_interval: found 5, expected a duration with its unit such as "5s"; write "5s" if seconds are meant
+            --set sources.in.rte=100: sources.in.rte: unknown key, expected one of `connector`, `format`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; did you mean `rate`?
+        "#]],
+    );
+    let whole = "{ connector = \"file\", path = \"x.jsonl\" }";
+    let pipeline = parsed(text, &[("sources.in", whole)]).unwrap();
+    assert_eq!(pipeline.sources[0].connector, SourceConnector::File { path: "jobs/x.jsonl".into() });
+}
+
+#[test]
+fn the_defaults_of_the_list_are_those_of_the_model() {
+    let pipeline = parsed(&with_step("plugin = \"./p.wasm\"\nlimits = {}"), &[]).unwrap();
+    let Operation::Plugin(plugin) = &pipeline.steps[0].operation else { panic!("the step has a plugin") };
+    assert_eq!(plugin.limits, PluginLimits::default());
+    assert_eq!(plugin.path, PathBuf::from("jobs/./p.wasm"));
+}
+
+#[test]
+fn every_key_of_the_list_is_read_somewhere() {
+    const READERS: [&str; 5] = [
+        include_str!("check.rs"),
+        include_str!("sinks.rs"),
+        include_str!("sources.rs"),
+        include_str!("steps.rs"),
+        include_str!("windows.rs"),
+    ];
+    let elsewhere = ["connector", "from"]; // Read by `Section::connector` and `Reference::read`.
+    for table in keys::ALL {
+        for name in table.usable().filter(|it| !elsewhere.contains(it)) {
+            let quoted = format!("\"{name}\"");
+            assert!(READERS.iter().any(|it| it.contains(&quoted)), "nothing reads `{name}` of {}", table.name);
+        }
+    }
+}
+
+#[test]
+fn the_examples_are_right() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|it| it != "toml") {
+            continue;
+        }
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let pipeline = parse(&std::fs::read_to_string(&path).unwrap(), &name, &folder, &[]);
+        let pipeline = pipeline.unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(warnings(&pipeline), Vec::<String>::new());
+        assert_eq!(pipeline.name, name, "an example's name is its file's");
+        names.push(name);
+    }
+    names.sort();
+    assert_eq!(names, ["demo", "fraud", "revenue", "sensors", "surge"]);
+}
+
+#[test]
+fn the_files_of_the_guide_are_right() {
+    let guide = include_str!("../../../docs/guide/first-pipeline.md");
+    let blocks: Vec<&str> = guide.split("```toml\n").skip(1).filter_map(|it| it.split("```").next()).collect();
+    let [first, window, kafka, dead_letters] = blocks[..] else { panic!("the guide has {} files", blocks.len()) };
+    let (head, _) = first.split_once("[sinks.out]").unwrap();
+    let (step, _) = window.split_once("[sinks.out]").unwrap();
+    let name = "name = \"orders\"\n";
+    for file in [first.to_owned(), [head, window].concat(), [name, step, kafka, dead_letters].concat()] {
+        check(
+            &file,
+            expect![[r#"
+                ok
+            "#]],
+        );
+    }
+}
+
+proptest::proptest! {
+    /// Whatever is in the file, checking answers rather than panics.
+    #[test]
+    fn a_damaged_file_never_panics(at in 0usize..4_000, len in 0usize..40, junk in "[ -~\n]{0,8}", example in 0usize..2) {
+        let files = [include_str!("../../../examples/fraud.toml"), include_str!("../../../examples/revenue.toml")];
+        let mut text = files[example].to_owned();
+        let start = at % (text.len() + 1);
+        let end = (start + len).min(text.len());
+        text.replace_range(start..end, &junk);
+        if let Err(errors) = parsed(&text, &[]) {
+            proptest::prop_assert!(!errors.to_string().is_empty());
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Named points in the commit at which a test kills the process. Nothing is left of them without the feature `failpoints`.
+
+/// Every point, in the order in which an epoch passes them.
+///
+/// `merge.*` are passed by the thread that merges snapshot files, at any moment of an epoch.
+pub const FAILPOINTS: &[&str] = &[
+    "persist.before-files",
+    "persist.in-file",
+    "persist.after-files",
+    "persist.before-manifest-rename",
+    "persist.after-manifest-rename",
+    "persist.done",
+    "stage.done",
+    "commit.before-send",
+    "commit.before-flush",
+    "commit.before-offsets",
+    "commit.before-commit",
+    "commit.after-commit",
+    "current.before-rename",
+    "current.after-rename",
+    "publish.done",
+    "forget.after-manifests",
+    "merge.before-write",
+    "merge.after-write",
+];
+
+/// Dies here, by SIGKILL, when the point was armed and has been passed often enough. Otherwise does nothing.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn failpoint(_name: &'static str) {}
+
+#[cfg(feature = "failpoints")]
+pub use armed::{arm_failpoint, failpoint};
+
+#[cfg(feature = "failpoints")]
+mod armed {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    struct Armed {
+        name: String,
+        /// Passes that are still survived, and this one.
+        left: AtomicU64,
+    }
+
+    static ARMED: OnceLock<Armed> = OnceLock::new();
+
+    /// Arms `name` (dies at its first pass) or `name:nth` (dies at its nth, from 1).
+    ///
+    /// Errors: an unknown name, a number that is none, or a point armed already.
+    pub fn arm_failpoint(spec: &str) -> Result<(), String> {
+        let (name, nth) = spec.split_once(':').unwrap_or((spec, "1"));
+        let nth: u64 = nth.parse().ok().filter(|&it| it > 0).ok_or_else(|| format!("`{nth}` is not a count from 1"))?;
+        if !super::FAILPOINTS.contains(&name) {
+            return Err(format!("no failpoint `{name}`; there are: {}", super::FAILPOINTS.join(", ")));
+        }
+        ARMED
+            .set(Armed { name: name.to_owned(), left: AtomicU64::new(nth) })
+            .map_err(|_| "a failpoint is armed already".to_owned())
+    }
+
+    /// Dies here, by SIGKILL, when the point was armed and has been passed often enough. Otherwise does nothing.
+    pub fn failpoint(name: &'static str) {
+        debug_assert!(super::FAILPOINTS.contains(&name), "failpoint `{name}` is not listed");
+        let Some(armed) = ARMED.get() else { return };
+        if armed.name == name && armed.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            die();
+        }
+    }
+
+    #[expect(unsafe_code, reason = "the standard library cannot send SIGKILL, the one death that runs no handler")]
+    fn die() -> ! {
+        // SAFETY: no pointers; a process may always signal itself.
+        unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+        loop {
+            std::thread::park();
+        }
+    }
+}

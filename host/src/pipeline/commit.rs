@@ -1,0 +1,142 @@
+//! One commit: what the workers sealed and what the sinks hold become true together.
+
+use super::error::{Failure, PipelineError, chain};
+use super::sinks::{CommitPoint, Sinks, forget_old};
+use super::worker::Sealed;
+use crate::batch::EventTime;
+use crate::checkpoint::{CheckpointError, Epoch, Meta, PluginState, Store};
+use crate::failpoint::failpoint;
+use crate::sink::kafka::{KafkaSink, OffsetCommit, Outcome};
+use crate::state::Delta;
+use std::collections::BTreeMap;
+
+/// A partition whose committed offset is written with every epoch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Anchor {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The source whose position it says; none where it stands in for a position, and says the epoch.
+    pub source: Option<String>,
+}
+
+/// What is the same in every commit of an attempt.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Identity {
+    /// Kafka's name for the pipeline.
+    pub group: String,
+    /// Source names with their partitions' names, by source and partition number.
+    pub partitions: Vec<(String, BTreeMap<i32, String>)>,
+    /// Step names, by step.
+    pub steps: Vec<String>,
+    /// Table names, by table.
+    pub tables: Vec<String>,
+    /// The plugins whose state is kept, by step name.
+    pub plugins: BTreeMap<String, PluginState>,
+}
+
+/// Commits epochs, one after the other.
+pub(super) struct Committer<'a> {
+    /// The sinks.
+    pub sinks: Sinks,
+    /// The snapshots.
+    pub store: &'a mut Store,
+    /// Where the commit point is.
+    pub commit_point: CommitPoint,
+    /// Partitions that carry the pointer.
+    pub anchors: Vec<Anchor>,
+    /// Commits offsets for others to see, where the commit point is the manifest.
+    pub advisory: Option<KafkaSink>,
+    /// What is the same every time.
+    pub identity: Identity,
+    /// True when `CURRENT` tells that there is committed state here.
+    pub marked: bool,
+}
+
+impl Committer<'_> {
+    /// Commits `epoch`. The order of these lines is the delivery guarantee; see docs/adr/0002-commit-point.md before
+    /// touching it.
+    pub(super) fn commit(&mut self, epoch: u64, sealed: Vec<Sealed>) -> Result<(), PipelineError> {
+        let mut meta = self.meta(&sealed);
+        meta.staged = self.sinks.stage(epoch)?;
+        failpoint("stage.done");
+        self.sinks.flush()?; // At least once: nothing counted is unwritten.
+        let staged = meta.staged.clone();
+        let offsets = self.offsets(epoch, &meta);
+        let deltas: Vec<Delta> = sealed.into_iter().map(|it| it.delta).collect();
+        // Durable, but nothing points to it yet.
+        let pointer = self.store.persist(Epoch(epoch), &deltas, meta).map_err(|error| store_failed(&error))?;
+        let with_pointer = |it: &OffsetCommit| OffsetCommit { metadata: pointer.to_string(), ..it.clone() };
+        let offsets: Vec<OffsetCommit> = offsets.iter().map(with_pointer).collect();
+        failpoint("commit.before-send");
+        match self.commit_point {
+            CommitPoint::Transaction => {
+                // The commit point: output, offsets and state become true together.
+                self.sinks.commit_transaction(&offsets, &self.identity.group)?;
+                failpoint("commit.after-commit");
+                if self.marked {
+                    self.store.note_committed(&pointer).map_err(|error| store_failed(&error))?;
+                } else {
+                    self.store.mark_committed(&pointer).map_err(|error| store_failed(&error))?;
+                }
+            }
+            CommitPoint::Manifest => {
+                self.store.mark_committed(&pointer).map_err(|error| store_failed(&error))?;
+                failpoint("commit.after-commit");
+            }
+        }
+        self.marked = true;
+        // From here on everything is done again after a restart, or need not be.
+        self.sinks.publish(&staged)?;
+        self.advise(&offsets);
+        forget_old(self.store, epoch);
+        Ok(())
+    }
+
+    fn meta(&self, sealed: &[Sealed]) -> Meta {
+        let mut meta =
+            Meta { tables: self.identity.tables.clone(), plugins: self.identity.plugins.clone(), ..Meta::default() };
+        for (origin, position) in sealed.iter().flat_map(|it| &it.positions) {
+            let Some((source, names)) = self.identity.partitions.get(origin.source as usize) else { continue };
+            let Some(name) = names.get(&origin.partition) else { continue };
+            meta.positions.entry(source.clone()).or_default().insert(name.clone(), *position);
+        }
+        for (step, name) in self.identity.steps.iter().enumerate() {
+            let watermarks = sealed.iter().filter_map(|it| it.watermarks.get(step).copied());
+            if let Some(watermark) = watermarks.filter(|it| *it != EventTime::MIN).max() {
+                meta.watermarks.insert(name.clone(), watermark);
+            }
+        }
+        meta
+    }
+
+    fn offsets(&self, epoch: u64, meta: &Meta) -> Vec<OffsetCommit> {
+        let offset = |anchor: &Anchor| match &anchor.source {
+            None => Some(epoch as i64),
+            Some(source) => {
+                let positions = meta.positions.get(source)?;
+                positions.get(&anchor.partition.to_string()).map(|it| it.next_offset)
+            }
+        };
+        let commit = |anchor: &Anchor| {
+            let (topic, partition) = (anchor.topic.clone(), anchor.partition);
+            offset(anchor).map(|offset| OffsetCommit { topic, partition, offset, metadata: String::new() })
+        };
+        self.anchors.iter().filter_map(commit).collect()
+    }
+
+    /// Tells the usual tools how far the sources were read. Nothing depends on it.
+    fn advise(&mut self, offsets: &[OffsetCommit]) {
+        let Some(advisory) = &mut self.advisory else { return };
+        match advisory.commit(offsets, &self.identity.group) {
+            Outcome::Committed => {}
+            outcome => tracing::debug!(?outcome, "offsets could not be shown to Kafka"),
+        }
+    }
+}
+
+/// What a failure of the store means for the pipeline.
+pub(super) fn store_failed(error: &CheckpointError) -> PipelineError {
+    PipelineError::stop(Failure::Internal, format!("checkpoint: {}", chain(error)))
+}

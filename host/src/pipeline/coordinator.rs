@@ -1,0 +1,226 @@
+//! The coordinator: epochs. It asks the workers for barriers, takes their output and their state, and commits.
+//!
+//! Workers never wait for a commit: while epoch `e` commits they process `e + 1`, whose output waits here.
+
+use super::clock::Clock;
+use super::commit::Committer;
+use super::control::Control;
+use super::error::{Failure, PipelineError};
+use super::start::Started;
+use super::worker::{Command, Output, Report, Sealed};
+use crate::exchange::Wakers;
+use crate::metrics::Counters;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long the coordinator sleeps when nothing comes, at most.
+const IDLE_WAIT_MAX: Duration = Duration::from_millis(5);
+/// Outputs of the next epoch held back while an epoch ends, at most; past it the workers that sent them wait.
+const HELD_OUTPUTS_MAX: usize = 1_024;
+/// How long workers may take to stop when they are told to, ms.
+const STOP_WAIT_MS: u64 = 10_000;
+
+/// A running worker, seen from outside.
+pub(super) struct WorkerHandle {
+    /// To it.
+    pub commands: SyncSender<Command>,
+    /// From it.
+    pub reports: Receiver<Report>,
+    /// Its thread.
+    pub thread: JoinHandle<()>,
+}
+
+/// Why the coordinator came to an end without a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Every source was read to its end.
+    Input,
+    /// Somebody asked.
+    Stopped,
+}
+
+/// One attempt at running a pipeline, from a committed epoch on.
+pub(super) struct Coordinator<'a> {
+    workers: Vec<WorkerHandle>,
+    committer: Committer<'a>,
+    counters: Arc<Counters>,
+    control: Arc<Control>,
+    wakers: Arc<Wakers>,
+    cancelled: Arc<AtomicBool>,
+    clock: Clock,
+    interval_ms: u64,
+    /// The epoch under way.
+    epoch: u64,
+}
+
+/// The barrier under way.
+struct Barrier {
+    last: bool,
+    started_ms: u64,
+    sealed: Vec<Option<Box<Sealed>>>,
+}
+
+impl Coordinator<'_> {
+    /// For a running attempt, with `interval_ms` between two barriers.
+    pub(super) fn new(
+        started: Started<'_>,
+        counters: Arc<Counters>,
+        control: Arc<Control>,
+        interval_ms: u64,
+    ) -> Coordinator<'_> {
+        let Started { workers, committer, wakers, cancelled, epoch } = started;
+        let clock = control.clock();
+        Coordinator { workers, committer, counters, control, wakers, cancelled, clock, interval_ms, epoch }
+    }
+
+    /// Runs until the end of input, a stop or a failure. The workers have ended when it returns.
+    pub(super) fn run(mut self) -> Result<End, PipelineError> {
+        self.wakers.register(self.workers.len());
+        let result = self.epochs();
+        if result.is_err() {
+            self.cancelled.store(true, Relaxed);
+        }
+        self.join();
+        result
+    }
+
+    fn epochs(&mut self) -> Result<End, PipelineError> {
+        let mut ended = vec![false; self.workers.len()];
+        let mut held: Vec<Output> = Vec::new();
+        let mut barrier: Option<Barrier> = None;
+        let mut end = None;
+        let mut due_ms = self.clock.now_ms() + self.interval_ms;
+        let mut records_committed = self.counters.records_in.load(Relaxed);
+        let mut changed = false;
+        loop {
+            if self.control.is_aborted() {
+                return Err(PipelineError::stop(Failure::Internal, "aborted: what was not committed is undone"));
+            }
+            let mut busy = false;
+            for worker in 0..self.workers.len() {
+                // A worker that has sealed may wait; one that has not is always heard, or the barrier would never pass.
+                let sealed = barrier.as_ref().is_some_and(|it| it.sealed[worker].is_some());
+                if sealed && held.len() >= HELD_OUTPUTS_MAX {
+                    continue;
+                }
+                let done = sealed && barrier.as_ref().is_some_and(|it| it.last);
+                while let Some(report) = self.hear(worker, done)? {
+                    busy = true;
+                    match report {
+                        Report::Output(output) if output.epoch > self.epoch => {
+                            held.push(output);
+                            if held.len() >= HELD_OUTPUTS_MAX {
+                                break;
+                            }
+                        }
+                        Report::Output(output) => {
+                            changed = true;
+                            self.committer.sinks.append(output)?;
+                        }
+                        Report::Sealed(sealed) => {
+                            if let Some(barrier) = &mut barrier {
+                                barrier.sealed[worker] = Some(sealed);
+                            }
+                            break;
+                        }
+                        Report::Ended => ended[worker] = true,
+                        Report::Failed(error) => return Err(error),
+                    }
+                }
+            }
+            if let Some(complete) = barrier.take_if(|it| it.sealed.iter().all(Option::is_some)) {
+                let last = complete.last;
+                self.commit(complete)?;
+                if let (true, Some(end)) = (last, end) {
+                    return Ok(end);
+                }
+                changed = false;
+                for output in std::mem::take(&mut held) {
+                    changed = true;
+                    self.committer.sinks.append(output)?;
+                }
+                busy = true;
+            }
+            if barrier.is_none() {
+                if end.is_none() && ended.iter().all(|it| *it) {
+                    end = Some(End::Input);
+                } else if end.is_none() && self.control.is_stopped() {
+                    end = Some(End::Stopped);
+                }
+                let now_ms = self.clock.now_ms();
+                let records = self.counters.records_in.load(Relaxed);
+                if end.is_some() || (now_ms >= due_ms && (changed || records != records_committed)) {
+                    records_committed = records;
+                    barrier = Some(self.begin(end.is_some(), now_ms)?);
+                    busy = true;
+                }
+                if now_ms >= due_ms {
+                    due_ms = now_ms + self.interval_ms;
+                }
+            }
+            self.committer.sinks.poll();
+            if !busy {
+                std::thread::park_timeout(IDLE_WAIT_MAX.min(Duration::from_millis(self.interval_ms)));
+            }
+        }
+    }
+
+    /// The next report of a worker. One that is `done` may go; another that goes has panicked.
+    fn hear(&self, worker: usize, done: bool) -> Result<Option<Report>, PipelineError> {
+        match self.workers[worker].reports.try_recv() {
+            Ok(report) => {
+                self.wakers.wake(worker);
+                Ok(Some(report))
+            }
+            Err(TryRecvError::Disconnected) if !done => {
+                Err(PipelineError::restart(format!("worker {worker} ended without a reason; see the log")))
+            }
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn begin(&mut self, last: bool, now_ms: u64) -> Result<Barrier, PipelineError> {
+        for (index, worker) in self.workers.iter().enumerate() {
+            let command = Command::Barrier { epoch: self.epoch, last };
+            if worker.commands.try_send(command).is_err() {
+                return Err(PipelineError::restart(format!("worker {index} ended without a reason; see the log")));
+            }
+            self.wakers.wake(index);
+        }
+        Ok(Barrier { last, started_ms: now_ms, sealed: self.workers.iter().map(|_| None).collect() })
+    }
+
+    fn commit(&mut self, barrier: Barrier) -> Result<(), PipelineError> {
+        let sealed: Vec<Sealed> = barrier.sealed.into_iter().flatten().map(|it| *it).collect();
+        let keys = sealed.iter().map(|it| it.keys).sum();
+        self.committer.commit(self.epoch, sealed)?;
+        let now_ms = self.clock.now_ms();
+        self.counters.state_keys.store(keys, Relaxed);
+        self.counters.epoch.store(self.epoch, Relaxed);
+        self.counters.checkpoint_ms.store(now_ms - barrier.started_ms, Relaxed);
+        self.counters.checkpoint_at_ms.store(now_ms.max(1), Relaxed);
+        tracing::debug!(epoch = self.epoch, checkpoint_ms = now_ms - barrier.started_ms, "committed");
+        self.epoch += 1;
+        Ok(())
+    }
+
+    /// Waits for the workers to end, emptying their queues so that none waits to be heard.
+    fn join(&mut self) {
+        let until_ms = self.clock.now_ms() + STOP_WAIT_MS;
+        for (index, worker) in std::mem::take(&mut self.workers).into_iter().enumerate() {
+            while !worker.thread.is_finished() && self.clock.now_ms() < until_ms {
+                while worker.reports.try_recv().is_ok() {}
+                self.wakers.wake(index);
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            if !worker.thread.is_finished() {
+                tracing::warn!(worker = index, "worker did not stop in time and is left behind");
+            } else if worker.thread.join().is_err() {
+                tracing::error!(worker = index, "worker panicked");
+            }
+        }
+    }
+}

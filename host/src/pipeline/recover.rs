@@ -1,0 +1,232 @@
+//! Where to begin: what was committed, and nothing else.
+
+use super::RunOptions;
+use super::commit::{Anchor, store_failed};
+use super::error::{Failure, PipelineError};
+use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, kafka_sinks, source_failed};
+use crate::checkpoint::{Pointer, Restored, Store};
+use crate::config::{KafkaOptions, KafkaStart, Pipeline, SourceConnector};
+use crate::sink::kafka::{Committed, KafkaSink, Mode, Timeouts};
+use crate::source::file::Files;
+use crate::source::generator::GeneratorOptions;
+use crate::source::{PartitionInfo, kafka};
+use std::collections::BTreeMap;
+
+/// A source as it was found: its partitions, and what is needed to read them.
+pub(super) struct Found {
+    /// The partitions.
+    pub partitions: Vec<PartitionInfo>,
+    /// A file source's files.
+    pub files: Option<Files>,
+}
+
+/// Lists a source's partitions.
+pub(super) fn discover(pipeline: &Pipeline, source: usize) -> Result<Found, PipelineError> {
+    let name = &pipeline.sources[source].name;
+    match &pipeline.sources[source].connector {
+        SourceConnector::Kafka(options) => {
+            let partitions = kafka::partitions(options).map_err(|error| kafka_failed(name, error))?;
+            let info = |it: kafka::Partition| PartitionInfo {
+                id: it.id,
+                name: it.id.to_string(),
+                low: it.low,
+                high: Some(it.high),
+            };
+            Ok(Found { partitions: partitions.into_iter().map(info).collect(), files: None })
+        }
+        SourceConnector::File { path } => {
+            let files = Files::discover(path).map_err(|error| source_failed(name, error))?;
+            Ok(Found { partitions: files.partitions(), files: Some(files) })
+        }
+        SourceConnector::Generator { .. } => {
+            let options = generator(&pipeline.sources[source].connector);
+            Ok(Found { partitions: options.map(|it| it.partitions()).unwrap_or_default(), files: None })
+        }
+    }
+}
+
+/// A generator's options; none for another connector.
+pub(super) fn generator(connector: &SourceConnector) -> Option<GeneratorOptions> {
+    match *connector {
+        SourceConnector::Generator { kind, seed, rate, count, partitions } => {
+            Some(GeneratorOptions { kind, seed, rate, count, partitions })
+        }
+        _ => None,
+    }
+}
+
+/// What was committed, ready to go on from.
+#[derive(Default)]
+pub(super) struct Recovered {
+    /// The snapshot; none for a first run.
+    pub restored: Option<Restored>,
+    /// Positions without a snapshot, by source name and partition name: only where the user asked for them.
+    pub offsets: BTreeMap<(String, String), i64>,
+    /// The last epoch that was given a number.
+    pub epoch: u64,
+}
+
+/// The partitions whose committed offsets carry (or show) the pointer.
+pub(super) fn anchors(pipeline: &Pipeline, commit_point: CommitPoint, found: &[Found]) -> Vec<Anchor> {
+    let cluster = cluster(pipeline, commit_point).map(|it| it.brokers.clone());
+    let mut anchors = Vec::new();
+    for (source, found) in pipeline.sources.iter().zip(found) {
+        let SourceConnector::Kafka(options) = &source.connector else { continue };
+        if Some(&options.brokers) == cluster.as_ref() {
+            let anchor = |it: &PartitionInfo| Anchor {
+                topic: options.topic.clone(),
+                partition: it.id,
+                source: Some(source.name.clone()),
+            };
+            anchors.extend(found.partitions.iter().map(anchor));
+        }
+    }
+    if anchors.is_empty() && commit_point == CommitPoint::Transaction {
+        let sink = kafka_sinks(pipeline).next();
+        anchors.extend(sink.map(|it| Anchor { topic: it.topic.clone(), partition: 0, source: None }));
+    }
+    anchors
+}
+
+/// The cluster that offsets are committed to.
+fn cluster(pipeline: &Pipeline, commit_point: CommitPoint) -> Option<&KafkaOptions> {
+    let source = pipeline.sources.iter().find_map(|it| match &it.connector {
+        SourceConnector::Kafka(options) => Some(options),
+        SourceConnector::File { .. } | SourceConnector::Generator { .. } => None,
+    });
+    match commit_point {
+        CommitPoint::Transaction => kafka_sinks(pipeline).next(),
+        CommitPoint::Manifest => source,
+    }
+}
+
+/// Opens what commits offsets for others to see: only where the commit point is the manifest.
+pub(super) fn advisory(pipeline: &Pipeline, commit_point: CommitPoint) -> Result<Option<KafkaSink>, PipelineError> {
+    match (commit_point, cluster(pipeline, commit_point)) {
+        (CommitPoint::Manifest, Some(options)) => {
+            let timeouts = Timeouts { wait_ms: options.wait_ms, transaction_ms: options.transaction_timeout_ms };
+            let opened = KafkaSink::open(&options.brokers, &[], Mode::Idempotent, timeouts);
+            opened.map(Some).map_err(|error| kafka_failed("kafka", error))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Reads what was committed. Call it after the producer has fenced whoever was there before.
+pub(super) fn recover(
+    pipeline: &Pipeline,
+    options: &RunOptions,
+    sinks: &mut Sinks,
+    advisory: Option<&mut KafkaSink>,
+    anchors: &[Anchor],
+    store: &mut Store,
+) -> Result<Recovered, PipelineError> {
+    let group = kafka_identity(pipeline);
+    let partitions: Vec<(String, i32)> = anchors.iter().map(|it| (it.topic.clone(), it.partition)).collect();
+    let commit_point = CommitPoint::of(pipeline);
+    let kafka = match commit_point {
+        CommitPoint::Transaction => sinks.producer(),
+        CommitPoint::Manifest => advisory,
+    };
+    let committed = match kafka {
+        Some(kafka) => kafka.committed(&group, &partitions).map_err(|error| kafka_failed("kafka", error))?,
+        None => Vec::new(),
+    };
+    let current = store.current().map_err(|error| store_failed(&error))?;
+    let pointer = match commit_point {
+        CommitPoint::Transaction => newest(&committed),
+        CommitPoint::Manifest => current.clone(),
+    };
+    let epoch = pointer.iter().chain(&current).map(|it| it.epoch.0).max().unwrap_or(0);
+    if options.discard_state {
+        store.restore_nothing();
+        return Ok(Recovered { epoch, ..Recovered::default() });
+    }
+    let offsets = committed_positions(anchors, &committed);
+    match pointer {
+        Some(pointer) => match store.restore(&pointer) {
+            Ok(restored) => Ok(Recovered { restored: Some(restored), offsets: BTreeMap::new(), epoch }),
+            Err(error) if options.allow_missing_state => {
+                tracing::warn!("going on from the committed offsets without state: {error}");
+                store.restore_nothing();
+                Ok(Recovered { offsets, epoch, restored: None })
+            }
+            Err(error) => Err(no_state(&group, &options.data_dir, &error.to_string())),
+        },
+        None if !offsets.is_empty() && !options.allow_missing_state => {
+            Err(no_state(&group, &options.data_dir, "no snapshot is named by them or lies there"))
+        }
+        None => match current {
+            Some(current) if commit_point == CommitPoint::Transaction => {
+                Err(no_offsets(&group, &options.data_dir, &current))
+            }
+            _ => {
+                store.restore_nothing();
+                Ok(Recovered { offsets, epoch, restored: None })
+            }
+        },
+    }
+}
+
+/// The pointer that the committed offsets carry. All are written by one transaction; a partition that is new since has none.
+fn newest(committed: &[Committed]) -> Option<Pointer> {
+    let pointers =
+        committed.iter().filter(|it| it.offset.is_some()).filter_map(|it| it.metadata.parse::<Pointer>().ok());
+    pointers.max_by_key(|it| it.epoch)
+}
+
+fn committed_positions(anchors: &[Anchor], committed: &[Committed]) -> BTreeMap<(String, String), i64> {
+    let pairs = anchors.iter().zip(committed);
+    let position = |(anchor, committed): (&Anchor, &Committed)| {
+        Some(((anchor.source.clone()?, anchor.partition.to_string()), committed.offset?))
+    };
+    pairs.filter_map(position).collect()
+}
+
+fn no_state(group: &str, data_dir: &std::path::Path, why: &str) -> PipelineError {
+    PipelineError::stop(
+        Failure::Config,
+        format!(
+            "group `{group}` has committed offsets, but their state is not in `{}`: {why}; use the data directory of the earlier runs, or \
+             --allow-missing-state to go on from the offsets with empty state, or --discard-state to begin anew",
+            data_dir.display()
+        ),
+    )
+}
+
+fn no_offsets(group: &str, data_dir: &std::path::Path, current: &Pointer) -> PipelineError {
+    PipelineError::stop(
+        Failure::Config,
+        format!(
+            "`{}` holds state of epoch {}, but group `{group}` has no committed offsets that name it (deleted, expired, or another \
+             cluster); restore them, or use --discard-state to begin anew",
+            data_dir.display(),
+            current.epoch
+        ),
+    )
+}
+
+/// Where a partition is read from.
+pub(super) fn start_of(pipeline: &Pipeline, source: usize, found: &PartitionInfo, recovered: &Recovered) -> i64 {
+    let name = &pipeline.sources[source].name;
+    if let Some(position) = position_of(name, found, recovered) {
+        return position.next_offset;
+    }
+    if let Some(offset) = recovered.offsets.get(&(name.clone(), found.name.clone())) {
+        return *offset;
+    }
+    match &pipeline.sources[source].connector {
+        SourceConnector::Kafka(KafkaOptions { start: KafkaStart::Latest, .. }) => found.high.unwrap_or(found.low),
+        _ => found.low,
+    }
+}
+
+/// What the manifest says of a partition.
+pub(super) fn position_of(
+    source: &str,
+    found: &PartitionInfo,
+    recovered: &Recovered,
+) -> Option<crate::checkpoint::Position> {
+    let manifest = &recovered.restored.as_ref()?.manifest;
+    manifest.meta.positions.get(source)?.get(&found.name).copied()
+}

@@ -1,0 +1,310 @@
+//! Starts an attempt: sinks opened, state restored, partitions and key groups shared out, threads running.
+
+use super::commit::{Committer, Identity};
+use super::control::Control;
+use super::coordinator::WorkerHandle;
+use super::error::{Failure, PipelineError, chain};
+use super::plan::{OperationPlan, Plan};
+use super::recover::{self, Found, Recovered};
+use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, source_failed};
+use super::step::Step;
+use super::worker::{Command, OUTPUT_MESSAGES_MAX, Worker, WorkerSettings, WorkerSource, WorkerStep};
+use super::{RunOptions, Until};
+use crate::checkpoint::{CheckpointError, PluginState, Restored, Store, extend_tables};
+use crate::config::{Format, KafkaOptions, Pipeline, SourceConnector};
+use crate::decode::{Decoder, Projection};
+use crate::exchange::{Exchange, Wakers, owner};
+use crate::metrics::Counters;
+use crate::sink::encode::Encoder;
+use crate::source::file::FileSource;
+use crate::source::generator::GeneratorSource;
+use crate::source::kafka::KafkaSource;
+use crate::source::{PartitionInfo, Source, Start};
+use crate::state::{Entry, TableId};
+use crate::watermark::{PartitionTime, Partitions, Valve, WATERMARK_NONE};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::sync_channel;
+
+/// Bytes of a batch, about.
+const BATCH_BYTES_MAX: usize = 256 << 10;
+
+/// A running attempt.
+pub(super) struct Started<'a> {
+    /// Its threads.
+    pub workers: Vec<WorkerHandle>,
+    /// What commits.
+    pub committer: Committer<'a>,
+    /// To wake the threads.
+    pub wakers: Arc<Wakers>,
+    /// To stop them.
+    pub cancelled: Arc<AtomicBool>,
+    /// The epoch that begins.
+    pub epoch: u64,
+}
+
+/// Starts from what was committed.
+pub(super) fn start<'a>(
+    pipeline: &Pipeline,
+    plan: &Arc<Plan>,
+    options: &RunOptions,
+    control: &Arc<Control>,
+    counters: &Arc<Counters>,
+    store: &'a mut Store,
+) -> Result<Started<'a>, PipelineError> {
+    let found: Vec<Found> =
+        (0..pipeline.sources.len()).map(|it| recover::discover(pipeline, it)).collect::<Result<_, _>>()?;
+    let commit_point = CommitPoint::of(pipeline);
+    // Fences an older instance before anything is read that it could still change.
+    let mut sinks = Sinks::open(pipeline, counters)?;
+    let anchors = recover::anchors(pipeline, commit_point, &found);
+    let mut advisory = recover::advisory(pipeline, commit_point)?;
+    let recovered = recover::recover(pipeline, options, &mut sinks, advisory.as_mut(), &anchors, store)?;
+    if let Some(restored) = &recovered.restored {
+        sinks.publish(&restored.manifest.meta.staged)?;
+    }
+    sinks.discard_uncommitted()?;
+    let tables = tables(plan, &recovered)?;
+    let mut workers = build(pipeline, plan, options, counters, &found, &recovered, &tables, control.clock().now_ms())?;
+    restore(plan, &mut workers.made, &tables, &recovered)?;
+    let identity = Identity {
+        group: kafka_identity(pipeline),
+        partitions: pipeline
+            .sources
+            .iter()
+            .zip(&found)
+            .map(|(source, found)| {
+                (source.name.clone(), found.partitions.iter().map(|it| (it.id, it.name.clone())).collect())
+            })
+            .collect(),
+        steps: plan.steps.iter().map(|it| it.name.clone()).collect(),
+        tables: tables.names,
+        plugins: plan.steps.iter().filter_map(|it| Some((it.name.clone(), plugin_state(&it.operation)?))).collect(),
+    };
+    let marked = recovered.restored.is_some() && !options.discard_state;
+    let committer = Committer { sinks, store, commit_point, anchors, advisory, identity, marked };
+    let clock = control.clock();
+    let mut handles = Vec::new();
+    let wakers = Arc::clone(&workers.wakers);
+    let cancelled = Arc::clone(&workers.cancelled);
+    for (worker, (commands, reports)) in workers.made.into_iter().zip(workers.ends) {
+        let name = format!("worker-{}", worker.index);
+        let spawned = std::thread::Builder::new().name(name).spawn(move || worker.run(|| clock.now_ms()));
+        let thread =
+            spawned.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
+        handles.push(WorkerHandle { commands, reports, thread });
+    }
+    Ok(Started { workers: handles, committer, wakers, cancelled, epoch: recovered.epoch + 1 })
+}
+
+fn plugin_state(operation: &OperationPlan) -> Option<PluginState> {
+    match operation {
+        OperationPlan::Keyed(plugin) | OperationPlan::WindowPlugin { plugin, .. } => Some(PluginState {
+            digest: plugin.plugin.digest().to_owned(),
+            state_version: plugin.opened.spec.state_version,
+        }),
+        OperationPlan::Transform(_) | OperationPlan::Window { .. } | OperationPlan::Select(_) => None,
+    }
+}
+
+/// Tables by name: a step's name and what shapes its state, so that state never meets a step of another shape.
+struct Tables {
+    names: Vec<String>,
+    /// The table of each step.
+    ids: Vec<TableId>,
+}
+
+fn tables(plan: &Plan, recovered: &Recovered) -> Result<Tables, PipelineError> {
+    let wanted: Vec<String> = plan.steps.iter().map(|it| format!("{} {}", it.name, it.signature())).collect();
+    let old = recovered.restored.as_ref().map(|it| it.manifest.meta.tables.clone()).unwrap_or_default();
+    for (step, wanted) in plan.steps.iter().zip(&wanted) {
+        let of_step = |it: &&String| it.split_once(' ').is_some_and(|(name, _)| name == step.name);
+        // The newest one counts: an older one was left behind by a change that the user made knowingly.
+        if let Some(other) = old.iter().rfind(of_step).filter(|it| *it != wanted) {
+            return Err(PipelineError::stop(
+                Failure::Config,
+                format!(
+                    "step `{}` has state of another shape: it was written by `{other}`, and the step is now `{wanted}`; give the step \
+                     another name to begin it anew, or use --discard-state",
+                    step.name
+                ),
+            ));
+        }
+    }
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+    let (names, ids) = extend_tables(&old, &wanted);
+    Ok(Tables { names, ids })
+}
+
+/// Workers that are not running yet.
+struct Built {
+    made: Vec<Worker>,
+    ends: Vec<(std::sync::mpsc::SyncSender<Command>, std::sync::mpsc::Receiver<super::worker::Report>)>,
+    wakers: Arc<Wakers>,
+    cancelled: Arc<AtomicBool>,
+}
+
+fn build(
+    pipeline: &Pipeline,
+    plan: &Arc<Plan>,
+    options: &RunOptions,
+    counters: &Arc<Counters>,
+    found: &[Found],
+    recovered: &Recovered,
+    tables: &Tables,
+    now_ms: u64,
+) -> Result<Built, PipelineError> {
+    let count = options.workers;
+    let wakers = Wakers::new(count + 1);
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let mut exchanges: Vec<Vec<Exchange>> = plan.steps.iter().map(|_| Exchange::connect(count, &wakers)).collect();
+    let (mut made, mut ends) = (Vec::new(), Vec::new());
+    for index in 0..count {
+        let (command, commands) = sync_channel(2);
+        let (reports, heard) = sync_channel(OUTPUT_MESSAGES_MAX);
+        let mut steps = Vec::new();
+        for (number, step) in plan.steps.iter().enumerate() {
+            let exchange = exchanges[number].remove(0);
+            let mut watermark = WATERMARK_NONE;
+            if let Some(restored) = &recovered.restored {
+                watermark = restored.manifest.meta.watermarks.get(&step.name).copied().unwrap_or(watermark);
+            }
+            let valve = Valve::new(count, watermark);
+            steps.push(WorkerStep {
+                step: Step::start(step, tables.ids[number])?,
+                inbox: step.key.is_some().then_some((exchange, valve)),
+                barriers: vec![false; count],
+                watermark,
+                reached: watermark,
+                said: None,
+                epoch: recovered.epoch + 1,
+            });
+        }
+        let sources = (0..pipeline.sources.len())
+            .map(|it| source(pipeline, plan, options, (index, count), it, &found[it], recovered, now_ms))
+            .collect::<Result<_, _>>()?;
+        let encoder = |(sink, plan): (&crate::config::Sink, &super::plan::SinkPlan)| {
+            Encoder::new(&plan.shape, sink.select.as_deref(), sink.format).map_err(|error| {
+                PipelineError::stop(Failure::Config, format!("sink `{}`: {}", sink.name, chain(&error)))
+            })
+        };
+        made.push(Worker {
+            index,
+            workers: count,
+            plan: Arc::clone(plan),
+            sources,
+            steps,
+            encoders: pipeline.sinks.iter().zip(&plan.sinks).map(encoder).collect::<Result<_, _>>()?,
+            settings: WorkerSettings {
+                batch_rows_max: pipeline.batch_rows_max,
+                batch_bytes_max: BATCH_BYTES_MAX,
+                bad_records: pipeline.bad_records,
+                end_of_input_closes: options.until != Until::Available,
+                source_names: pipeline.sources.iter().map(|it| it.name.clone()).collect(),
+            },
+            counters: Arc::clone(counters),
+            commands,
+            reports,
+            waiting: VecDeque::new(),
+            wakers: Arc::clone(&wakers),
+            cancelled: Arc::clone(&cancelled),
+            epoch: recovered.epoch + 1,
+            sealing: None,
+            tables: tables.ids.clone(),
+        });
+        ends.push((command, heard));
+    }
+    Ok(Built { made, ends, wakers, cancelled })
+}
+
+/// One source as worker `index` of `count` reads it: partition `p` belongs to worker `p % count`.
+fn source(
+    pipeline: &Pipeline,
+    plan: &Plan,
+    options: &RunOptions,
+    (index, count): (usize, usize),
+    number: usize,
+    found: &Found,
+    recovered: &Recovered,
+    now_ms: u64,
+) -> Result<WorkerSource, PipelineError> {
+    let source = &pipeline.sources[number];
+    let own: Vec<&PartitionInfo> = found.partitions.iter().filter(|it| it.id as usize % count == index).collect();
+    let bounded = options.until != Until::Forever;
+    let mut starts = Vec::new();
+    let mut times = Vec::new();
+    for it in &own {
+        let offset = recover::start_of(pipeline, number, it, recovered);
+        // Kafka's topics go on; files and counted generators end by themselves.
+        let kafka = matches!(source.connector, SourceConnector::Kafka(_));
+        let end = if kafka && !bounded { None } else { it.high };
+        starts.push(Start { partition: it.id, offset, end });
+        let max_ts = recover::position_of(&source.name, it, recovered).and_then(|it| it.max_ts);
+        times.push(PartitionTime { partition: it.id, max_time: max_ts.unwrap_or(WATERMARK_NONE), idle: false });
+    }
+    let mut time = Partitions::new(source.event_time.delay_ms, source.event_time.idle_timeout_ms);
+    time.restore(&times, WATERMARK_NONE, now_ms);
+    let positions = starts.iter().map(|it| (it.partition, it.offset)).collect();
+    let open = starts.len();
+    let name = &source.name;
+    let reader = match &source.connector {
+        _ if starts.is_empty() => None,
+        SourceConnector::Kafka(options) => {
+            let reader =
+                KafkaSource::open(options, number as u32, starts).map_err(|error| kafka_failed(name, error))?;
+            Some(Source::Kafka(reader))
+        }
+        connector @ (SourceConnector::File { .. } | SourceConnector::Generator { .. }) => {
+            let opened = match (&found.files, recover::generator(connector)) {
+                (Some(files), _) => FileSource::open(files, number as u32, &starts).map(|it| Some(Source::File(it))),
+                (None, Some(options)) => {
+                    GeneratorSource::open(options, number as u32, &starts).map(|it| Some(Source::Generator(it)))
+                }
+                (None, None) => Ok(None),
+            };
+            opened.map_err(|error| source_failed(name, error))?
+        }
+    };
+    let projection = Projection::plan(&plan.sources[number].wanted, &source.event_time, source.format)
+        .map_err(|error| PipelineError::from_error(Failure::Config, &format!("source `{name}`"), &error))?;
+    let topic = match &source.connector {
+        SourceConnector::Kafka(KafkaOptions { topic, .. }) => topic.clone(),
+        SourceConnector::File { .. } | SourceConnector::Generator { .. } => name.clone(),
+    };
+    debug_assert!(source.format == Format::Json || plan.sources[number].wanted.is_empty());
+    Ok(WorkerSource { reader, decoder: Decoder::new(projection), time, positions, topic, open, said: None })
+}
+
+/// Gives every entry of the snapshot to the worker that owns its key group now.
+fn restore(plan: &Plan, workers: &mut [Worker], tables: &Tables, recovered: &Recovered) -> Result<(), PipelineError> {
+    let Some(restored) = &recovered.restored else { return Ok(()) };
+    let count = workers.len();
+    for ((table, key), (group, value)) in live(restored)? {
+        let Some(step) = tables.ids.iter().position(|it| *it == table) else { continue };
+        let entry = Entry { table, group, key: &key, value: Some(&value) };
+        workers[owner(group, count)].steps[step].step.restore(&plan.steps[step], entry)?;
+    }
+    for worker in workers {
+        for (step, plan) in worker.steps.iter_mut().zip(&plan.steps) {
+            let stored = restored.manifest.meta.plugins.get(&plan.name);
+            step.step.resume(plan, step.watermark, stored.map(|it| it.state_version))?;
+        }
+    }
+    Ok(())
+}
+
+/// The entries that count: the last of each key, without those deleted. As large as the state, for as long as a restore takes.
+fn live(restored: &Restored) -> Result<HashMap<(TableId, Box<[u8]>), (u16, Box<[u8]>)>, PipelineError> {
+    let mut live = HashMap::new();
+    let visited: Result<(), CheckpointError> = restored.visit(|entry| {
+        let key = (entry.table, Box::from(entry.key));
+        match entry.value {
+            Some(value) => live.insert(key, (entry.group, Box::from(value))),
+            None => live.remove(&key),
+        };
+        Ok(())
+    });
+    visited.map_err(|error| super::commit::store_failed(&error))?;
+    Ok(live)
+}

@@ -1,0 +1,560 @@
+//! A step as a worker runs it: a batch in, batches out, with what was refused and what was late beside it.
+
+use super::error::{Failure, PipelineError, chain};
+use super::group::group;
+use super::plan::{OperationPlan, PluginPlan, PortPlan, StepPlan};
+use super::reads::{self, Read};
+use super::window_step::WindowStep;
+use crate::batch::{Batch, EventTime, Keys, RowTimes};
+use crate::column::{Column, Kind, Strings, Values};
+use crate::decode::explain;
+use crate::exchange::gather_times;
+use crate::plugin::{Body, Call, Groups, KeyedProduced, KeyedRunner, PluginError, Produced, Table, TransformRunner};
+use crate::schema::Slot;
+use crate::state::{Delta, Entry, KeyedState, TableId};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Timers fired in one call of a keyed plugin, at most.
+const TIMERS_MAX: usize = 4_096;
+
+/// Records that do not go on, with why.
+#[derive(Debug)]
+pub(super) struct Refused {
+    /// The records.
+    pub batch: Batch,
+    /// A reason for each.
+    pub reasons: Vec<String>,
+    /// The step (or source) that refused them.
+    pub step: String,
+    /// The digest of its plugin.
+    pub plugin: Option<String>,
+}
+
+/// What a step made of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Results {
+    /// By port, in order.
+    pub outputs: Vec<(usize, Batch, RowTimes)>,
+    /// Records that failed or were refused.
+    pub refused: Vec<Refused>,
+    /// Records that came after all their windows had closed.
+    pub late: Option<Refused>,
+}
+
+/// A step's part of one worker: its operator with state and plugin instance.
+pub(super) struct Step {
+    operator: Operator,
+}
+
+enum Operator {
+    Transform(TransformRunner),
+    Keyed(Box<KeyedRunner>, KeyedState),
+    Window(Box<WindowStep>),
+    Select,
+}
+
+impl Step {
+    /// A step without state yet.
+    pub(super) fn start(plan: &StepPlan, table: TableId) -> Result<Self, PipelineError> {
+        let operator = match &plan.operation {
+            OperationPlan::Transform(plugin) => {
+                let options = &plugin.options;
+                let started = TransformRunner::start(&plugin.plugin, &options.config, &options.limits);
+                Operator::Transform(started.map_err(|error| plugin_failed(plan, &error))?.0)
+            }
+            OperationPlan::Keyed(plugin) => {
+                let options = &plugin.options;
+                let started = KeyedRunner::start(&plugin.plugin, &options.config, &options.limits);
+                let runner = started.map_err(|error| plugin_failed(plan, &error))?.0;
+                Operator::Keyed(Box::new(runner), KeyedState::new(table))
+            }
+            OperationPlan::Window { .. } | OperationPlan::WindowPlugin { .. } => {
+                Operator::Window(Box::new(WindowStep::start(plan)?))
+            }
+            OperationPlan::Select(_) => Operator::Select,
+        };
+        Ok(Step { operator })
+    }
+
+    /// One batch. `watermark` is the step's before it; `topic` is what slot `topic` says.
+    pub(super) fn process(
+        &mut self,
+        plan: &StepPlan,
+        batch: Batch,
+        keys: Option<Keys>,
+        clock: &RowTimes,
+        watermark: EventTime,
+        topic: &str,
+    ) -> Result<Results, PipelineError> {
+        let keys = keys.unwrap_or_default();
+        match (&mut self.operator, &plan.operation) {
+            (Operator::Transform(runner), OperationPlan::Transform(plugin)) => {
+                transform(runner, plan, plugin, batch, clock, topic)
+            }
+            (Operator::Keyed(runner, state), OperationPlan::Keyed(plugin)) => {
+                keyed(runner, state, plan, plugin, Keyed { batch, keys, clock, watermark, topic })
+            }
+            (Operator::Window(window), _) => window.process(plan, batch, &keys, clock, topic),
+            (_, OperationPlan::Select(picks)) => {
+                let columns = picks.iter().map(|it| it.of(&batch).into_owned()).collect();
+                let key = reads::key(&batch, None, Kind::Bytes);
+                let batch = Batch { columns, key: Some(key), raw: None, value: None, headers: Vec::new(), ..batch };
+                Ok(Results { outputs: vec![(0, batch, clock.clone())], ..Results::default() })
+            }
+            _ => Ok(Results::default()),
+        }
+    }
+
+    /// The step's watermark moves from `before` to `watermark`.
+    pub(super) fn advance(
+        &mut self,
+        plan: &StepPlan,
+        before: EventTime,
+        watermark: EventTime,
+    ) -> Result<Results, PipelineError> {
+        match (&mut self.operator, &plan.operation) {
+            (Operator::Window(window), _) => window.advance(plan, before, watermark),
+            (Operator::Keyed(runner, state), OperationPlan::Keyed(plugin)) => {
+                timers(runner, state, plan, plugin, before, watermark)
+            }
+            _ => Ok(Results::default()),
+        }
+    }
+
+    /// Processing time is `now_ms`: results that are due by it.
+    pub(super) fn tick(
+        &mut self,
+        plan: &StepPlan,
+        watermark: EventTime,
+        now_ms: u64,
+    ) -> Result<Results, PipelineError> {
+        match &mut self.operator {
+            Operator::Window(window) => window.tick(plan, watermark, now_ms),
+            _ => Ok(Results::default()),
+        }
+    }
+
+    /// Writes what changed since the last seal.
+    pub(super) fn seal(&mut self, table: TableId, delta: &mut Delta) -> Result<(), PipelineError> {
+        match &mut self.operator {
+            Operator::Window(window) => window.seal(table, delta),
+            Operator::Keyed(_, state) => state.seal(delta),
+            Operator::Transform(_) | Operator::Select => {}
+        }
+        Ok(())
+    }
+
+    /// Takes back one entry that was sealed before.
+    pub(super) fn restore(&mut self, plan: &StepPlan, entry: Entry<'_>) -> Result<(), PipelineError> {
+        let restored = match &mut self.operator {
+            Operator::Window(window) => window.restore(entry),
+            Operator::Keyed(_, state) => state.restore(entry).map_err(|error| chain(&error)),
+            Operator::Transform(_) | Operator::Select => Ok(()),
+        };
+        restored.map_err(|error| {
+            PipelineError::stop(Failure::Internal, format!("state of step `{}` cannot be read: {error}", plan.name))
+        })
+    }
+
+    /// Everything has been taken back: goes on from `watermark`, with state written by `version` of the plugin's format
+    /// brought to the present one.
+    pub(super) fn resume(
+        &mut self,
+        plan: &StepPlan,
+        watermark: EventTime,
+        version: Option<u32>,
+    ) -> Result<(), PipelineError> {
+        match (&mut self.operator, &plan.operation) {
+            (Operator::Window(window), operation) => {
+                window.resume(plan, watermark)?;
+                match (operation, version) {
+                    (OperationPlan::WindowPlugin { plugin, .. }, Some(version))
+                        if version != plugin.state_version() =>
+                    {
+                        Err(wrong_version(plan, plugin, version, "accumulators of open windows cannot be migrated"))
+                    }
+                    _ => Ok(()),
+                }
+            }
+            (Operator::Keyed(runner, state), OperationPlan::Keyed(plugin)) => match version {
+                Some(version) if version != plugin.state_version() => migrate(runner, state, plan, plugin, version),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// Keys held in state.
+    pub(super) fn keys(&self) -> u64 {
+        match &self.operator {
+            Operator::Window(window) => window.keys(),
+            Operator::Keyed(_, state) => state.len() as u64,
+            Operator::Transform(_) | Operator::Select => 0,
+        }
+    }
+}
+
+fn wrong_version(plan: &StepPlan, plugin: &PluginPlan, version: u32, why: &str) -> PipelineError {
+    PipelineError::stop(
+        Failure::Config,
+        format!(
+            "step `{}`: its state is of version {version}, its plugin's is {}: {why}; run the earlier plugin, or use --discard-state",
+            plan.name,
+            plugin.state_version()
+        ),
+    )
+}
+
+/// Brings all of a worker's keyed state to the plugin's version. It counts as changed, so the next snapshot holds it.
+fn migrate(
+    runner: &mut KeyedRunner,
+    state: &mut KeyedState,
+    plan: &StepPlan,
+    plugin: &PluginPlan,
+    version: u32,
+) -> Result<(), PipelineError> {
+    if !plugin.plugin.has_migration() {
+        return Err(wrong_version(plan, plugin, version, "the plugin exports no migration"));
+    }
+    let (mut keys, mut old) = (Keys::default(), Strings::default());
+    for (hash, key, bytes) in state.states() {
+        keys.hashes.push(hash);
+        keys.texts.push(key);
+        old.push(bytes);
+    }
+    let new = runner.migrate(version, &old).map_err(|error| plugin_failed(plan, &error))?;
+    for (row, &hash) in keys.hashes.iter().enumerate() {
+        state.set(hash, keys.texts.get(row), Some(new.get(row)));
+    }
+    Ok(())
+}
+
+/// A plugin's failure that is not one of single records.
+pub(super) fn plugin_failed(plan: &StepPlan, error: &PluginError) -> PipelineError {
+    PipelineError::stop(Failure::Internal, format!("step `{}`: {}", plan.name, chain(error)))
+}
+
+/// Drops the rows that lack a field that the plugin requires. None where every row has them all.
+pub(super) fn without_required(plan: &StepPlan, plugin: &PluginPlan, batch: &Batch) -> Option<(Vec<u32>, Refused)> {
+    let mut bad = vec![None; 0];
+    for (position, path, kind) in &plugin.required {
+        let Some(Read::Column(pick)) = plugin.reads.get(*position) else { continue };
+        let column = pick.of(batch);
+        if column.nulls.is_empty() {
+            continue;
+        }
+        bad.resize(batch.rows, None);
+        for (row, reason) in bad.iter_mut().enumerate() {
+            if reason.is_none() && column.is_null(row) {
+                *reason = Some(lacks(batch, row, path, *kind));
+            }
+        }
+    }
+    let refused: Vec<u32> = (0..bad.len() as u32).filter(|&row| bad[row as usize].is_some()).collect();
+    if refused.is_empty() {
+        return None;
+    }
+    let kept = (0..bad.len() as u32).filter(|&row| bad[row as usize].is_none()).collect();
+    let reasons = bad.into_iter().flatten().collect();
+    let batch = batch.gather(&refused);
+    Some((kept, Refused { batch, reasons, step: plan.name.clone(), plugin: Some(plugin.plugin.digest().to_owned()) }))
+}
+
+fn lacks(batch: &Batch, row: usize, path: &str, kind: Kind) -> String {
+    match &batch.raw {
+        Some(raw) => explain(raw.value(row), path, kind),
+        None => format!("field `{path}` is missing, expected {}", kind.name()),
+    }
+}
+
+/// The columns that a plugin reads.
+pub(super) fn read_columns<'a>(
+    plugin: &PluginPlan,
+    batch: &'a Batch,
+    keys: Option<&Keys>,
+    topic: &str,
+) -> Vec<Cow<'a, Column>> {
+    plugin.reads.iter().map(|it| it.of(batch, keys, topic)).collect()
+}
+
+fn transform(
+    runner: &mut TransformRunner,
+    plan: &StepPlan,
+    plugin: &PluginPlan,
+    batch: Batch,
+    clock: &RowTimes,
+    topic: &str,
+) -> Result<Results, PipelineError> {
+    let mut results = Results::default();
+    let (batch, clock) = match without_required(plan, plugin, &batch) {
+        None => (batch, Cow::Borrowed(clock)),
+        Some((kept, refused)) => {
+            results.refused.push(refused);
+            (batch.gather(&kept), Cow::Owned(gather_times(clock, &kept)))
+        }
+    };
+    if batch.rows == 0 {
+        return Ok(results);
+    }
+    let columns = read_columns(plugin, &batch, None, topic);
+    let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
+    let call = Call { rows: batch.rows, columns: &columns, watermark: clock.before };
+    let produced = runner.process(&call).map_err(|error| plugin_failed(plan, &error))?;
+    take_produced(plan, plugin, &batch, &clock, produced, &mut results)?;
+    Ok(results)
+}
+
+/// Turns a plugin's answer into batches and refused records.
+pub(super) fn take_produced(
+    plan: &StepPlan,
+    plugin: &PluginPlan,
+    batch: &Batch,
+    clock: &RowTimes,
+    produced: Produced,
+    results: &mut Results,
+) -> Result<(), PipelineError> {
+    if !produced.rejects.is_empty() {
+        let rows: Vec<u32> = produced.rejects.iter().map(|it| it.row).collect();
+        results.refused.push(Refused {
+            batch: batch.gather(&rows),
+            reasons: produced.rejects.into_iter().map(|it| it.reason).collect(),
+            step: plan.name.clone(),
+            plugin: Some(plugin.plugin.digest().to_owned()),
+        });
+    }
+    for table in produced.tables {
+        let port = table.port;
+        let (out, clock) = port_rows(&plan.ports[port], batch, clock, table)
+            .map_err(|error| PipelineError::stop(Failure::Config, format!("step `{}`: {error}", plan.name)))?;
+        results.outputs.push((port, out, clock));
+    }
+    Ok(())
+}
+
+/// The rows of one table of a plugin's answer.
+fn port_rows(port: &PortPlan, batch: &Batch, clock: &RowTimes, table: Table) -> Result<(Batch, RowTimes), String> {
+    let origins = &table.origins;
+    let columns = match table.body {
+        Body::Unchanged if port.fields.is_empty() => return Ok(pass(port, batch, clock, origins)),
+        Body::Unchanged => {
+            return Err(format!(
+                "port `{}` declares fields, so records cannot pass through it unchanged: declare another port without fields for them",
+                port.name
+            ));
+        }
+        Body::Columns(columns) => columns,
+    };
+    let pick = |values: &[i64]| -> Vec<i64> {
+        if values.is_empty() { Vec::new() } else { origins.iter().map(|&row| values[row as usize]).collect() }
+    };
+    let mut out = Batch {
+        rows: origins.len(),
+        origin: batch.origin,
+        offsets: pick(&batch.offsets),
+        times: pick(&batch.times),
+        raw: None,
+        key: Some(reads::key(batch, None, Kind::Bytes).gather(origins)),
+        value: None,
+        headers: Vec::new(),
+        columns: Vec::with_capacity(port.fields.len()),
+    };
+    let mut clock = gather_times(clock, origins);
+    for (field, column) in port.fields.iter().zip(columns) {
+        match &field.slot {
+            Slot::Field(_) => out.columns.push(column),
+            Slot::Key => out.key = Some(column),
+            Slot::Value => out.value = Some(column),
+            Slot::Header(name) => out.headers.push((Arc::clone(name), column)),
+            Slot::Time => {
+                if let Values::S64(times) = &column.values {
+                    retime(&mut out.times, times, &column, &mut clock);
+                }
+            }
+            // Read only, and refused when the plugin is opened.
+            Slot::Topic | Slot::Partition | Slot::Offset | Slot::WindowStart | Slot::WindowEnd => {}
+        }
+    }
+    out.columns = port.selected(out.columns);
+    Ok((out, clock))
+}
+
+/// Rows get the times that a plugin gave them. What the watermark was at a row that moved is known only to have been
+/// `before` or later, so that is what it is judged by.
+fn retime(times: &mut [EventTime], given: &[i64], column: &Column, clock: &mut RowTimes) {
+    let mut stragglers = Vec::new();
+    let mut known = std::mem::take(&mut clock.stragglers).into_iter().peekable();
+    for (row, time) in times.iter_mut().enumerate() {
+        if !column.is_null(row) {
+            *time = given[row];
+        }
+        let watermark = known.next_if(|it| it.0 as usize == row).map_or(clock.before, |it| it.1);
+        if *time <= watermark {
+            stragglers.push((row as u32, watermark));
+        }
+    }
+    clock.stragglers = stragglers;
+}
+
+/// Rows that pass as they are, with the columns that somebody further on reads.
+fn pass(port: &PortPlan, batch: &Batch, clock: &RowTimes, origins: &[u32]) -> (Batch, RowTimes) {
+    let all = origins.len() == batch.rows && origins.iter().enumerate().all(|(at, &row)| at == row as usize);
+    let carried = |column: &Column| if all { column.clone() } else { column.gather(origins) };
+    let columns = port.carry.iter().map(|&it| carried(&batch.columns[it])).collect();
+    let bare = Batch {
+        rows: batch.rows,
+        origin: batch.origin,
+        offsets: batch.offsets.clone(),
+        times: batch.times.clone(),
+        raw: batch.raw.clone(),
+        key: batch.key.clone(),
+        value: batch.value.clone(),
+        headers: batch.headers.clone(),
+        columns: Vec::new(),
+    };
+    let mut out = if all { bare } else { bare.gather(origins) };
+    out.columns = columns;
+    (out, if all { clock.clone() } else { gather_times(clock, origins) })
+}
+
+/// A keyed batch on its way in.
+struct Keyed<'a> {
+    batch: Batch,
+    keys: Keys,
+    clock: &'a RowTimes,
+    watermark: EventTime,
+    topic: &'a str,
+}
+
+fn keyed(
+    runner: &mut KeyedRunner,
+    state: &mut KeyedState,
+    plan: &StepPlan,
+    plugin: &PluginPlan,
+    input: Keyed<'_>,
+) -> Result<Results, PipelineError> {
+    let mut results = Results::default();
+    let Keyed { mut batch, mut keys, clock, watermark, topic } = input;
+    let mut clock = clock.clone();
+    if let Some((kept, refused)) = without_required(plan, plugin, &batch) {
+        results.refused.push(refused);
+        batch = batch.gather(&kept);
+        clock = gather_times(&clock, &kept);
+        keys = gather_keys(&keys, &kept);
+    }
+    if batch.rows == 0 {
+        return Ok(results);
+    }
+    let grouped = group(&keys);
+    if let Some(order) = &grouped.order {
+        batch = batch.gather(order);
+        keys = gather_keys(&keys, order);
+        clock = gather_times(&clock, order);
+    }
+    let firsts: Vec<u32> = grouped.bounds[..grouped.bounds.len() - 1].to_vec();
+    let group_keys = gather_keys(&keys, &firsts);
+    let columns = read_columns(plugin, &batch, Some(&keys), topic);
+    let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
+    let states = states_of(state, &group_keys);
+    let call = Call { rows: batch.rows, columns: &columns, watermark };
+    let groups = Groups { bounds: &grouped.bounds, states: &states };
+    let produced = runner.process(&call, groups).map_err(|error| plugin_failed(plan, &error))?;
+    let produced = apply(state, &group_keys, produced);
+    take_produced(plan, plugin, &batch, &clock, produced, &mut results)?;
+    Ok(results)
+}
+
+fn gather_keys(keys: &Keys, rows: &[u32]) -> Keys {
+    Keys { texts: keys.texts.gather(rows), hashes: rows.iter().map(|&row| keys.hashes[row as usize]).collect() }
+}
+
+fn states_of(state: &KeyedState, keys: &Keys) -> Column {
+    let mut states = Column::empty(Kind::Bytes, keys.hashes.len());
+    for (row, &hash) in keys.hashes.iter().enumerate() {
+        match state.get(hash, keys.texts.get(row)) {
+            Some(bytes) => {
+                if let Values::Bytes(strings) = &mut states.values {
+                    strings.push(bytes);
+                }
+                states.pushed();
+            }
+            None => states.push_null(),
+        }
+    }
+    states
+}
+
+/// A call's state and timers become the step's: only now, when the call has succeeded.
+fn apply(state: &mut KeyedState, keys: &Keys, produced: KeyedProduced) -> Produced {
+    if let Values::Bytes(strings) = &produced.states.values {
+        for (row, &hash) in keys.hashes.iter().enumerate() {
+            let new = (!produced.states.is_null(row)).then(|| strings.get(row));
+            state.set(hash, keys.texts.get(row), new);
+        }
+    }
+    for timer in produced.timers {
+        let row = timer.group as usize;
+        state.set_timer(keys.hashes[row], keys.texts.get(row), timer.id, timer.at);
+    }
+    produced.produced
+}
+
+/// Fires the timers that the watermark has passed. A timer that a call sets for a time already passed waits for the next
+/// advance, so that no plugin can keep time from moving.
+fn timers(
+    runner: &mut KeyedRunner,
+    state: &mut KeyedState,
+    plan: &StepPlan,
+    plugin: &PluginPlan,
+    before: EventTime,
+    watermark: EventTime,
+) -> Result<Results, PipelineError> {
+    let mut results = Results::default();
+    loop {
+        let due = state.due(watermark, TIMERS_MAX);
+        if due.is_empty() {
+            return Ok(results);
+        }
+        let rows = due.keys.hashes.len();
+        let batch = Batch {
+            rows,
+            origin: None,
+            offsets: Vec::new(),
+            times: due.times.clone(),
+            raw: None,
+            key: Some(keys_column(&due.keys)),
+            value: None,
+            headers: Vec::new(),
+            columns: Vec::new(),
+        };
+        let columns = due_columns(plugin, &batch, &due.keys);
+        let columns: Vec<&Column> = columns.iter().collect();
+        let states = states_of(state, &due.keys);
+        let bounds: Vec<u32> = (0..=rows as u32).collect();
+        let call = Call { rows, columns: &columns, watermark };
+        let groups = Groups { bounds: &bounds, states: &states };
+        let produced = runner.on_timers(&call, &due.ids, groups).map_err(|error| plugin_failed(plan, &error))?;
+        let produced = apply(state, &due.keys, produced);
+        let clock = RowTimes { before, stragglers: Vec::new(), after: before };
+        take_produced(plan, plugin, &batch, &clock, produced, &mut results)?;
+    }
+}
+
+/// What a plugin reads when timers fire: the key and the time, every other field null.
+fn due_columns(plugin: &PluginPlan, batch: &Batch, keys: &Keys) -> Vec<Column> {
+    let fields = plugin.opened.spec.reads.iter().zip(&plugin.reads);
+    let column = |(field, read): (&crate::schema::Field, &Read)| match read {
+        Read::Key(_) | Read::Time => read.of(batch, Some(keys), "").into_owned(),
+        _ => Column::null(field.kind, batch.rows),
+    };
+    fields.map(column).collect()
+}
+
+/// The record keys that rows made by a keyed step have.
+pub(super) fn keys_column(keys: &Keys) -> Column {
+    let mut out = crate::column::Strings::with_capacity(keys.hashes.len(), keys.texts.data.len());
+    for text in keys.texts.iter() {
+        out.push(&crate::decode::key_text(text));
+    }
+    Values::Bytes(out).into()
+}

@@ -1,0 +1,341 @@
+//! A window step: joins the pure window operators with columns, plugins and processing time.
+
+use super::error::{Failure, PipelineError, chain};
+use super::plan::{OperationPlan, PluginPlan, StepPlan};
+use super::plugin_fold::PluginFold;
+use super::reads::Read;
+use super::step::{Refused, Results, keys_column, plugin_failed, read_columns, take_produced, without_required};
+use crate::batch::{Batch, EventTime, Keys, RowTimes};
+use crate::column::{Column, Kind, Strings, Values};
+use crate::config::{Emit, Window};
+use crate::exchange::gather_times;
+use crate::plugin::Call;
+use crate::state::{Delta, Entry, TableId};
+use crate::window::{Builtin, Fired, Input, Operator as Windows};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+
+/// A window step's operator in one worker.
+pub(super) struct WindowStep {
+    operator: Operator,
+    /// Processing time between two results, and when the next ones are due, ms; for `emit = { every = .. }`.
+    every: Option<(u64, u64)>,
+}
+
+enum Operator {
+    Builtin(Windows<Builtin>),
+    Plugin(Windows<PluginFold>),
+}
+
+impl WindowStep {
+    /// Without state yet.
+    pub(super) fn start(plan: &StepPlan) -> Result<Self, PipelineError> {
+        let (operator, emit) = match &plan.operation {
+            OperationPlan::WindowPlugin { window, plugin, emit } => {
+                let fold = PluginFold::start(plugin).map_err(|error| plugin_failed(plan, &error))?;
+                (Operator::Plugin(Windows::new(*window, *emit, fold)), *emit)
+            }
+            OperationPlan::Window { window, aggregates, emit, .. } => {
+                let only: Vec<_> = aggregates.iter().map(|it| it.0.clone()).collect();
+                let with_field = aggregates.iter().filter(|it| it.0.field.is_some());
+                let kinds: Vec<Kind> = with_field.map(|it| it.1).collect();
+                let fold = Builtin::new(&only, &kinds).map_err(|error| {
+                    PipelineError::stop(Failure::Config, format!("step `{}`: {}", plan.name, chain(&error)))
+                })?;
+                (Operator::Builtin(Windows::new(*window, *emit, fold)), *emit)
+            }
+            _ => {
+                return Err(PipelineError::stop(Failure::Internal, format!("step `{}` is no window", plan.name)));
+            }
+        };
+        let every = match emit {
+            Emit::Every { interval_ms } => Some((interval_ms, 0)),
+            Emit::OnClose | Emit::OnUpdate => None,
+        };
+        Ok(WindowStep { operator, every })
+    }
+
+    /// One batch.
+    pub(super) fn process(
+        &mut self,
+        plan: &StepPlan,
+        batch: Batch,
+        keys: &Keys,
+        clock: &RowTimes,
+        topic: &str,
+    ) -> Result<Results, PipelineError> {
+        match (&mut self.operator, &plan.operation) {
+            (Operator::Builtin(windows), OperationPlan::Window { window, inputs, .. }) => {
+                let columns: Vec<Cow<'_, Column>> = inputs.iter().map(|it| it.of(&batch)).collect();
+                let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
+                let input = Input { keys, times: &batch.times, columns: &columns, clock };
+                let processed = match windows.process(&input) {
+                    Ok(processed) => processed,
+                    Err(never) => match never {},
+                };
+                let mut results = Results::default();
+                if !processed.late.is_empty() {
+                    results.late = Some(late(plan, &batch, &processed.late));
+                }
+                match (window, processed.answers) {
+                    (Window::Rolling { .. }, Some(answers)) => {
+                        results.outputs.push(answered(plan, &batch, clock, &processed.late, answers));
+                    }
+                    _ => push_fired(plan, processed.fired, clock.before, &mut results),
+                }
+                Ok(results)
+            }
+            (Operator::Plugin(windows), OperationPlan::WindowPlugin { plugin, .. }) => {
+                plugin_process(windows, plan, plugin, PluginInput { batch, keys, clock, topic })
+            }
+            _ => Ok(Results::default()),
+        }
+    }
+
+    /// Fires what closes between `before` and `watermark`.
+    pub(super) fn advance(
+        &mut self,
+        plan: &StepPlan,
+        before: EventTime,
+        watermark: EventTime,
+    ) -> Result<Results, PipelineError> {
+        let mut results = Results::default();
+        match (&mut self.operator, &plan.operation) {
+            (Operator::Builtin(windows), _) => match windows.advance(watermark) {
+                Ok(fired) => push_fired(plan, fired, before, &mut results),
+                Err(never) => match never {},
+            },
+            (Operator::Plugin(windows), OperationPlan::WindowPlugin { plugin, .. }) => {
+                let fired = windows.advance(watermark).map_err(|error| plugin_failed(plan, &error))?;
+                finish(windows, plan, plugin, fired, before, &mut results)?;
+            }
+            _ => {}
+        }
+        Ok(results)
+    }
+
+    /// Writes the windows that changed, when that is due.
+    pub(super) fn tick(
+        &mut self,
+        plan: &StepPlan,
+        watermark: EventTime,
+        now_ms: u64,
+    ) -> Result<Results, PipelineError> {
+        let mut results = Results::default();
+        let Some((interval_ms, due_ms)) = &mut self.every else { return Ok(results) };
+        if *due_ms == 0 {
+            *due_ms = now_ms + *interval_ms;
+        }
+        if now_ms < *due_ms {
+            return Ok(results);
+        }
+        *due_ms = now_ms + *interval_ms;
+        match (&mut self.operator, &plan.operation) {
+            (Operator::Builtin(windows), _) => match windows.changed() {
+                Ok(fired) => push_fired(plan, fired, watermark, &mut results),
+                Err(never) => match never {},
+            },
+            (Operator::Plugin(windows), OperationPlan::WindowPlugin { plugin, .. }) => {
+                let fired = windows.changed().map_err(|error| plugin_failed(plan, &error))?;
+                finish(windows, plan, plugin, fired, watermark, &mut results)?;
+            }
+            _ => {}
+        }
+        Ok(results)
+    }
+
+    /// Writes what changed since the last seal.
+    pub(super) fn seal(&mut self, table: TableId, delta: &mut Delta) {
+        match &mut self.operator {
+            Operator::Builtin(windows) => windows.seal(table, delta),
+            Operator::Plugin(windows) => windows.seal(table, delta),
+        }
+    }
+
+    /// Takes an entry back.
+    pub(super) fn restore(&mut self, entry: Entry<'_>) -> Result<(), String> {
+        let restored = match &mut self.operator {
+            Operator::Builtin(windows) => windows.restore(entry),
+            Operator::Plugin(windows) => windows.restore(entry),
+        };
+        restored.map_err(|error| chain(&error))
+    }
+
+    /// Goes on from a watermark that was reached before a restart.
+    pub(super) fn resume(&mut self, plan: &StepPlan, watermark: EventTime) -> Result<(), PipelineError> {
+        match &mut self.operator {
+            Operator::Builtin(windows) => match windows.resume(watermark) {
+                Ok(()) => Ok(()),
+                Err(never) => match never {},
+            },
+            Operator::Plugin(windows) => windows.resume(watermark).map_err(|error| plugin_failed(plan, &error)),
+        }
+    }
+
+    /// Keys held.
+    pub(super) fn keys(&self) -> u64 {
+        match &self.operator {
+            Operator::Builtin(windows) => windows.keys() as u64,
+            Operator::Plugin(windows) => windows.keys() as u64,
+        }
+    }
+}
+
+fn late(plan: &StepPlan, batch: &Batch, rows: &[u32]) -> Refused {
+    let batch = batch.gather(rows);
+    let reason = |time: &EventTime| format!("late: all windows of its event time, {time} ms, had closed");
+    let reasons = batch.times.iter().map(reason).collect();
+    Refused { batch, reasons, step: plan.name.clone(), plugin: None }
+}
+
+/// Rolling: every record that was not late goes on, with the answers as added fields.
+fn answered(
+    plan: &StepPlan,
+    batch: &Batch,
+    clock: &RowTimes,
+    late: &[u32],
+    answers: Vec<Column>,
+) -> (usize, Batch, RowTimes) {
+    let carried = plan.ports[0].carry.iter().map(|&it| batch.columns[it].clone());
+    let mut out = Batch { columns: Vec::new(), ..batch.clone() };
+    out.columns = carried.chain(answers).collect();
+    if late.is_empty() {
+        return (0, out, clock.clone());
+    }
+    let on_time: Vec<u32> = (0..batch.rows as u32).filter(|row| late.binary_search(row).is_err()).collect();
+    (0, out.gather(&on_time), gather_times(clock, &on_time))
+}
+
+/// The batch that stands for fired windows: their time is their last millisecond, their key the step's.
+fn windows_batch(plan: &StepPlan, keys: &Strings, ends: &[i64], before: EventTime) -> (Batch, RowTimes) {
+    let times: Vec<EventTime> = ends.iter().map(|end| end.saturating_sub(1)).collect();
+    let behind = times.iter().enumerate().filter(|it| *it.1 <= before);
+    let stragglers = behind.map(|it| (it.0 as u32, before)).collect();
+    let texts = Keys { texts: keys.clone(), hashes: vec![0; times.len()] };
+    let batch = Batch {
+        rows: times.len(),
+        origin: None,
+        offsets: Vec::new(),
+        times,
+        raw: None,
+        key: (!plan.key_names.is_empty()).then(|| keys_column(&texts)),
+        value: None,
+        headers: Vec::new(),
+        columns: Vec::new(),
+    };
+    (batch, RowTimes { before, stragglers, after: before })
+}
+
+/// Key fields, bounds and aggregates as the window's columns.
+fn push_fired(plan: &StepPlan, fired: Fired<Vec<Column>>, before: EventTime, results: &mut Results) {
+    if fired.is_empty() {
+        return;
+    }
+    let (mut batch, clock) = windows_batch(plan, &fired.keys, &fired.ends, before);
+    let mut columns = key_columns(&fired.keys, plan.key_names.len());
+    columns.push(Values::S64(fired.starts).into());
+    columns.push(Values::S64(fired.ends).into());
+    columns.extend(fired.values);
+    batch.columns = plan.ports[0].selected(columns);
+    results.outputs.push((0, batch, clock));
+}
+
+/// The key's fields as columns of JSON texts.
+fn key_columns(keys: &Strings, fields: usize) -> Vec<Column> {
+    match fields {
+        0 => Vec::new(),
+        1 => vec![Values::Json(keys.clone()).into()],
+        _ => {
+            let mut columns = vec![Strings::default(); fields];
+            for key in keys.iter() {
+                // A key of several fields is the JSON array that `decode` made of them.
+                let members: Vec<&RawValue> = serde_json::from_slice(key).unwrap_or_default();
+                for (at, column) in columns.iter_mut().enumerate() {
+                    column.push(members.get(at).map_or("null", |it| it.get()).as_bytes());
+                }
+            }
+            columns.into_iter().map(|it| Values::Json(it).into()).collect()
+        }
+    }
+}
+
+/// A batch on its way into an aggregate plugin.
+struct PluginInput<'a> {
+    batch: Batch,
+    keys: &'a Keys,
+    clock: &'a RowTimes,
+    topic: &'a str,
+}
+
+fn plugin_process(
+    windows: &mut Windows<PluginFold>,
+    plan: &StepPlan,
+    plugin: &PluginPlan,
+    input: PluginInput<'_>,
+) -> Result<Results, PipelineError> {
+    let PluginInput { mut batch, keys, clock, topic } = input;
+    let mut results = Results::default();
+    let mut keys = Cow::Borrowed(keys);
+    let mut clock = Cow::Borrowed(clock);
+    if let Some((kept, refused)) = without_required(plan, plugin, &batch) {
+        results.refused.push(refused);
+        batch = batch.gather(&kept);
+        clock = Cow::Owned(gather_times(&clock, &kept));
+        let hashes = kept.iter().map(|&row| keys.hashes[row as usize]).collect();
+        keys = Cow::Owned(Keys { texts: keys.texts.gather(&kept), hashes });
+    }
+    if batch.rows == 0 {
+        return Ok(results);
+    }
+    let columns = read_columns(plugin, &batch, Some(&keys), topic);
+    let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
+    let input = Input { keys: &keys, times: &batch.times, columns: &columns, clock: &clock };
+    let processed = windows.process(&input).map_err(|error| plugin_failed(plan, &error))?;
+    let rejects = windows.accumulators().take_rejects();
+    if !rejects.is_empty() {
+        let rows: Vec<u32> = rejects.iter().map(|it| it.row).collect();
+        results.refused.push(Refused {
+            batch: batch.gather(&rows),
+            reasons: rejects.into_iter().map(|it| it.reason).collect(),
+            step: plan.name.clone(),
+            plugin: Some(plugin.plugin.digest().to_owned()),
+        });
+    }
+    if !processed.late.is_empty() {
+        results.late = Some(late(plan, &batch, &processed.late));
+    }
+    finish(windows, plan, plugin, processed.fired, clock.before, &mut results)?;
+    Ok(results)
+}
+
+/// Hands finished accumulators to the plugin and takes its rows.
+fn finish(
+    windows: &mut Windows<PluginFold>,
+    plan: &StepPlan,
+    plugin: &PluginPlan,
+    fired: Fired<super::plugin_fold::Encoded>,
+    before: EventTime,
+    results: &mut Results,
+) -> Result<(), PipelineError> {
+    // A window all of whose records the plugin refused has nothing to say.
+    let some: Vec<u32> = (0..fired.starts.len() as u32).filter(|&row| fired.values.present[row as usize]).collect();
+    if some.is_empty() {
+        return Ok(());
+    }
+    let pick = |values: &[i64]| -> Vec<i64> { some.iter().map(|&row| values[row as usize]).collect() };
+    let (starts, ends) = (pick(&fired.starts), pick(&fired.ends));
+    let (batch, clock) = windows_batch(plan, &fired.keys.gather(&some), &ends, before);
+    let fields = plugin.opened.spec.reads.iter().zip(&plugin.reads);
+    let column = |(field, read): (&crate::schema::Field, &Read)| match (&field.slot, read) {
+        (crate::schema::Slot::WindowStart, _) => Values::S64(starts.clone()).into(),
+        (crate::schema::Slot::WindowEnd, _) => Values::S64(ends.clone()).into(),
+        (_, Read::Key(Kind::Text | Kind::Bytes) | Read::Time) => read.of(&batch, None, "").into_owned(),
+        _ => Column::null(field.kind, batch.rows),
+    };
+    let columns: Vec<Column> = fields.map(column).collect();
+    let columns: Vec<&Column> = columns.iter().collect();
+    let call = Call { rows: batch.rows, columns: &columns, watermark: before };
+    let accumulators = fired.values.accumulators.gather(&some);
+    let produced = windows.accumulators().finish(&call, &accumulators).map_err(|error| plugin_failed(plan, &error))?;
+    take_produced(plan, plugin, &batch, &clock, produced, results)
+}

@@ -1,0 +1,719 @@
+//! A worker: the loop of one thread that owns source partitions, key groups, their state and its plugin instances.
+//!
+//! It shares nothing. Batches run through the steps by plain calls; where a step is keyed they go through its exchange
+//! first. Watermarks and barriers take the same way, in order. A worker never blocks: what a queue does not take waits,
+//! and while something waits the worker only serves the steps after that queue.
+
+use super::error::{Failure, PipelineError};
+use super::plan::{Plan, SourcePlan, Stream, Target};
+use super::sinks::source_failed;
+use super::step::{Refused, Results, Step};
+use crate::batch::{Batch, EventTime, Keys, Origin, RawRows, RowTimes};
+use crate::checkpoint::Position;
+use crate::config::{BadRecords, Late};
+use crate::decode::{Decoder, canonical_keys};
+use crate::exchange::{Exchange, Message, Parcel, TimeStatus, Wakers, gather_times, joined_times, split};
+use crate::metrics::Counters;
+use crate::schema::Shape;
+use crate::sink::encode::{DeadLetters, Encoder, Refusal};
+use crate::source::{Polled, Source};
+use crate::state::{Delta, TableId};
+use crate::watermark::{Partitions, Valve, WATERMARK_END};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::time::Duration;
+
+/// Messages from one worker to the coordinator that may wait, at most.
+pub(super) const OUTPUT_MESSAGES_MAX: usize = 64;
+/// The sink of dead letters in an [`Output`].
+pub(super) const DEAD_LETTERS: usize = usize::MAX;
+/// How long a worker without work sleeps, at most.
+const IDLE_WAIT_MAX: Duration = Duration::from_millis(2);
+/// Messages taken from one queue before the next one has its turn.
+const RECEIVE_MAX: usize = 4;
+
+/// Records for a sink.
+#[derive(Debug)]
+pub(super) struct Output {
+    /// The epoch that they belong to.
+    pub epoch: u64,
+    /// The sink's index, or [`DEAD_LETTERS`].
+    pub sink: usize,
+    /// The records as they are written.
+    pub rows: RawRows,
+    /// Their timestamps, ms.
+    pub times: Vec<EventTime>,
+}
+
+/// What a worker has at a barrier.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    /// Where reading goes on, and what is known of event time, for each partition that the worker owns.
+    pub positions: Vec<(Origin, Position)>,
+    /// What changed in the worker's state.
+    pub delta: Delta,
+    /// The watermark of each step.
+    pub watermarks: Vec<EventTime>,
+    /// Keys held, over all steps.
+    pub keys: u64,
+}
+
+/// What a worker tells the coordinator.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// Records for a sink.
+    Output(Output),
+    /// The worker has passed a barrier.
+    Sealed(Box<Sealed>),
+    /// Every partition that the worker owns has been read to its end.
+    Ended,
+    /// The worker has stopped.
+    Failed(PipelineError),
+}
+
+/// What the coordinator tells a worker.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Command {
+    /// End the epoch; after the last one, stop.
+    Barrier {
+        /// The epoch that ends.
+        epoch: u64,
+        /// True when no epoch comes after it.
+        last: bool,
+    },
+}
+
+/// A source as one worker reads it.
+pub(super) struct WorkerSource {
+    /// Its partitions of this worker; none where it has no partition.
+    pub reader: Option<Source>,
+    /// What reads its records.
+    pub decoder: Decoder,
+    /// Event time of its partitions.
+    pub time: Partitions,
+    /// Where reading goes on, by partition.
+    pub positions: Vec<(i32, i64)>,
+    /// What slot `topic` says.
+    pub topic: String,
+    /// Partitions not read to their end; meaningful only for bounded ones.
+    pub open: usize,
+    /// What was last said of the watermark.
+    pub said: Option<TimeStatus>,
+}
+
+/// Everything that a worker is made of.
+pub(super) struct Worker {
+    /// Its number.
+    pub index: usize,
+    /// How many there are.
+    pub workers: usize,
+    /// What it runs.
+    pub plan: Arc<Plan>,
+    /// Sources, by index.
+    pub sources: Vec<WorkerSource>,
+    /// Steps, by index.
+    pub steps: Vec<WorkerStep>,
+    /// Encoders of the sinks, by index.
+    pub encoders: Vec<Encoder>,
+    /// Settings.
+    pub settings: WorkerSettings,
+    /// Counters.
+    pub counters: Arc<Counters>,
+    /// From the coordinator.
+    pub commands: Receiver<Command>,
+    /// To the coordinator.
+    pub reports: SyncSender<Report>,
+    /// Reports that the coordinator has not taken yet.
+    pub waiting: VecDeque<Report>,
+    /// To wake others.
+    pub wakers: Arc<Wakers>,
+    /// Set when the pipeline is to stop at once.
+    pub cancelled: Arc<AtomicBool>,
+    /// The epoch that sources are in.
+    pub epoch: u64,
+    /// State sealed so far in the epoch that is ending.
+    pub sealing: Option<Sealing>,
+    /// The table of each step's state.
+    pub tables: Vec<TableId>,
+}
+
+/// What a worker does not find in the plan.
+#[derive(Clone, Debug)]
+pub(super) struct WorkerSettings {
+    /// Rows of a batch, at most.
+    pub batch_rows_max: usize,
+    /// Bytes of a batch, about.
+    pub batch_bytes_max: usize,
+    /// What becomes of records that cannot be processed.
+    pub bad_records: BadRecords,
+    /// True when a partition read to its end takes its watermark to the end of time.
+    pub end_of_input_closes: bool,
+    /// Names of the sources, for messages.
+    pub source_names: Vec<String>,
+}
+
+/// A step as one worker runs it.
+pub(super) struct WorkerStep {
+    /// What it does.
+    pub step: Step,
+    /// Its queues and the watermarks of the workers at their other ends, where it is keyed.
+    pub inbox: Option<(Exchange, Valve)>,
+    /// The workers whose barrier has come.
+    pub barriers: Vec<bool>,
+    /// Its watermark.
+    pub watermark: EventTime,
+    /// Its watermark before the end of time.
+    pub reached: EventTime,
+    /// What it last said to its readers.
+    pub said: Option<TimeStatus>,
+    /// The epoch that it is in.
+    pub epoch: u64,
+}
+
+/// A seal under way.
+pub(super) struct Sealing {
+    /// Steps that have not sealed.
+    open: usize,
+    last: bool,
+    sealed: Box<Sealed>,
+}
+
+impl Worker {
+    /// Runs until the last barrier, a failure, or a cancel. `now_ms` reads the process's clock, once a turn.
+    pub(super) fn run(mut self, now_ms: impl Fn() -> u64) {
+        self.wakers.register(self.index);
+        if let Err(error) = self.turn_until_done(&now_ms) {
+            self.waiting.push_back(Report::Failed(error));
+        }
+        // What is left to say is said, unless nobody listens any more.
+        while !self.flush_reports() && !self.cancelled.load(Relaxed) {
+            std::thread::park_timeout(IDLE_WAIT_MAX);
+        }
+    }
+
+    fn turn_until_done(&mut self, now_ms: &impl Fn() -> u64) -> Result<(), PipelineError> {
+        let plan = Arc::clone(&self.plan);
+        let mut ended = false;
+        loop {
+            if self.cancelled.load(Relaxed) {
+                return Ok(());
+            }
+            let now_ms = now_ms();
+            let mut busy = false;
+            if let Ok(Command::Barrier { epoch, last }) = self.commands.try_recv() {
+                self.begin_seal(&plan, epoch, last)?;
+                busy = true;
+            }
+            if self.seal_is_complete() && self.finish_seal() {
+                return Ok(());
+            }
+            // Later steps first: what they take makes room for those before them.
+            let mut free = self.flush_reports();
+            for index in (0..self.steps.len()).rev() {
+                free &= self.flush_exchange(index);
+                if free {
+                    busy |= self.receive(&plan, index)?;
+                }
+            }
+            let stopping = self.sealing.as_ref().is_some_and(|it| it.last);
+            if free && !stopping {
+                busy |= self.read(&plan, now_ms)?;
+                self.emit_on_time(&plan, now_ms)?;
+                let open = self.sources.iter().any(|it| it.open > 0);
+                if !open && !ended {
+                    ended = true;
+                    self.report(Report::Ended);
+                }
+            }
+            if !busy {
+                std::thread::park_timeout(IDLE_WAIT_MAX);
+            }
+        }
+    }
+
+    fn report(&mut self, report: Report) {
+        self.waiting.push_back(report);
+        self.flush_reports();
+    }
+
+    /// Hands reports to the coordinator. True when nothing waits.
+    fn flush_reports(&mut self) -> bool {
+        let mut sent = false;
+        while let Some(report) = self.waiting.pop_front() {
+            match self.reports.try_send(report) {
+                Ok(()) => sent = true,
+                Err(TrySendError::Full(report)) => {
+                    self.waiting.push_front(report);
+                    break;
+                }
+                Err(TrySendError::Disconnected(_)) => {
+                    self.cancelled.store(true, Relaxed);
+                    break;
+                }
+            }
+        }
+        if sent {
+            self.wakers.wake(self.workers);
+        }
+        self.waiting.is_empty()
+    }
+
+    fn flush_exchange(&mut self, index: usize) -> bool {
+        self.steps[index].inbox.as_mut().is_none_or(|(exchange, _)| exchange.flush())
+    }
+
+    // Sources.
+
+    fn read(&mut self, plan: &Plan, now_ms: u64) -> Result<bool, PipelineError> {
+        let mut busy = false;
+        for index in 0..self.sources.len() {
+            let source = &mut self.sources[index];
+            let settings = &self.settings;
+            let polled = match &mut source.reader {
+                Some(reader) => reader
+                    .poll(settings.batch_rows_max, settings.batch_bytes_max, now_ms)
+                    .map_err(|error| source_failed(&settings.source_names[index], error))?,
+                None => Polled::Empty,
+            };
+            match polled {
+                Polled::Batch(raw) => {
+                    busy = true;
+                    self.take(plan, index, raw, now_ms)?;
+                }
+                Polled::Ended(partition) => {
+                    busy = true;
+                    source.open = source.open.saturating_sub(1);
+                    if settings.end_of_input_closes {
+                        source.time.end(partition, now_ms);
+                    }
+                    self.say_watermark(plan, index)?;
+                }
+                Polled::Empty => {
+                    source.time.tick(now_ms);
+                    self.say_watermark(plan, index)?;
+                }
+            }
+        }
+        Ok(busy)
+    }
+
+    /// One raw batch, from entry to exit.
+    fn take(
+        &mut self,
+        plan: &Plan,
+        index: usize,
+        raw: crate::batch::RawBatch,
+        now_ms: u64,
+    ) -> Result<(), PipelineError> {
+        let source = &mut self.sources[index];
+        let origin = raw.origin;
+        match source.positions.iter_mut().find(|it| it.0 == origin.partition) {
+            Some(position) => position.1 = raw.next_offset,
+            None => source.positions.push((origin.partition, raw.next_offset)),
+        }
+        self.counters.records_in.fetch_add(raw.rows.records.len() as u64, Relaxed);
+        let decoded = source.decoder.decode(raw);
+        // Before any step: a batch that they empty still moves time.
+        let clock = source.time.observe(origin.partition, &decoded.batch.times, now_ms);
+        if let Some(lag) = source.reader.as_ref().and_then(Source::lag) {
+            self.counters.lag.store(lag, Relaxed);
+        }
+        if let Some(batch) = decoded.rejected {
+            let reasons = decoded.rejects.into_iter().map(|it| it.reason).collect();
+            let step = self.settings.source_names[index].clone();
+            let refused = Refused { batch, reasons, step, plugin: None };
+            self.refuse(refused, Place { shape: &Shape::default(), source: index, epoch: self.epoch })?;
+        }
+        let SourcePlan { stream, .. } = &plan.sources[index];
+        self.deliver(plan, stream, decoded.batch, clock, self.epoch)?;
+        self.say_watermark(plan, index)
+    }
+
+    /// Tells a source's readers its watermark, where that is news.
+    fn say_watermark(&mut self, plan: &Plan, index: usize) -> Result<(), PipelineError> {
+        let source = &mut self.sources[index];
+        let now = TimeStatus { watermark: source.time.watermark(), idle: source.time.idle() };
+        if source.said == Some(now) {
+            return Ok(());
+        }
+        source.said = Some(now);
+        self.advance_targets(plan, &plan.sources[index].stream, now)
+    }
+
+    // Batches.
+
+    /// Hands a batch to everybody who reads the stream.
+    fn deliver(
+        &mut self,
+        plan: &Plan,
+        stream: &Stream,
+        batch: Batch,
+        clock: RowTimes,
+        epoch: u64,
+    ) -> Result<(), PipelineError> {
+        if batch.rows == 0 {
+            return Ok(());
+        }
+        let Some((last, others)) = stream.targets.split_last() else { return Ok(()) };
+        for target in others {
+            self.deliver_to(plan, *target, batch.clone(), clock.clone(), epoch)?;
+        }
+        self.deliver_to(plan, *last, batch, clock, epoch)
+    }
+
+    fn deliver_to(
+        &mut self,
+        plan: &Plan,
+        target: Target,
+        batch: Batch,
+        clock: RowTimes,
+        epoch: u64,
+    ) -> Result<(), PipelineError> {
+        match target {
+            Target::Sink(sink) => self.write(plan, sink, &batch, epoch),
+            Target::Step(step) => match &plan.steps[step].key {
+                None => self.process(plan, step, batch, None, &clock),
+                Some(picks) => {
+                    let columns: Vec<_> = picks.iter().map(|it| it.of(&batch)).collect();
+                    let columns: Vec<_> = columns.iter().map(|it| &**it).collect();
+                    let (keys, keyless) = canonical_keys(&batch, &columns);
+                    if keyless.is_empty() {
+                        return self.exchange(plan, step, batch, keys, clock);
+                    }
+                    self.refuse_keyless(plan, step, &batch, &keyless, epoch)?;
+                    let kept: Vec<u32> =
+                        (0..batch.rows as u32).filter(|row| keyless.binary_search(row).is_err()).collect();
+                    let hashes = kept.iter().map(|&row| keys.hashes[row as usize]).collect();
+                    let keys = Keys { texts: keys.texts.gather(&kept), hashes };
+                    let clock = gather_times(&clock, &kept);
+                    self.exchange(plan, step, batch.gather(&kept), keys, clock)
+                }
+            },
+        }
+    }
+
+    fn write(&mut self, plan: &Plan, sink: usize, batch: &Batch, epoch: u64) -> Result<(), PipelineError> {
+        let name = &plan.sinks[sink].name;
+        let encoded = self.encoders[sink]
+            .encode(batch)
+            .map_err(|error| PipelineError::from_error(Failure::Config, &format!("sink `{name}`"), &error))?;
+        if !encoded.rejects.is_empty() {
+            let rows: Vec<u32> = encoded.rejects.iter().map(|it| it.row).collect();
+            let reasons = encoded.rejects.into_iter().map(|it| it.reason).collect();
+            let refused = Refused { batch: batch.gather(&rows), reasons, step: name.clone(), plugin: None };
+            let source = batch.origin.map_or(0, |it| it.source as usize);
+            self.refuse(refused, Place { shape: &plan.sinks[sink].shape, source, epoch })?;
+        }
+        let records = encoded.rows.records.len() as u64;
+        self.counters.records_out.fetch_add(records, Relaxed);
+        self.counters.per_sink[sink].fetch_add(records, Relaxed);
+        self.report(Report::Output(Output { epoch, sink, rows: encoded.rows, times: encoded.times }));
+        Ok(())
+    }
+
+    fn refuse_keyless(
+        &mut self,
+        plan: &Plan,
+        step: usize,
+        batch: &Batch,
+        rows: &[u32],
+        epoch: u64,
+    ) -> Result<(), PipelineError> {
+        let name = &plan.steps[step].name;
+        let key = plan.steps[step].key_names.join(", ");
+        let reason = format!("the key of step `{name}` ({key}) is missing or null");
+        let refused =
+            Refused { batch: batch.gather(rows), reasons: vec![reason; rows.len()], step: name.clone(), plugin: None };
+        self.refuse(
+            refused,
+            Place { shape: &plan.steps[step].input, source: plan.steps[step].source.unwrap_or(0), epoch },
+        )
+    }
+
+    fn exchange(
+        &mut self,
+        plan: &Plan,
+        step: usize,
+        batch: Batch,
+        keys: Keys,
+        clock: RowTimes,
+    ) -> Result<(), PipelineError> {
+        if batch.rows == 0 {
+            return Ok(());
+        }
+        if self.workers == 1 {
+            let clock = joined_times(clock, &batch.times, self.steps[step].watermark, WATERMARK_END);
+            return self.process(plan, step, batch, Some(keys), &clock);
+        }
+        let parcels = split(batch, keys, &clock, self.workers);
+        if let Some((exchange, _)) = &mut self.steps[step].inbox {
+            for (worker, parcel) in parcels {
+                exchange.send(worker, Message::Data(Box::new(parcel)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a few messages from each worker whose barrier has not come yet.
+    fn receive(&mut self, plan: &Plan, index: usize) -> Result<bool, PipelineError> {
+        let mut busy = false;
+        if self.workers == 1 || self.steps[index].inbox.is_none() {
+            return Ok(false);
+        }
+        for from in 0..self.workers {
+            for _ in 0..RECEIVE_MAX {
+                if self.steps[index].barriers[from] {
+                    break;
+                }
+                let Some((exchange, valve)) = &mut self.steps[index].inbox else { break };
+                let Some(message) = exchange.receive(from) else { break };
+                busy = true;
+                match message {
+                    Message::Data(parcel) => {
+                        let Parcel { batch, keys, clock } = *parcel;
+                        valve.active(from);
+                        let clock = joined_times(clock, &batch.times, valve.watermark(), valve.others(from));
+                        self.process(plan, index, batch, Some(keys), &clock)?;
+                    }
+                    Message::Watermark(said) => {
+                        valve.active(from);
+                        valve.advance(from, said.watermark);
+                        if said.idle {
+                            valve.idle(from);
+                        }
+                        let now = TimeStatus { watermark: valve.watermark(), idle: valve.is_idle() };
+                        self.advance(plan, index, now)?;
+                    }
+                    Message::Barrier(epoch) => self.barrier_from(plan, index, from, epoch)?,
+                }
+            }
+        }
+        Ok(busy)
+    }
+
+    /// One batch through one step, and what comes out of it further on.
+    fn process(
+        &mut self,
+        plan: &Plan,
+        index: usize,
+        batch: Batch,
+        keys: Option<Keys>,
+        clock: &RowTimes,
+    ) -> Result<(), PipelineError> {
+        self.counters.per_step[index].0.fetch_add(batch.rows as u64, Relaxed);
+        let topic = plan.steps[index].source.map_or("", |it| &*self.sources[it].topic).to_owned();
+        let step = &mut self.steps[index];
+        let results = step.step.process(&plan.steps[index], batch, keys, clock, step.watermark, &topic)?;
+        self.pass_on(plan, index, results)
+    }
+
+    fn pass_on(&mut self, plan: &Plan, index: usize, results: Results) -> Result<(), PipelineError> {
+        let epoch = self.steps[index].epoch;
+        let place = Place { shape: &plan.steps[index].input, source: plan.steps[index].source.unwrap_or(0), epoch };
+        for refused in results.refused {
+            self.refuse(refused, place)?;
+        }
+        if let Some(late) = results.late {
+            self.counters.late.fetch_add(late.batch.rows as u64, Relaxed);
+            if plan.steps[index].late == Late::DeadLetter {
+                self.dead_letter(&late, place);
+            }
+        }
+        for (port, batch, clock) in results.outputs {
+            self.counters.per_step[index].1.fetch_add(batch.rows as u64, Relaxed);
+            self.deliver(plan, &plan.steps[index].ports[port].stream, batch, clock, epoch)?;
+        }
+        Ok(())
+    }
+
+    // Watermarks.
+
+    fn advance_targets(&mut self, plan: &Plan, stream: &Stream, now: TimeStatus) -> Result<(), PipelineError> {
+        for target in &stream.targets {
+            let Target::Step(step) = *target else { continue };
+            if plan.steps[step].key.is_none() || self.workers == 1 {
+                self.advance(plan, step, now)?;
+            } else if let Some((exchange, _)) = &mut self.steps[step].inbox {
+                for worker in 0..self.workers {
+                    exchange.send(worker, Message::Watermark(now));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves a step's watermark: fires what closes, then tells its readers.
+    fn advance(&mut self, plan: &Plan, index: usize, now: TimeStatus) -> Result<(), PipelineError> {
+        let step = &mut self.steps[index];
+        if now.watermark > step.watermark {
+            let results = step.step.advance(&plan.steps[index], step.watermark, now.watermark)?;
+            step.watermark = now.watermark;
+            if now.watermark != WATERMARK_END {
+                step.reached = now.watermark;
+                self.counters.watermark.store(now.watermark, Relaxed);
+            }
+            self.pass_on(plan, index, results)?;
+        }
+        let step = &mut self.steps[index];
+        // Never back: a reader is told the step's own watermark, whatever woke it.
+        let now = TimeStatus { watermark: step.watermark, ..now };
+        if step.said == Some(now) {
+            return Ok(());
+        }
+        step.said = Some(now);
+        for port in &plan.steps[index].ports {
+            self.advance_targets(plan, &port.stream, now)?;
+        }
+        Ok(())
+    }
+
+    /// Results that are due by processing time.
+    fn emit_on_time(&mut self, plan: &Plan, now_ms: u64) -> Result<(), PipelineError> {
+        for index in 0..self.steps.len() {
+            let step = &mut self.steps[index];
+            let results = step.step.tick(&plan.steps[index], step.watermark, now_ms)?;
+            self.pass_on(plan, index, results)?;
+        }
+        Ok(())
+    }
+
+    // Barriers.
+
+    fn begin_seal(&mut self, plan: &Plan, epoch: u64, last: bool) -> Result<(), PipelineError> {
+        let mut positions = Vec::new();
+        for (index, source) in self.sources.iter().enumerate() {
+            let times = source.time.snapshot();
+            for (partition, next_offset) in &source.positions {
+                let time = times.iter().find(|it| it.partition == *partition).map(|it| it.max_time);
+                let max_ts = time.filter(|it| *it != EventTime::MIN);
+                let position = Position { next_offset: *next_offset, max_ts, watermark: None };
+                positions.push((Origin { source: index as u32, partition: *partition }, position));
+            }
+        }
+        let sealed = Sealed { positions, delta: Delta::default(), watermarks: Vec::new(), keys: 0 };
+        self.sealing = Some(Sealing { open: self.steps.len(), last, sealed: Box::new(sealed) });
+        self.epoch = epoch + 1;
+        for source in &plan.sources {
+            self.barrier_targets(plan, &source.stream, epoch)?;
+        }
+        Ok(())
+    }
+
+    fn barrier_targets(&mut self, plan: &Plan, stream: &Stream, epoch: u64) -> Result<(), PipelineError> {
+        for target in &stream.targets {
+            let Target::Step(step) = *target else { continue };
+            if plan.steps[step].key.is_none() || self.workers == 1 {
+                self.seal(plan, step, epoch)?;
+            } else if let Some((exchange, _)) = &mut self.steps[step].inbox {
+                for worker in 0..self.workers {
+                    exchange.send(worker, Message::Barrier(epoch));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn barrier_from(&mut self, plan: &Plan, index: usize, from: usize, epoch: u64) -> Result<(), PipelineError> {
+        let step = &mut self.steps[index];
+        step.barriers[from] = true;
+        if step.barriers.iter().all(|it| *it) {
+            step.barriers.fill(false);
+            self.seal(plan, index, epoch)?;
+        }
+        Ok(())
+    }
+
+    /// A barrier has come from everywhere: the step's state is what the epoch made of it.
+    fn seal(&mut self, plan: &Plan, index: usize, epoch: u64) -> Result<(), PipelineError> {
+        let step = &mut self.steps[index];
+        step.epoch = epoch + 1;
+        if let Some(sealing) = &mut self.sealing {
+            step.step.seal(self.tables[index], &mut sealing.sealed.delta)?;
+            sealing.sealed.keys += step.step.keys();
+            sealing.open -= 1;
+        }
+        for port in &plan.steps[index].ports {
+            self.barrier_targets(plan, &port.stream, epoch)?;
+        }
+        Ok(())
+    }
+
+    fn seal_is_complete(&self) -> bool {
+        self.sealing.as_ref().is_some_and(|it| it.open == 0)
+    }
+
+    /// Reports a complete seal. True when it was the last one.
+    fn finish_seal(&mut self) -> bool {
+        let Some(mut sealing) = self.sealing.take() else { return false };
+        sealing.sealed.watermarks = self.steps.iter().map(|it| it.reached).collect();
+        self.report(Report::Sealed(sealing.sealed));
+        sealing.last
+    }
+
+    // Records that do not go on.
+
+    fn refuse(&mut self, refused: Refused, place: Place<'_>) -> Result<(), PipelineError> {
+        let rows = refused.batch.rows as u64;
+        match self.settings.bad_records {
+            BadRecords::Drop => {
+                self.counters.dropped.fetch_add(rows, Relaxed);
+                Ok(())
+            }
+            BadRecords::Stop => Err(self.stop_at(&refused, place.source)),
+            BadRecords::DeadLetter => {
+                self.dead_letter(&refused, place);
+                Ok(())
+            }
+        }
+    }
+
+    fn stop_at(&self, refused: &Refused, source: usize) -> PipelineError {
+        let batch = &refused.batch;
+        let place = match (batch.origin, batch.offsets.first()) {
+            (Some(origin), Some(offset)) => {
+                format!(" at `{}` partition {}, offset {offset}", self.sources[source].topic, origin.partition)
+            }
+            _ => String::new(),
+        };
+        let reason = refused.reasons.first().map_or("", String::as_str);
+        PipelineError::stop(
+            Failure::BadData,
+            format!(
+                "`{}` cannot process a record{place}: {reason}; add [dead_letters] to keep such records apart, or bad_records = \"drop\" to drop them",
+                refused.step
+            ),
+        )
+    }
+
+    fn dead_letter(&mut self, refused: &Refused, place: Place<'_>) {
+        let batch = &refused.batch;
+        let none = Shape::default();
+        let shape = if batch.columns.len() == place.shape.columns.len() { place.shape } else { &none };
+        let mut letters = DeadLetters::new();
+        for (row, reason) in refused.reasons.iter().enumerate() {
+            let offset = batch.offsets.get(row);
+            let origin = batch.origin.zip(offset).map(|(origin, offset)| {
+                (self.sources[origin.source as usize].topic.as_str(), origin.partition, *offset)
+            });
+            let refusal = Refusal { reason, step: &refused.step, plugin: refused.plugin.as_deref(), origin };
+            letters.push_row(batch, shape, row, &refusal);
+        }
+        let rows = letters.take();
+        self.counters.dead_letters.fetch_add(rows.records.len() as u64, Relaxed);
+        let output = Output { epoch: place.epoch, sink: DEAD_LETTERS, rows, times: batch.times.clone() };
+        self.report(Report::Output(output));
+    }
+}
+
+/// Where in the pipeline records were refused.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// What their columns are.
+    shape: &'a Shape,
+    /// The source that they come from, or may come from.
+    source: usize,
+    /// The epoch that their dead letters belong to.
+    epoch: u64,
+}

@@ -1,0 +1,381 @@
+//! Keyed state and timers: what a keyed plugin keeps for each key, and when it asked to be called again.
+//!
+//! A key has state (bytes in the plugin's own form, or none) and timers: an id with an event time, at most one of each id.
+//! A key with neither is forgotten. It knows no plugin and no clock: event time is handed in as a watermark.
+//!
+//! The entry of a key in a [`Delta`] has the key's canonical text as its key, and this value, little-endian:
+//!
+//! | bytes  | field                                        |
+//! |--------|----------------------------------------------|
+//! | 1      | version, 1                                   |
+//! | 1      | 1 where there is state, else 0               |
+//! | 4      | how many timers                              |
+//! | 12 * n | timers by id: `id: u32`, `at: i64`           |
+//! | rest   | the state                                    |
+
+use super::{Delta, Entry, TableId};
+use crate::batch::{self, EventTime, Keys};
+use hashbrown::HashTable;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const VERSION: u8 = 1;
+const HEAD_BYTES: usize = 6;
+const TIMER_BYTES: usize = 12;
+
+/// The keyed state of one step in one worker.
+///
+/// Cost: one hash lookup a key and call; a timer costs one ordered-map operation, and holds a key's text by reference.
+#[derive(Debug)]
+pub struct KeyedState {
+    table: TableId,
+    /// Index into `slots`, by the key's hash.
+    index: HashTable<u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    /// Slots changed since the last [`KeyedState::seal`], in the order of their first change.
+    dirty: Vec<u32>,
+    /// Timers that fire when the watermark reaches them.
+    timers: Timers,
+    /// Timers set while a timer fires, for a time that has fired already: they join the others when the watermark moves.
+    deferred: Timers,
+    watermark: EventTime,
+}
+
+/// In the order in which they fire, with the slot of the key.
+type Timers = BTreeMap<(EventTime, Arc<[u8]>, u32), u32>;
+
+#[derive(Debug)]
+struct Slot {
+    hash: u64,
+    key: Arc<[u8]>,
+    state: Option<Vec<u8>>,
+    /// By id.
+    timers: Vec<(u32, EventTime)>,
+    /// The time of the timer of this key that fired last.
+    fired: EventTime,
+    dirty: bool,
+    /// True when a snapshot may hold the key, so that forgetting it must be written.
+    stored: bool,
+}
+
+/// Timers that fire together: each key at most once, as one call of a plugin gets and sets the state of each key once.
+#[derive(Clone, Debug, Default)]
+pub struct Due {
+    /// The keys.
+    pub keys: Keys,
+    /// Which of the key's timers, one a row.
+    pub ids: Vec<u32>,
+    /// The event time that it was set for, ms, one a row.
+    pub times: Vec<EventTime>,
+}
+
+impl Due {
+    /// True when nothing is due.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+}
+
+/// An entry that no version of this code wrote.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EntryError {
+    /// The value is of another version.
+    #[error(
+        "keyed state of key {key} is of version {found}, this wasmill reads version 1; use the version that wrote it"
+    )]
+    Version {
+        /// The key.
+        key: String,
+        /// The version found.
+        found: u8,
+    },
+    /// The value is cut short or does not add up.
+    #[error("keyed state of key {key} is not what was written: {bytes} bytes do not hold what they declare")]
+    Damaged {
+        /// The key.
+        key: String,
+        /// Length of the value.
+        bytes: usize,
+    },
+}
+
+impl KeyedState {
+    /// No keys yet. `table` is the step's table in the snapshots.
+    pub fn new(table: TableId) -> KeyedState {
+        KeyedState {
+            table,
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            dirty: Vec::new(),
+            timers: Timers::new(),
+            deferred: Timers::new(),
+            watermark: EventTime::MIN,
+        }
+    }
+
+    /// How many keys have state or timers.
+    pub fn len(&self) -> usize {
+        // A key that lost all it had is in `dirty` until it is forgotten.
+        self.index.len() - self.dirty.iter().filter(|&&it| self.slots[it as usize].is_empty()).count()
+    }
+
+    /// True when no key has any.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The state of `key`, whose hash is [`batch::hash`] of it.
+    pub fn get(&self, hash: u64, key: &[u8]) -> Option<&[u8]> {
+        self.slots[self.find(hash, key)? as usize].state.as_deref()
+    }
+
+    /// Sets the state of `key`; none deletes it and leaves its timers.
+    pub fn set(&mut self, hash: u64, key: &[u8], state: Option<&[u8]>) {
+        let at = match (self.find(hash, key), state) {
+            (None, None) => return,
+            (None, Some(_)) => self.insert(hash, key),
+            (Some(at), _) => at,
+        };
+        let slot = &mut self.slots[at as usize];
+        match (&mut slot.state, state) {
+            (None, None) => return,
+            (Some(held), Some(new)) if held == new => return,
+            (Some(held), Some(new)) => {
+                held.clear();
+                held.extend_from_slice(new);
+            }
+            (held, new) => *held = new.map(<[u8]>::to_vec),
+        }
+        self.touch(at);
+    }
+
+    /// Sets timer `id` of `key` to fire at `at`, ms of event time, in the place of the one it had; none cancels it.
+    ///
+    /// A time that the watermark has passed is legal: such a timer fires with the next ones that do. One set by a plugin that
+    /// is being called for a timer fires in the same advance where its time is later than that timer's, and otherwise when
+    /// the watermark moves again, so that no advance is without end. After the end of the input ([`EventTime::MAX`]) a timer
+    /// set by a timer never fires.
+    pub fn set_timer(&mut self, hash: u64, key: &[u8], id: u32, at: Option<EventTime>) {
+        let slot_at = match (self.find(hash, key), at) {
+            (None, None) => return,
+            (None, Some(_)) => self.insert(hash, key),
+            (Some(slot), _) => slot,
+        };
+        let slot = &mut self.slots[slot_at as usize];
+        let place = slot.timers.binary_search_by_key(&id, |it| it.0);
+        let before = place.ok().map(|it| slot.timers[it].1);
+        if let Some(before) = before {
+            let entry = (before, Arc::clone(&slot.key), id);
+            if self.timers.remove(&entry).is_none() {
+                self.deferred.remove(&entry);
+            }
+        }
+        match (place, at) {
+            (Ok(place), Some(at)) => slot.timers[place].1 = at,
+            (Ok(place), None) => drop(slot.timers.remove(place)),
+            (Err(place), Some(at)) => slot.timers.insert(place, (id, at)),
+            (Err(_), None) => return,
+        }
+        if let Some(at) = at {
+            let entry = (at, Arc::clone(&slot.key), id);
+            let late = at <= slot.fired || self.watermark == EventTime::MAX;
+            if late {
+                self.deferred.insert(entry, slot_at)
+            } else {
+                self.timers.insert(entry, slot_at)
+            };
+        }
+        if before != at {
+            self.touch(slot_at);
+        }
+    }
+
+    /// Takes the next timers that `watermark` has reached, at most `rows_max` of them, by time, key and id. Call it until it
+    /// returns none: a batch ends early where a key would come a second time.
+    ///
+    /// A timer that is taken is no longer set: it fires once, whatever comes of the call that it is for.
+    pub fn due(&mut self, watermark: EventTime, rows_max: usize) -> Due {
+        if watermark > self.watermark {
+            self.watermark = watermark;
+            self.timers.append(&mut self.deferred);
+        }
+        let mut due = Due::default();
+        let mut taken = hashbrown::HashSet::<u32, foldhash::fast::FixedState>::default();
+        while due.ids.len() < rows_max {
+            let Some(first) = self.timers.first_entry() else { break };
+            let at = first.key().0;
+            if at > watermark || !taken.insert(*first.get()) {
+                break;
+            }
+            let ((_, key, id), slot_at) = first.remove_entry();
+            let slot = &mut self.slots[slot_at as usize];
+            slot.timers.retain(|it| it.0 != id);
+            slot.fired = at;
+            due.keys.texts.push(&key);
+            due.keys.hashes.push(slot.hash);
+            due.ids.push(id);
+            due.times.push(at);
+            self.touch(slot_at);
+        }
+        due
+    }
+
+    /// The time of the earliest timer that fires when the watermark reaches it, ms.
+    pub fn next_timer(&self) -> Option<EventTime> {
+        self.timers.first_key_value().map(|(it, _)| it.0)
+    }
+
+    /// Writes the keys that changed since the last call into `delta`, and forgets those that have nothing left.
+    pub fn seal(&mut self, delta: &mut Delta) {
+        let mut value = Vec::new();
+        for at in std::mem::take(&mut self.dirty) {
+            let slot = &mut self.slots[at as usize];
+            slot.dirty = false;
+            let group = batch::key_group(slot.hash);
+            if !slot.is_empty() {
+                value.clear();
+                slot.encode(&mut value);
+                delta.put(self.table, group, &slot.key, &value);
+                slot.stored = true;
+                continue;
+            }
+            if slot.stored {
+                delta.delete(self.table, group, &slot.key);
+            }
+            self.forget(at);
+        }
+    }
+
+    /// Takes an entry of this step's table back, as [`KeyedState::seal`] wrote it. Later entries win.
+    ///
+    /// Errors: a value that it never wrote; the key then keeps what it had.
+    pub fn restore(&mut self, entry: Entry<'_>) -> Result<(), EntryError> {
+        let decoded = entry.value.map(|value| decode(entry.key, value)).transpose()?;
+        let hash = batch::hash(entry.key);
+        if let Some(at) = self.find(hash, entry.key) {
+            let slot = &self.slots[at as usize];
+            for &(id, time) in &slot.timers {
+                self.timers.remove(&(time, Arc::clone(&slot.key), id));
+            }
+            if slot.dirty {
+                self.dirty.retain(|&it| it != at);
+            }
+            self.forget(at);
+        }
+        let Some((state, timers)) = decoded else { return Ok(()) };
+        let at = self.insert(hash, entry.key);
+        let slot = &mut self.slots[at as usize];
+        for &(id, time) in &timers {
+            self.timers.insert((time, Arc::clone(&slot.key), id), at);
+        }
+        (slot.state, slot.timers, slot.stored) = (state.map(<[u8]>::to_vec), timers, true);
+        Ok(())
+    }
+
+    /// Each key that has state, with it: what a migration reads. In no order that means anything.
+    pub fn states(&self) -> impl Iterator<Item = (u64, &[u8], &[u8])> {
+        self.slots.iter().filter_map(|it| Some((it.hash, &it.key[..], it.state.as_deref()?)))
+    }
+
+    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        let same = |&at: &u32| {
+            let slot = &self.slots[at as usize];
+            slot.hash == hash && *slot.key == *key
+        };
+        self.index.find(hash, same).copied()
+    }
+
+    fn insert(&mut self, hash: u64, key: &[u8]) -> u32 {
+        let slot = Slot {
+            hash,
+            key: key.into(),
+            state: None,
+            timers: Vec::new(),
+            fired: EventTime::MIN,
+            dirty: false,
+            stored: false,
+        };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() as u32 - 1
+            }
+        };
+        let slots = &self.slots;
+        self.index.insert_unique(hash, at, |&it| slots[it as usize].hash);
+        at
+    }
+
+    /// The slot has neither timers in the index nor a place in `dirty`.
+    fn forget(&mut self, at: u32) {
+        let slot = &mut self.slots[at as usize];
+        if let Ok(entry) = self.index.find_entry(slot.hash, |&it| it == at) {
+            entry.remove();
+        }
+        (slot.state, slot.timers) = (None, Vec::new());
+        self.free.push(at);
+    }
+
+    fn touch(&mut self, at: u32) {
+        let slot = &mut self.slots[at as usize];
+        if !slot.dirty {
+            slot.dirty = true;
+            self.dirty.push(at);
+        }
+    }
+}
+
+impl Slot {
+    fn is_empty(&self) -> bool {
+        self.state.is_none() && self.timers.is_empty()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        out.push(u8::from(self.state.is_some()));
+        out.extend_from_slice(&(self.timers.len() as u32).to_le_bytes());
+        for (id, at) in &self.timers {
+            out.extend_from_slice(&id.to_le_bytes());
+            out.extend_from_slice(&at.to_le_bytes());
+        }
+        out.extend_from_slice(self.state.as_deref().unwrap_or_default());
+    }
+}
+
+type Decoded<'a> = (Option<&'a [u8]>, Vec<(u32, EventTime)>);
+
+fn decode<'a>(key: &[u8], value: &'a [u8]) -> Result<Decoded<'a>, EntryError> {
+    let key = || String::from_utf8_lossy(key).into_owned();
+    let damaged = || EntryError::Damaged { key: key(), bytes: value.len() };
+    if let Some(&found) = value.first().filter(|it| **it != VERSION) {
+        return Err(EntryError::Version { key: key(), found });
+    }
+    let (head, rest) = value.split_first_chunk::<HEAD_BYTES>().ok_or_else(damaged)?;
+    let count = u32::from_le_bytes([head[2], head[3], head[4], head[5]]) as usize;
+    let timers_bytes = count.checked_mul(TIMER_BYTES).ok_or_else(damaged)?;
+    let (timers, state) = rest.split_at_checked(timers_bytes).ok_or_else(damaged)?;
+    let (timers, _) = timers.as_chunks::<TIMER_BYTES>();
+    let timers: Vec<_> = timers
+        .iter()
+        .map(|it| {
+            let id = u32::from_le_bytes(std::array::from_fn(|i| it[i]));
+            (id, i64::from_le_bytes(std::array::from_fn(|i| it[4 + i])))
+        })
+        .collect();
+    let in_order = timers.is_sorted_by(|a, b| a.0 < b.0);
+    match head[1] {
+        0 if in_order && state.is_empty() && !timers.is_empty() => Ok((None, timers)),
+        1 if in_order => Ok((Some(state), timers)),
+        _ => Err(damaged()),
+    }
+}
+
+#[cfg(test)]
+#[path = "keyed_tests.rs"]
+mod tests;

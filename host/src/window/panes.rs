@@ -1,0 +1,262 @@
+//! Tumbling and hopping windows over panes.
+//!
+//! A record is folded into its key's accumulator of one pane (a *cell*), whatever `size / slide` is; a window that closes
+//! merges its panes, and panes that no open window needs are freed. After every record (`on-update`) a row is due for each
+//! window anyway: then each window is a pane of its own.
+//!
+//! Closing a window costs one merge for each of its cells, so with many panes a window (a size of 10 minutes, a slide of
+//! 1 second) a key that has records in each of them costs 600 merges a second of event time, which stays below what its
+//! output rows cost. Keys without records in a window cost nothing at its close.
+
+use super::Input;
+mod closing;
+mod sealing;
+
+use super::accumulators::{Accumulators, Add, SlotId};
+use super::entry::Removed;
+use super::fired::{Fired, Processed};
+use super::keys::{KeyId, KeyTable};
+use super::layout::Layout;
+use crate::config::Emit;
+use std::collections::BTreeMap;
+
+/// A key's accumulator of one pane.
+#[derive(Clone, Copy, Debug)]
+struct Cell {
+    pane: i64,
+    slot: SlotId,
+    /// Changed since the last seal.
+    dirty: bool,
+    /// In a snapshot.
+    sealed: bool,
+    /// Changed since the last report (`Every` only).
+    changed: bool,
+}
+
+/// The cells of a key, by pane, and whether the key is in `active`.
+#[derive(Debug, Default)]
+struct Cells {
+    cells: Vec<Cell>,
+    active: bool,
+}
+
+impl Cells {
+    fn find(&mut self, pane: i64) -> Option<&mut Cell> {
+        let at = self.cells.binary_search_by_key(&pane, |it| it.pane).ok()?;
+        Some(&mut self.cells[at])
+    }
+
+    /// The cells of the panes `first..=last`.
+    fn range(&self, first: i64, last: i64) -> &[Cell] {
+        let from = self.cells.partition_point(|it| it.pane < first);
+        let to = self.cells.partition_point(|it| it.pane <= last);
+        &self.cells[from..to]
+    }
+}
+
+/// Tumbling and hopping windows.
+#[derive(Debug)]
+pub struct Panes<A> {
+    layout: Layout,
+    emit: Emit,
+    folds: A,
+    keys: KeyTable<Cells>,
+    /// Keys with cells in panes up to `entered`; the next window that closes has a row for each of them.
+    active: Vec<KeyId>,
+    entered: i64,
+    /// For panes after `entered`: the keys that have a cell there.
+    ahead: BTreeMap<i64, Vec<KeyId>>,
+    watermark: i64,
+    /// The first window that is open. Wider than a window's number: at the end of time there is none left.
+    open: i128,
+    /// Panes below have no open window.
+    floor: i128,
+    /// The pane of the last record: its first and last millisecond and its number.
+    recent: (i64, i64, i64),
+    adds: Vec<Add>,
+    dirty: Vec<(KeyId, i64)>,
+    changed: Vec<(KeyId, i64)>,
+    removed: Removed,
+}
+
+impl<A: Accumulators> Panes<A> {
+    /// Windows of `size_ms` every `slide_ms`, the starts shifted by `offset_ms`; see [`crate::config::Window`] for the bounds.
+    pub fn new(size_ms: i64, slide_ms: i64, offset_ms: i64, emit: Emit, folds: A) -> Self {
+        let layout = match emit {
+            Emit::OnUpdate => Layout::apart(size_ms, slide_ms, offset_ms),
+            Emit::OnClose | Emit::Every { .. } => Layout::shared(size_ms, slide_ms, offset_ms),
+        };
+        let mut panes = Panes {
+            layout,
+            emit,
+            folds,
+            keys: KeyTable::new(),
+            active: Vec::new(),
+            entered: i64::MIN,
+            ahead: BTreeMap::new(),
+            watermark: i64::MIN,
+            open: i128::MIN,
+            floor: i128::MIN,
+            recent: (i64::MAX, i64::MIN, 0), // Holds no time.
+            adds: Vec::new(),
+            dirty: Vec::new(),
+            changed: Vec::new(),
+            removed: Removed::default(),
+        };
+        panes.reach(i64::MIN);
+        panes
+    }
+
+    /// Folds a batch. Late rows are listed and change nothing.
+    pub fn process(&mut self, input: &Input<'_>) -> Result<Processed<A::Output>, A::Error> {
+        let mut out = Processed::new(&self.folds);
+        let mut next = 0;
+        for &(row, watermark) in &input.clock.stragglers {
+            self.assign(input, next..row as usize, &mut out)?;
+            // What had closed before this record must not see it: close it now. What lies between is on time.
+            if self.due(watermark) {
+                self.fold(input)?;
+            }
+            self.close_until(watermark, &mut out.fired)?;
+            self.assign(input, row as usize..row as usize + 1, &mut out)?;
+            next = row as usize + 1;
+        }
+        self.assign(input, next..input.times.len(), &mut out)?;
+        self.fold(input)?;
+        Ok(out)
+    }
+
+    /// Closes every window whose last millisecond `watermark` has reached. A lower watermark than before changes nothing.
+    pub fn advance(&mut self, watermark: i64) -> Result<Fired<A::Output>, A::Error> {
+        let mut out = Fired::new(&self.folds);
+        self.close_until(watermark, &mut out)?;
+        Ok(out)
+    }
+
+    /// With [`Emit::Every`], the open windows that changed since they were last reported; otherwise nothing.
+    pub fn changed(&mut self) -> Result<Fired<A::Output>, A::Error> {
+        let mut out = Fired::new(&self.folds);
+        let mut rows = Vec::new();
+        for (key, pane) in std::mem::take(&mut self.changed) {
+            let Some(cell) = self.keys[key].state.find(pane).filter(|it| it.changed) else { continue };
+            cell.changed = false;
+            mark(cell, key, &mut self.dirty);
+            let first = self.open.max(self.layout.first_window(pane).into()) as i64; // At most the last.
+            let windows = first..=self.layout.last_window(pane);
+            rows.extend(windows.map(|window| (window, key)));
+        }
+        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.keys.compare(a.1, b.1)));
+        rows.dedup();
+        for group in rows.chunk_by(|a, b| a.0 == b.0) {
+            let keys: Vec<KeyId> = group.iter().map(|it| it.1).collect();
+            self.emit(group[0].0, &keys, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn assign(
+        &mut self,
+        input: &Input<'_>,
+        rows: std::ops::Range<usize>,
+        out: &mut Processed<A::Output>,
+    ) -> Result<(), A::Error> {
+        for row in rows {
+            let (first, last) = self.panes_of(input.times[row]);
+            if i128::from(last) < self.floor {
+                out.late.push(row as u32);
+                continue;
+            }
+            let key = self.keys.intern(input.keys.hashes[row], input.keys.texts.get(row));
+            let first = self.floor.max(first.into()) as i64; // At most `last`.
+            for pane in first..=last {
+                let slot = self.cell(key, pane);
+                self.adds.push(Add { slot, row: row as u32 });
+            }
+            if self.emit == Emit::OnUpdate {
+                self.fold(input)?;
+                for window in first..=last {
+                    let slot = self.cell(key, window); // Each window is a pane of its own here.
+                    out.fired.push(&self.folds, &self.keys[key].text, self.layout.bounds(window), slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn panes_of(&mut self, time: i64) -> (i64, i64) {
+        let (from, to, pane) = self.recent;
+        if from <= time && time <= to {
+            return (pane, pane);
+        }
+        let panes = self.layout.panes(time);
+        if !self.layout.overlapping() {
+            let (from, to) = self.layout.pane_times(panes.0);
+            self.recent = (from, to, panes.0);
+        }
+        panes
+    }
+
+    /// The accumulator of `key` and `pane`, about to change.
+    fn cell(&mut self, key: KeyId, pane: i64) -> SlotId {
+        let state = &mut self.keys[key].state;
+        let at = match state.cells.last() {
+            Some(it) if it.pane == pane => state.cells.len() - 1,
+            _ => match state.cells.binary_search_by_key(&pane, |it| it.pane) {
+                Ok(at) => at,
+                Err(at) => {
+                    let slot = self.folds.create();
+                    state.cells.insert(at, Cell { pane, slot, dirty: false, sealed: false, changed: false });
+                    self.place(key, pane);
+                    at
+                }
+            },
+        };
+        let cell = &mut self.keys[key].state.cells[at];
+        mark(cell, key, &mut self.dirty);
+        if matches!(self.emit, Emit::Every { .. }) && !cell.changed {
+            cell.changed = true;
+            self.changed.push((key, pane));
+        }
+        cell.slot
+    }
+
+    /// Notes that `key` has a new cell in `pane`.
+    fn place(&mut self, key: KeyId, pane: i64) {
+        if pane > self.entered {
+            self.ahead.entry(pane).or_default().push(key);
+        } else if !std::mem::replace(&mut self.keys[key].state.active, true) {
+            self.active.push(key);
+        }
+    }
+
+    /// Applies the adds gathered so far.
+    fn fold(&mut self, input: &Input<'_>) -> Result<(), A::Error> {
+        if !self.adds.is_empty() {
+            self.folds.add(input, &self.adds)?;
+            self.adds.clear();
+        }
+        Ok(())
+    }
+
+    /// How many keys have open windows.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Memory in use, bytes, roughly.
+    pub fn bytes(&self) -> usize {
+        self.keys.bytes() + self.folds.bytes()
+    }
+
+    /// What the windows compute.
+    pub fn accumulators(&mut self) -> &mut A {
+        &mut self.folds
+    }
+}
+
+fn mark(cell: &mut Cell, key: KeyId, dirty: &mut Vec<(KeyId, i64)>) {
+    if !cell.dirty {
+        cell.dirty = true;
+        dirty.push((key, cell.pane));
+    }
+}

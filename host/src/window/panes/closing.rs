@@ -1,0 +1,129 @@
+//! Which windows close, what they write, and what is freed then.
+
+use super::{Cell, Panes};
+use crate::config::Emit;
+use crate::window::accumulators::{Accumulators, Merge, SlotId};
+use crate::window::fired::Fired;
+use crate::window::keys::KeyId;
+
+/// How many keys of a closing window are merged at once: bounds the accumulators that exist only meanwhile.
+const MERGED_KEYS_MAX: usize = 1024;
+
+impl<A: Accumulators> Panes<A> {
+    /// The next window that has a row, open or not.
+    fn next_window(&self) -> Option<i128> {
+        if !self.active.is_empty() {
+            return Some(self.open);
+        }
+        let (&pane, _) = self.ahead.first_key_value()?;
+        Some(self.open.max(self.layout.first_window(pane).into()))
+    }
+
+    /// True when a window with rows closes at `watermark`.
+    pub(super) fn due(&self, watermark: i64) -> bool {
+        watermark > self.watermark && self.next_window().is_some_and(|it| it < self.layout.open(watermark))
+    }
+
+    pub(super) fn close_until(&mut self, watermark: i64, out: &mut Fired<A::Output>) -> Result<(), A::Error> {
+        if watermark <= self.watermark {
+            return Ok(());
+        }
+        let open = self.layout.open(watermark);
+        while let Some(window) = self.next_window().filter(|it| *it < open) {
+            self.close(window as i64, out)?; // It has a pane with records, so it is an `i64`.
+            self.open = window + 1;
+        }
+        self.reach(watermark);
+        Ok(())
+    }
+
+    pub(super) fn reach(&mut self, watermark: i64) {
+        self.watermark = watermark;
+        self.open = self.layout.open(watermark);
+        self.floor = self.layout.floor(self.open);
+    }
+
+    /// Writes the rows of `window` and frees what no later window needs.
+    fn close(&mut self, window: i64, out: &mut Fired<A::Output>) -> Result<(), A::Error> {
+        let (first, last) = (self.layout.first_pane(window), self.layout.last_pane(window));
+        self.enter(last);
+        if self.emit != Emit::OnUpdate {
+            let mut keys = std::mem::take(&mut self.active);
+            keys.sort_by(|a, b| self.keys.compare(*a, *b)); // Mostly in order already: a stable sort is quick then.
+            if matches!(self.emit, Emit::Every { .. }) {
+                let unreported = |it: &KeyId| self.keys[*it].state.range(first, last).iter().any(|cell| cell.changed);
+                let rows: Vec<KeyId> = keys.iter().copied().filter(unreported).collect();
+                self.emit(window, &rows, out)?;
+            } else {
+                self.emit(window, &keys, out)?;
+            }
+            self.active = keys;
+        }
+        self.release(self.layout.floor(i128::from(window) + 1));
+        Ok(())
+    }
+
+    /// Makes the keys of the panes up to `last` active.
+    fn enter(&mut self, last: i64) {
+        while let Some(pane) = self.ahead.first_entry().filter(|it| *it.key() <= last) {
+            for key in pane.remove() {
+                if !std::mem::replace(&mut self.keys[key].state.active, true) {
+                    self.active.push(key);
+                }
+            }
+        }
+        self.entered = self.entered.max(last);
+    }
+
+    /// Writes a row of `window` for each of `keys`, each of which has a cell in it.
+    pub(super) fn emit(&mut self, window: i64, keys: &[KeyId], out: &mut Fired<A::Output>) -> Result<(), A::Error> {
+        let (first, last) = (self.layout.first_pane(window), self.layout.last_pane(window));
+        let bounds = self.layout.bounds(window);
+        for keys in keys.chunks(MERGED_KEYS_MAX) {
+            let mut rows: Vec<(SlotId, &[Cell])> = Vec::with_capacity(keys.len());
+            for &key in keys {
+                let cells = self.keys[key].state.range(first, last);
+                let slot = if let [one] = cells { one.slot } else { self.folds.create() };
+                rows.push((slot, cells));
+            }
+            // Round by round: a round touches no accumulator twice, which lets a plugin do it in one call.
+            let rounds = rows.iter().map(|it| it.1.len()).max().unwrap_or(0);
+            let mut merges = Vec::with_capacity(rows.len());
+            for round in 0..if rounds < 2 { 0 } else { rounds } {
+                merges.clear();
+                let merged = rows.iter().filter(|it| it.1.len() > 1);
+                merges.extend(merged.filter_map(|it| Some(Merge { into: it.0, from: it.1.get(round)?.slot })));
+                self.folds.merge(&merges)?;
+            }
+            for (&key, &(slot, cells)) in keys.iter().zip(&rows) {
+                out.push(&self.folds, &self.keys[key].text, bounds, slot);
+                if cells.len() != 1 {
+                    self.folds.free(slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Frees the panes below `floor` of the active keys, and keys that have no cell left.
+    fn release(&mut self, floor: i128) {
+        let mut active = std::mem::take(&mut self.active);
+        active.retain(|&id| {
+            let key = &mut self.keys[id];
+            let gone = key.state.cells.partition_point(|it| i128::from(it.pane) < floor);
+            for cell in key.state.cells.drain(..gone) {
+                self.folds.free(cell.slot);
+                if cell.sealed {
+                    self.removed.push(key.hash, &key.text, cell.pane);
+                }
+            }
+            key.state.active = key.state.cells.first().is_some_and(|it| it.pane <= self.entered);
+            let stays = key.state.active;
+            if key.state.cells.is_empty() {
+                self.keys.remove(id);
+            }
+            stays
+        });
+        self.active = active;
+    }
+}

@@ -1,0 +1,315 @@
+//! Session windows: records of a key closer than the gap to each other.
+//!
+//! A session is `[first, last + gap)`; a record is `[t, t + gap)`, joins every session of its key that it overlaps, and so
+//! may make one of two. A distance of exactly the gap splits: windows are half-open, and those that touch do not overlap.
+//! Lateness is judged on the merged window (as Flink's `MergingWindowSet` does): a record that is old by itself is on time
+//! when it joins a session that is still open.
+//!
+//! A key has at most one timer, never later than its first session closes; a session that grows does not move it. A timer
+//! that comes too early is set again.
+
+use super::Input;
+mod sealing;
+
+use super::accumulators::{Accumulators, Add, Merge, SlotId};
+use super::entry::Removed;
+use super::fired::{Fired, Processed};
+use super::keys::{KeyId, KeyTable};
+use crate::config::Emit;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// One open session.
+#[derive(Clone, Copy, Debug)]
+struct Session {
+    /// Time of its first record.
+    first: i64,
+    /// Time of its last record.
+    last: i64,
+    slot: SlotId,
+    /// Changed since the last seal.
+    dirty: bool,
+    /// In a snapshot, under `first`.
+    sealed: bool,
+    /// Changed since the last report (`Every` only).
+    changed: bool,
+}
+
+/// The open sessions of a key, by time; between two there is at least the gap.
+#[derive(Debug, Default)]
+struct Open {
+    sessions: Vec<Session>,
+    /// The key's timer; others of the key in the heap are void.
+    timer: Option<i64>,
+    /// In the list `dirty`.
+    dirty: bool,
+    /// In the list `changed`.
+    changed: bool,
+}
+
+/// Session windows.
+#[derive(Debug)]
+pub struct Sessions<A> {
+    gap: i64,
+    emit: Emit,
+    folds: A,
+    keys: KeyTable<Open>,
+    timers: BinaryHeap<Reverse<(i64, KeyId)>>,
+    watermark: i64,
+    adds: Vec<Add>,
+    dirty: Vec<KeyId>,
+    changed: Vec<KeyId>,
+    removed: Removed,
+}
+
+impl<A: Accumulators> Sessions<A> {
+    /// Sessions that end after `gap_ms` without a record; at least 1.
+    pub fn new(gap_ms: i64, emit: Emit, folds: A) -> Self {
+        Sessions {
+            gap: gap_ms,
+            emit,
+            folds,
+            keys: KeyTable::new(),
+            timers: BinaryHeap::new(),
+            watermark: i64::MIN,
+            adds: Vec::new(),
+            dirty: Vec::new(),
+            changed: Vec::new(),
+            removed: Removed::default(),
+        }
+    }
+
+    /// Folds a batch. Late rows are listed and change nothing.
+    pub fn process(&mut self, input: &Input<'_>) -> Result<Processed<A::Output>, A::Error> {
+        let mut out = Processed::new(&self.folds);
+        let mut next = 0;
+        for &(row, watermark) in &input.clock.stragglers {
+            self.assign_all(input, next..row as usize, &mut out)?;
+            // It must not join what had closed before it. The rows between cannot: they are ahead of the watermark.
+            if self.due(watermark) {
+                self.fold(input)?;
+            }
+            self.close_until(watermark, &mut out.fired)?;
+            self.assign(input, row as usize, &mut out)?;
+            next = row as usize + 1;
+        }
+        self.assign_all(input, next..input.times.len(), &mut out)?;
+        self.fold(input)?;
+        Ok(out)
+    }
+
+    /// Closes every session whose last millisecond `watermark` has reached. A lower watermark than before changes nothing.
+    pub fn advance(&mut self, watermark: i64) -> Result<Fired<A::Output>, A::Error> {
+        let mut out = Fired::new(&self.folds);
+        self.close_until(watermark, &mut out)?;
+        Ok(out)
+    }
+
+    /// With [`Emit::Every`], the open sessions that changed since they were last reported; otherwise nothing.
+    pub fn changed(&mut self) -> Result<Fired<A::Output>, A::Error> {
+        let mut out = Fired::new(&self.folds);
+        let mut rows = Vec::new();
+        for id in std::mem::take(&mut self.changed) {
+            let state = &mut self.keys[id].state;
+            state.changed = false;
+            for session in state.sessions.iter_mut().filter(|it| it.changed) {
+                session.changed = false;
+                session.dirty = true;
+                rows.push((id, *session));
+            }
+            if !std::mem::replace(&mut state.dirty, true) {
+                self.dirty.push(id);
+            }
+        }
+        self.report(&mut rows, &mut out);
+        Ok(out)
+    }
+
+    /// Writes a row for each session: by end, then by key.
+    fn report(&self, rows: &mut [(KeyId, Session)], out: &mut Fired<A::Output>) {
+        rows.sort_unstable_by(|a, b| a.1.last.cmp(&b.1.last).then_with(|| self.keys.compare(a.0, b.0)));
+        for (id, session) in rows {
+            out.push(&self.folds, &self.keys[*id].text, self.bounds(session), session.slot);
+        }
+    }
+
+    fn bounds(&self, session: &Session) -> (i64, i64) {
+        (session.first, session.last.saturating_add(self.gap))
+    }
+
+    /// The last millisecond of a session whose last record is at `last`.
+    fn last_ms(&self, last: i64) -> i64 {
+        last.saturating_add(self.gap - 1)
+    }
+
+    fn assign_all(
+        &mut self,
+        input: &Input<'_>,
+        rows: std::ops::Range<usize>,
+        out: &mut Processed<A::Output>,
+    ) -> Result<(), A::Error> {
+        for row in rows {
+            self.assign(input, row, out)?;
+        }
+        Ok(())
+    }
+
+    fn assign(&mut self, input: &Input<'_>, row: usize, out: &mut Processed<A::Output>) -> Result<(), A::Error> {
+        let (time, hash, text) = (input.times[row], input.keys.hashes[row], input.keys.texts.get(row));
+        // By itself it has closed; it is late unless it joins a session that has not.
+        let closed = self.last_ms(time) <= self.watermark;
+        let id = if closed { self.keys.find(hash, text) } else { Some(self.keys.intern(hash, text)) };
+        let joined = match id {
+            Some(id) => self.join(input, id, time)?.map(|at| (id, at)),
+            None => None,
+        };
+        let (id, at) = match (joined, id) {
+            (Some(joined), _) => joined,
+            (None, Some(id)) if !closed => (id, self.open(id, time)),
+            _ => {
+                out.late.push(row as u32);
+                return Ok(());
+            }
+        };
+        let state = &mut self.keys[id].state;
+        let session = &mut state.sessions[at];
+        session.dirty = true;
+        self.adds.push(Add { slot: session.slot, row: row as u32 });
+        if !std::mem::replace(&mut state.dirty, true) {
+            self.dirty.push(id);
+        }
+        match self.emit {
+            Emit::OnClose => {}
+            Emit::Every { .. } => {
+                session.changed = true;
+                if !std::mem::replace(&mut state.changed, true) {
+                    self.changed.push(id);
+                }
+            }
+            Emit::OnUpdate => {
+                let session = *session;
+                self.fold(input)?;
+                out.fired.push(&self.folds, &self.keys[id].text, self.bounds(&session), session.slot);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes one session of those that a record at `time` overlaps, grown by the record; none where it overlaps none.
+    fn join(&mut self, input: &Input<'_>, id: KeyId, time: i64) -> Result<Option<usize>, A::Error> {
+        let gap = self.gap;
+        let sessions = &self.keys[id].state.sessions;
+        let to = sessions.partition_point(|it| it.first.saturating_sub(time) < gap);
+        // At most two: between the last record of one and the first of the next but one there are two gaps.
+        let from = to - sessions[..to].iter().rev().take_while(|it| time.saturating_sub(it.last) < gap).count();
+        if from == to {
+            return Ok(None);
+        }
+        if to - from > 1 {
+            self.fold(input)?; // What is to be merged must be complete.
+        }
+        let key = &mut self.keys[id];
+        for absorbed in key.state.sessions.drain(from + 1..to).collect::<Vec<_>>() {
+            let into = &mut key.state.sessions[from];
+            into.last = absorbed.last;
+            self.folds.merge(&[Merge { into: into.slot, from: absorbed.slot }])?;
+            self.folds.free(absorbed.slot);
+            if absorbed.sealed {
+                self.removed.push(key.hash, &key.text, absorbed.first);
+            }
+        }
+        let session = &mut key.state.sessions[from];
+        session.last = session.last.max(time);
+        if time < session.first {
+            if std::mem::take(&mut session.sealed) {
+                self.removed.push(key.hash, &key.text, session.first);
+            }
+            session.first = time;
+        }
+        Ok(Some(from))
+    }
+
+    /// Opens a session of one record that overlaps no other.
+    fn open(&mut self, id: KeyId, time: i64) -> usize {
+        let slot = self.folds.create();
+        let session = Session { first: time, last: time, slot, dirty: true, sealed: false, changed: false };
+        let close = self.last_ms(time);
+        let state = &mut self.keys[id].state;
+        let at = state.sessions.partition_point(|it| it.first < time);
+        state.sessions.insert(at, session);
+        if state.timer.is_none_or(|it| close < it) {
+            state.timer = Some(close);
+            self.timers.push(Reverse((close, id)));
+        }
+        at
+    }
+
+    /// Applies the adds gathered so far.
+    fn fold(&mut self, input: &Input<'_>) -> Result<(), A::Error> {
+        if !self.adds.is_empty() {
+            self.folds.add(input, &self.adds)?;
+            self.adds.clear();
+        }
+        Ok(())
+    }
+
+    /// True when a timer is due, and so perhaps a session.
+    fn due(&self, watermark: i64) -> bool {
+        self.timers.peek().is_some_and(|it| it.0.0 <= watermark)
+    }
+
+    fn close_until(&mut self, watermark: i64, out: &mut Fired<A::Output>) -> Result<(), A::Error> {
+        if watermark <= self.watermark {
+            return Ok(());
+        }
+        self.watermark = watermark;
+        let (mut closed, mut ids) = (Vec::new(), Vec::new());
+        while self.due(watermark) {
+            let Some(Reverse((at, id))) = self.timers.pop() else { break };
+            if self.keys[id].state.timer != Some(at) {
+                continue; // Void: the key was given an earlier one, or is gone.
+            }
+            let end = self.gap - 1;
+            let state = &mut self.keys[id].state;
+            let done = state.sessions.partition_point(|it| it.last.saturating_add(end) <= watermark);
+            closed.extend(state.sessions.drain(..done).map(|it| (id, it)));
+            state.timer = state.sessions.first().map(|it| it.last.saturating_add(end));
+            self.timers.extend(state.timer.map(|it| Reverse((it, id))));
+            ids.push(id);
+        }
+        let mut rows: Vec<_> = match self.emit {
+            Emit::OnClose => closed.clone(),
+            Emit::OnUpdate => Vec::new(),
+            Emit::Every { .. } => closed.iter().copied().filter(|it| it.1.changed).collect(),
+        };
+        self.report(&mut rows, out);
+        for (id, session) in closed {
+            self.folds.free(session.slot);
+            if session.sealed {
+                self.removed.push(self.keys[id].hash, &self.keys[id].text, session.first);
+            }
+        }
+        for id in ids {
+            if self.keys[id].state.sessions.is_empty() {
+                self.keys.remove(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many keys have open sessions.
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Memory in use, bytes, roughly.
+    pub fn bytes(&self) -> usize {
+        let timers = self.timers.capacity() * size_of::<Reverse<(i64, KeyId)>>();
+        self.keys.bytes() + self.keys.len() * size_of::<Session>() + timers + self.folds.bytes()
+    }
+
+    /// What the windows compute.
+    pub fn accumulators(&mut self) -> &mut A {
+        &mut self.folds
+    }
+}

@@ -1,0 +1,188 @@
+//! Accumulators that are texts, as a plugin's would be: they show in which order records were folded, and every misuse of
+//! a slot panics.
+
+use super::{canonical, row_times};
+use crate::batch::{self, Keys};
+use crate::column::Strings;
+use crate::config::{Emit, Window};
+use crate::state::{Delta, Entries, TableId};
+use crate::window::{Accumulators, Add, Input, Merge, Operator, SlotId, StateError};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+/// A slot holds its records' times in the order of folding; none where it is free.
+#[derive(Debug, Default)]
+struct Trace {
+    slots: Vec<Option<String>>,
+    calls: usize,
+}
+
+impl Trace {
+    fn slot(&mut self, slot: SlotId) -> &mut String {
+        self.slots[slot.0 as usize].as_mut().expect("a slot is used while it is there")
+    }
+
+    fn used(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+}
+
+impl Accumulators for Trace {
+    type Output = Strings;
+    type Error = Infallible;
+
+    fn output(&self, _: usize) -> Strings {
+        Strings::default()
+    }
+
+    fn create(&mut self) -> SlotId {
+        self.slots.push(Some(String::new())); // No id is used again: a stale one is seen.
+        SlotId(self.slots.len() as u32 - 1)
+    }
+
+    fn reset(&mut self, slot: SlotId) {
+        self.slot(slot).clear();
+    }
+
+    fn free(&mut self, slot: SlotId) {
+        self.slot(slot);
+        self.slots[slot.0 as usize] = None;
+    }
+
+    fn add(&mut self, input: &Input<'_>, adds: &[Add]) -> Result<(), Infallible> {
+        self.calls += 1;
+        for add in adds {
+            let time = format!("{} ", input.times[add.row as usize]);
+            self.slot(add.slot).push_str(&time);
+        }
+        Ok(())
+    }
+
+    fn merge(&mut self, merges: &[Merge]) -> Result<(), Infallible> {
+        for merge in merges {
+            assert_ne!(merge.into, merge.from);
+            let from = self.slot(merge.from).clone();
+            self.slot(merge.into).push_str(&from);
+        }
+        Ok(())
+    }
+
+    fn collect(&self, slot: SlotId, out: &mut Strings) {
+        out.push(self.slots[slot.0 as usize].as_ref().expect("a slot is read while it is there").as_bytes());
+    }
+
+    fn encode(&self, slot: SlotId, out: &mut Vec<u8>) {
+        self.collect(slot, &mut Strings::default());
+        out.extend_from_slice(self.slots[slot.0 as usize].as_deref().unwrap_or("").as_bytes());
+    }
+
+    fn decode(&mut self, bytes: &[u8]) -> Result<SlotId, StateError> {
+        let slot = self.create();
+        self.slot(slot).push_str(std::str::from_utf8(bytes).unwrap());
+        Ok(slot)
+    }
+
+    fn bytes(&self) -> usize {
+        self.slots.len()
+    }
+}
+
+/// What each row said was folded. Records are (key, time); a batch ends after each chunk of `rows`, and so does an operator.
+fn run(window: Window, emit: Emit, delay: i64, records: &[(usize, i64)], rows: usize) -> Vec<String> {
+    let mut operator = Operator::new(window, emit, Trace::default());
+    let (mut snapshot, mut out, mut watermark) = (BTreeMap::new(), Vec::new(), i64::MIN);
+    let empty = operator.accumulators().used();
+    for chunk in records.chunks(rows) {
+        let mut keys = Keys::default();
+        for (key, _) in chunk {
+            let text = canonical(["ann", "bob"][*key]);
+            keys.texts.push(text.as_bytes());
+            keys.hashes.push(batch::hash(text.as_bytes()));
+        }
+        let times: Vec<i64> = chunk.iter().map(|it| it.1).collect();
+        let clock = row_times(&times, delay, watermark);
+        let Ok(processed) = operator.process(&Input { keys: &keys, times: &times, columns: &[], clock: &clock });
+        watermark = clock.after;
+        let Ok(fired) = operator.advance(watermark);
+        for values in [Some(processed.fired.values), processed.answers, Some(fired.values)].into_iter().flatten() {
+            out.extend(values.iter().map(|it| String::from_utf8(it.to_vec()).unwrap()));
+        }
+        let mut delta = Delta::default();
+        operator.seal(TableId(0), &mut delta);
+        for entry in Entries(delta.bytes()) {
+            match entry.value {
+                Some(value) => snapshot.insert(entry.key.to_vec(), value.to_vec()),
+                None => snapshot.remove(entry.key),
+            };
+        }
+        let used = operator.accumulators().used();
+        let mut restored = Operator::new(window, emit, Trace::default());
+        for (key, value) in &snapshot {
+            restored.restore(crate::state::Entry { table: TableId(0), group: 0, key, value: Some(value) }).unwrap();
+        }
+        let Ok(()) = restored.resume(watermark);
+        assert_eq!(restored.accumulators().used(), used, "a restored operator holds what the sealed one held");
+        operator = restored;
+    }
+    let Ok(fired) = operator.advance(i64::MAX);
+    out.extend(fired.values.iter().map(|it| String::from_utf8(it.to_vec()).unwrap()));
+    assert_eq!(operator.accumulators().used(), empty, "every slot is freed");
+    out
+}
+
+fn windows() -> impl Strategy<Value = Window> {
+    prop_oneof![
+        (1..20i64).prop_map(|size_ms| Window::Tumbling { size_ms, offset_ms: 0 }),
+        (1..8i64, 1..6i64).prop_map(|(slide_ms, times)| Window::Hopping {
+            size_ms: slide_ms * times + 1,
+            slide_ms,
+            offset_ms: 0
+        }),
+        (1..10i64).prop_map(|gap_ms| Window::Session { gap_ms }),
+        (1..200i64).prop_map(|size_ms| Window::Rolling { size_ms }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+
+    #[test]
+    fn slots_are_never_leaked_or_used_after_their_end_and_folds_do_not_depend_on_batches(
+        window in windows(),
+        on_update in any::<bool>(),
+        delay in 0..15i64,
+        steps in prop::collection::vec((0..2usize, 0..6i64, 0..20i64), 1..50),
+        rows in 2..20usize,
+    ) {
+        let emit = if on_update { Emit::OnUpdate } else { Emit::OnClose };
+        let mut now = 0;
+        let records: Vec<(usize, i64)> = steps.into_iter().map(|(key, ahead, back)| {
+            now += ahead;
+            (key, now - back)
+        }).collect();
+        let rows = run(window, emit, delay, &records, rows);
+        prop_assert_eq!(&rows, &run(window, emit, delay, &records, 1));
+        if let Window::Rolling { .. } = window {
+            for row in &rows {
+                let times: Vec<i64> = row.split_whitespace().map(|it| it.parse().unwrap()).collect();
+                prop_assert!(times.is_sorted(), "records are merged in order of time: {row}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_one_call_even_when_it_holds_stragglers_that_close_nothing() {
+    let mut operator = Operator::new(Window::Tumbling { size_ms: 100, offset_ms: 0 }, Emit::OnClose, Trace::default());
+    let times: Vec<i64> = (0..50).map(|it| if it % 2 == 0 { it } else { it / 2 }).collect();
+    let mut keys = Keys::default();
+    for _ in &times {
+        keys.texts.push(b"1");
+        keys.hashes.push(batch::hash(b"1"));
+    }
+    let clock = row_times(&times, 0, i64::MIN);
+    assert!(clock.stragglers.len() > 20);
+    let Ok(out) = operator.process(&Input { keys: &keys, times: &times, columns: &[], clock: &clock });
+    assert_eq!((out.late.len(), out.fired.len(), operator.accumulators().calls), (0, 0, 1));
+}

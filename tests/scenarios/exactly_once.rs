@@ -1,0 +1,89 @@
+//! Exactly once, whatever happens: killed at random moments and at every named step of the commit, a pipeline with
+//! windows, state in plugins and dead letters ends with the output that one undisturbed run would have made.
+
+use crate::purchases::{Input, Output, Purchases};
+use std::time::Duration;
+use wasmill_tests::process::Run;
+use wasmill_tests::random::Random;
+use wasmill_tests::settings;
+use wasmill_tests::wait::{Deadline, pause};
+
+/// Random kills of the largest scenario.
+const KILLS: u64 = 20;
+/// How long a run may take to come to where it is to die.
+const LIFE_LIMIT: Duration = Duration::from_secs(60);
+/// Between two portions of input.
+const PORTION_EVERY: Duration = Duration::from_millis(20);
+/// Records of a portion, once a life has had its share.
+const TRICKLE: usize = 4;
+/// How long after its first output a run is killed, at most, ms: several checkpoints.
+const KILL_WITHIN_MS: u64 = 500;
+
+/// Every `failpoint("...")` in the host's code, in order of name.
+fn failpoints() -> Vec<String> {
+    fn visit(folder: &std::path::Path, names: &mut std::collections::BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).expect("the host's code is there") {
+            let path = entry.expect("a folder can be listed").path();
+            if path.is_dir() {
+                visit(&path, names);
+            } else if path.extension().is_some_and(|it| it == "rs") {
+                let text = std::fs::read_to_string(&path).expect("code is text");
+                let calls = text.split("failpoint(\"").skip(1);
+                names.extend(calls.filter_map(|it| it.split_once('"')).map(|(name, _)| name.to_owned()));
+            }
+        }
+    }
+    let mut names = Default::default();
+    visit(&settings::repository().join("host/src"), &mut names);
+    names.into_iter().collect()
+}
+
+/// Sends a share of the input while `run` lives, until it ends, `over` says so, or the limit.
+fn feed(purchases: &mut Purchases<'_>, run: &mut Run, share: usize, mut over: impl FnMut(&Purchases<'_>) -> bool) {
+    let deadline = Deadline::after(LIFE_LIMIT);
+    let portion = (share / 40).max(TRICKLE);
+    let mut sent = 0;
+    while run.is_running() && !over(purchases) && !deadline.is_over() {
+        let size = if sent < share { portion } else { TRICKLE };
+        purchases.send(size);
+        sent += size;
+        pause(PORTION_EVERY);
+    }
+}
+
+#[test]
+fn from_kafka_to_kafka_every_record_counts_once_whenever_the_process_is_killed() {
+    let seed = settings::seed("kafka to kafka");
+    let mut random = Random::new(seed);
+    let mut purchases = Purchases::new(&mut random, Input::Kafka, Output::Kafka, settings::records());
+    let failpoints = failpoints();
+    assert!(failpoints.len() >= 10, "the host names its failpoints: {failpoints:?}");
+    let share = settings::records() as usize / (KILLS as usize + failpoints.len() + 1);
+    for kill in 1..=KILLS {
+        let before = purchases.written();
+        let mut run = purchases.run().start();
+        if random.one_in(4) {
+            let life = Deadline::after(Duration::from_millis(random.within(0..1_500)));
+            feed(&mut purchases, &mut run, share, |_| life.is_over());
+        } else {
+            feed(&mut purchases, &mut run, share, |it| it.written() > before);
+            let life = Deadline::after(Duration::from_millis(random.within(0..KILL_WITHIN_MS)));
+            feed(&mut purchases, &mut run, share, |_| life.is_over());
+        }
+        assert!(run.kill(), "run {kill} ended by itself\n{}", run.wait(Duration::ZERO).tails());
+    }
+    for name in &failpoints {
+        let spec = format!("{name}:{}", random.within(1..4));
+        let mut run = purchases.run().dying_at(&spec).start();
+        feed(&mut purchases, &mut run, share, |_| false);
+        let ended = run.wait(Duration::ZERO);
+        assert!(ended.was_killed(), "the process did not die at {spec}\n{}", ended.tails());
+        println!("died at {spec}");
+    }
+    purchases.send(usize::MAX);
+    purchases.run().until_end();
+    purchases.check();
+    let (committed, all) = purchases.counts();
+    println!("{committed} records of output are committed, of {all} written");
+    assert!(all > committed, "no kill left aborted output");
+}

@@ -1,0 +1,233 @@
+//! The pipeline of the exactly-once scenarios: purchases in four partitions; a plugin refuses some of them; the rest goes
+//! through a rolling window, tumbling windows and a plugin that counts by key. Everything that can be lost or doubled is in
+//! its output: each record by its id, each sum, each count, each dead letter.
+
+use crate::dead_letter;
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::Path;
+use wasmill_tests::compare::{same_in_order_of_key, same_records};
+use wasmill_tests::folder::{Folder, Launch};
+use wasmill_tests::json::parse;
+use wasmill_tests::kafka::{self, Broker, Isolation, Message};
+use wasmill_tests::random::Random;
+use wasmill_tests::reference::{self, FOLD};
+use wasmill_tests::settings;
+use wasmill_tests::stream::{Event, events};
+use wasmill_tests::topic::{Watch, Writer};
+
+const PARTITIONS: usize = 4;
+const USERS: u64 = 400;
+/// Ids that are multiples of this are refused.
+const REFUSED_EVERY: i64 = 250;
+/// The sinks, and the dead letters.
+const OUTPUTS: [&str; 4] = ["rolling", "tumbling", "counted", "dead"];
+
+/// Where the purchases come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Input {
+    Kafka,
+    Files,
+}
+
+/// Where results go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Output {
+    Kafka,
+    Files,
+}
+
+/// One pipeline with its input and output.
+pub(crate) struct Purchases<'a> {
+    pub(crate) folder: Folder,
+    broker: &'a Broker,
+    output: Output,
+    input: Input,
+    events: Vec<Event>,
+    sent: usize,
+    source_topic: String,
+    topics: Vec<String>,
+    writer: Writer,
+    watch: Watch,
+}
+
+impl<'a> Purchases<'a> {
+    /// `count` purchases, none of them sent yet.
+    pub(crate) fn new(random: &mut Random, input: Input, output: Output, count: u64) -> Self {
+        Purchases::on(kafka::shared(), random, input, output, count)
+    }
+
+    /// The same on another broker.
+    pub(crate) fn on(broker: &'a Broker, random: &mut Random, input: Input, output: Output, count: u64) -> Self {
+        let folder = Folder::new();
+        let events = events(random, count, USERS, PARTITIONS);
+        let source_topic = broker.topic("purchases", PARTITIONS as i32);
+        let topics: Vec<String> = OUTPUTS.iter().map(|it| broker.topic(it, PARTITIONS as i32)).collect();
+        let (writer, watch) = (Writer::new(broker, &source_topic), Watch::new(broker, &topics[0]));
+        let purchases = Purchases { folder, broker, output, input, events, sent: 0, source_topic, topics, writer, watch };
+        purchases.folder.write("pipeline.toml", purchases.pipeline());
+        purchases
+    }
+
+    fn pipeline(&self) -> String {
+        let brokers = self.broker.address();
+        let source = match self.input {
+            Input::Kafka => format!("connector = \"kafka\"\nbrokers = \"{brokers}\"\ntopic = \"{}\"", self.source_topic),
+            Input::Files => "connector = \"file\"\npath = \"in\"".to_owned(),
+        };
+        let sink = |index: usize| match self.output {
+            Output::Kafka => format!(
+                "connector = \"kafka\"\nbrokers = \"{brokers}\"\ntopic = \"{}\"\ntransaction_timeout = \"10s\"",
+                self.topics[index]
+            ),
+            Output::Files => format!("connector = \"file\"\npath = \"{}\"", OUTPUTS[index]),
+        };
+        let name = &self.source_topic; // Unique, as a name of a pipeline on a shared broker must be.
+        format!(
+            r#"
+name = "{name}"
+checkpoint_interval = "40ms"
+batch_rows_max = 512
+
+[sources.purchases]
+{source}
+event_time = {{ field = "at", delay = "2s", idle_timeout = "never" }}
+
+[steps.checked]
+from = "purchases"
+plugin = "{transform}"
+config = {{ mode = "reject", when = {{ every = {REFUSED_EVERY} }} }}
+
+[steps.rolling]
+from = "checked"
+key = "user"
+window = {{ rolling = "30s" }}
+aggregate = {FOLD}
+
+[steps.tumbling]
+from = "checked"
+key = "user"
+window = {{ tumbling = "10s" }}
+aggregate = {FOLD}
+
+[steps.counted]
+from = "checked"
+key = "user"
+plugin = "{keyed}"
+
+[sinks.rolling]
+from = "rolling"
+{rolling}
+
+[sinks.tumbling]
+from = "tumbling"
+{tumbling}
+
+[sinks.counted]
+from = "counted"
+{counted}
+
+[dead_letters]
+{dead}
+"#,
+            transform = settings::plugin("misbehaving").display(),
+            keyed = settings::plugin("misbehaving-keyed").display(),
+            rolling = sink(0),
+            tumbling = sink(1),
+            counted = sink(2),
+            dead = sink(3),
+        )
+    }
+
+    /// A run of the pipeline.
+    pub(crate) fn run(&self) -> Launch<'_> {
+        self.folder.run("pipeline.toml")
+    }
+
+    /// Makes the next `count` purchases visible, or all that are left.
+    pub(crate) fn send(&mut self, count: usize) {
+        let end = self.events.len().min(self.sent.saturating_add(count));
+        let events = &self.events[self.sent..end];
+        self.sent = end;
+        match self.input {
+            Input::Kafka => {
+                let records = events.iter().map(|it| {
+                    (it.partition as i32, Some(it.user.clone().into_bytes()), Some(it.json().to_string().into_bytes()))
+                });
+                self.writer.send(records);
+            }
+            Input::Files => {
+                for partition in 0..PARTITIONS {
+                    let mut text = String::new();
+                    for event in events.iter().filter(|it| it.partition == partition) {
+                        let _ = writeln!(text, "{}", event.json());
+                    }
+                    append(&self.folder.path(&format!("in/{partition}.jsonl")), &text);
+                }
+            }
+        }
+    }
+
+    /// How much output there is, committed or not: it grows when something is written.
+    pub(crate) fn written(&self) -> u64 {
+        match self.output {
+            Output::Kafka => self.watch.end(),
+            Output::Files => self.folder.lines(OUTPUTS[0]).len() as u64,
+        }
+    }
+
+    /// Records of output in Kafka: committed ones, and all with those of aborted transactions.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let count = |isolation| self.topics.iter().map(|it| self.broker.read(it, isolation).len()).sum();
+        (count(Isolation::Committed), count(Isolation::Uncommitted))
+    }
+
+    /// Asserts that the committed output is what one undisturbed run makes: each record once, in order for each user.
+    pub(crate) fn check(&self) {
+        assert_eq!(self.sent, self.events.len(), "all input was sent");
+        let (refused, passed): (Vec<Event>, Vec<Event>) =
+            self.events.iter().cloned().partition(|it| it.id % REFUSED_EVERY == 0);
+        let with_user = |(user, count)| json!({"user": user, "count": count});
+        let counted = reference::counts(&passed).into_iter().map(with_user).collect();
+        let dead = refused.iter().map(Event::json).collect();
+        let rolling = reference::rolling(&passed, 30_000);
+        let expected = [rolling, reference::windows(&passed, 10_000, 10_000), counted, dead];
+        for (index, expected) in expected.iter().enumerate() {
+            let found = self.output(index);
+            if OUTPUTS[index] == "counted" && self.output == Output::Files {
+                // A line has no key to say whose count it is.
+                let counts: Vec<Value> = expected.iter().map(|it| json!({"count": it["count"]})).collect();
+                same_records(OUTPUTS[index], &found, &counts);
+            } else {
+                same_in_order_of_key(OUTPUTS[index], "user", &found, expected);
+            }
+        }
+    }
+
+    /// The committed records of one output, each with its user.
+    fn output(&self, index: usize) -> Vec<Value> {
+        let dead = OUTPUTS[index] == "dead";
+        match self.output {
+            Output::Files if dead => self.folder.records("dead").iter().map(dead_letter::record).collect(),
+            Output::Files => self.folder.records(OUTPUTS[index]),
+            Output::Kafka => self.broker.read(&self.topics[index], Isolation::Committed).iter().map(with_key).collect(),
+        }
+    }
+}
+
+/// The value of a message, with its key as the user where the value does not say.
+fn with_key(message: &Message) -> Value {
+    let mut record = parse(message.text());
+    if record.get("user").is_none() {
+        let key = message.key.clone().expect("a key");
+        record["user"] = json!(String::from_utf8(key).expect("a key that is text"));
+    }
+    record
+}
+
+fn append(path: &Path, text: &str) {
+    use std::io::Write;
+    std::fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("a folder for the input");
+    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).expect("the input can be opened");
+    file.write_all(text.as_bytes()).expect("the input can grow");
+}

@@ -1,0 +1,20 @@
+//! Components that are no plugins.
+
+/// A component that exports one empty interface of a world that is not wasmill's.
+pub fn of_another_world() -> Vec<u8> {
+    let name = b"wasi:cli/run@0.2.0";
+    // The component preamble; an instance section with one instance of no exports; an export section that names it.
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    bytes.extend([5, 3, 1, 1, 0]);
+    let mut export = vec![1, 0, name.len() as u8];
+    export.extend(name);
+    export.extend([5, 0, 0]);
+    bytes.extend([11, export.len() as u8]);
+    bytes.extend(export);
+    bytes
+}
+
+/// A core module without anything in it, and so without the section that would make it a component.
+pub fn core_module() -> Vec<u8> {
+    b"\0asm\x01\0\0\0".to_vec()
+}
