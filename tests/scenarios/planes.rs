@@ -1,4 +1,6 @@
 //! The Kafka source and the Kafka sink on a real broker.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![expect(clippy::disallowed_methods, reason = "waiting for a real broker is bounded in real time")]
 
 use rdkafka::producer::BaseRecord;
 use std::sync::Arc;
