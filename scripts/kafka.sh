@@ -66,7 +66,6 @@ log.retention.bytes=-1
 log.cleaner.dedupe.buffer.size=16777216
 log.cleaner.backoff.ms=500
 log.initial.task.delay.ms=1000
-log.message.timestamp.after.max.ms=9223372036854775807
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1

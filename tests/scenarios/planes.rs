@@ -1,4 +1,6 @@
 //! The Kafka source and the Kafka sink on a real broker.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+#![expect(clippy::disallowed_methods, reason = "waiting for a real broker is bounded in real time")]
 
 use rdkafka::producer::BaseRecord;
 use std::sync::Arc;
@@ -125,7 +127,7 @@ fn round_trip(compression: &str) {
         (Some(b"last"), Some(b"last"), &[]),
     ];
     let written = rows(&list);
-    let times = [1_700_000_000_000, 5, 1, 1_600_000_000_000, 2, 3, 4, 1_800_000_000_000];
+    let times = [1_700_000_000_000, 5, 1, 1_600_000_000_000, 2, 3, 4, 1_700_000_000_000];
     let mut sink = idempotent(broker, &[&topic], compression);
     append_all(&mut sink, 0, &written, &times);
     assert_eq!(sink.commit(&[], "g"), Outcome::Committed);
@@ -413,6 +415,35 @@ fn a_row_that_is_too_large_is_named_and_the_others_are_written() {
     sink.flush().unwrap();
     let seen = broker.read(&topic, Isolation::Committed);
     assert_eq!(seen.iter().map(|it| it.value.as_ref().unwrap().len()).collect::<Vec<_>>(), [1_000_000, 5]);
+}
+
+#[test]
+fn a_topic_that_takes_larger_or_smaller_rows_is_believed() {
+    let broker = shared();
+    let large = broker.topic_with("larger", 1, &[("max.message.bytes", "5000000")]);
+    let small = broker.topic_with("smaller", 1, &[("max.message.bytes", "10000")]);
+    let mut sink = idempotent(broker, &[&large, &small], "none");
+    append_all(&mut sink, 0, &rows(&[(None, Some(&vec![b'l'; 4_000_000]), &[])]), &[]);
+    let piece = vec![b's'; 3_000];
+    append_all(&mut sink, 1, &rows(&vec![(None, Some(&piece[..]), &[][..]); 100]), &[]); // As several batches.
+    let too_large = sink.append(1, &rows(&[(None, Some(&[b's'; 10_000]), &[])]), &[]);
+    assert!(matches!(too_large, Err(KafkaError::RowTooLarge { bytes_max: 10_000, .. })), "{too_large:?}");
+    sink.flush().unwrap();
+    assert_eq!(broker.read(&large, Isolation::Committed).len(), 1);
+    assert_eq!(broker.read(&small, Isolation::Committed).len(), 100);
+}
+
+#[test]
+fn a_time_that_the_broker_refuses_does_not_stop_the_sink() {
+    let broker = shared();
+    let topic = broker.topic("future", 1);
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+    let mut sink = idempotent(broker, &[&topic], "none");
+    append_all(&mut sink, 0, &values(&["soon", "in ten years"]), &[now + 60_000, now + 315_360_000_000]);
+    sink.flush().unwrap();
+    let seen = broker.read(&topic, Isolation::Committed);
+    assert_eq!(seen[0].timestamp, Some(now + 60_000));
+    assert!((now..now + 60_000).contains(&seen[1].timestamp.unwrap()), "{:?}", seen[1]);
 }
 
 #[test]

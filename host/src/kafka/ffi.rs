@@ -25,7 +25,6 @@ pub(crate) mod code {
     pub(crate) const NONE: i32 = code::RD_KAFKA_RESP_ERR_NO_ERROR as i32;
     pub(crate) const PARTITION_EOF: i32 = code::RD_KAFKA_RESP_ERR__PARTITION_EOF as i32;
     pub(crate) const QUEUE_FULL: i32 = code::RD_KAFKA_RESP_ERR__QUEUE_FULL as i32;
-    pub(crate) const TOO_LARGE: i32 = code::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE as i32;
     pub(crate) const OFFSET_RESET: i32 = code::RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET as i32;
     pub(crate) const OUT_OF_RANGE: i32 = code::RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE as i32;
     pub(crate) const UNKNOWN_TOPIC: i32 = code::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART as i32;
@@ -354,6 +353,43 @@ impl Client {
             let topics = topics.collect();
             sys::rd_kafka_metadata_destroy(metadata);
             Ok(topics)
+        }
+    }
+
+    /// Asks for the configuration of `topic`: names and values.
+    pub(crate) fn topic_config(&self, topic: &str, wait_ms: i32) -> Result<Vec<(String, String)>, Fault> {
+        let topic = c_string(topic)?;
+        // SAFETY: the resource, the queue and the event are made, used and destroyed here; the result and what it lists
+        // belong to the event, and are copied. An answer that comes after the wait finds the queue's reference held by
+        // librdkafka.
+        unsafe {
+            let kind = sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+            let mut resource = sys::rd_kafka_ConfigResource_new(kind, topic.as_ptr());
+            let queue = sys::rd_kafka_queue_new(self.handle.as_ptr());
+            sys::rd_kafka_DescribeConfigs(self.handle.as_ptr(), &mut resource, 1, ptr::null(), queue);
+            sys::rd_kafka_ConfigResource_destroy(resource);
+            let event = sys::rd_kafka_queue_poll(queue, wait_ms);
+            sys::rd_kafka_queue_destroy(queue);
+            if event.is_null() {
+                return Err(Fault::of(sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT as i32));
+            }
+            let mut config = Vec::new();
+            let mut answer = Fault::check(sys::rd_kafka_event_error(event));
+            let result = sys::rd_kafka_event_DescribeConfigs_result(event);
+            if answer.is_ok() && !result.is_null() {
+                let mut count = 0;
+                let resources = sys::rd_kafka_DescribeConfigs_result_resources(result, &mut count);
+                for &resource in slice(resources, count) {
+                    answer = answer.and(Fault::check(sys::rd_kafka_ConfigResource_error(resource)));
+                    let mut count = 0;
+                    let entries = sys::rd_kafka_ConfigResource_configs(resource, &mut count);
+                    config.extend(slice(entries, count).iter().map(|&it| {
+                        (text(sys::rd_kafka_ConfigEntry_name(it)), text(sys::rd_kafka_ConfigEntry_value(it)))
+                    }));
+                }
+            }
+            sys::rd_kafka_event_destroy(event);
+            answer.map(|()| config)
         }
     }
 

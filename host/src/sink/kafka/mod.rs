@@ -5,6 +5,7 @@
 //! transaction, then it is committed. See [`KafkaSink::commit`] for what each outcome obliges the caller to do.
 
 mod commit;
+mod limits;
 mod positions;
 
 use crate::batch::RawRows;
@@ -12,6 +13,7 @@ pub use crate::kafka::KafkaError;
 use crate::kafka::ffi::{Client, Fault, Outgoing, Role, Topic, code};
 use crate::kafka::{Deadline, metadata};
 use crate::sink::partition::Partitioner;
+use limits::Limits;
 pub use positions::{Committed, OffsetCommit};
 use std::sync::Arc;
 
@@ -19,10 +21,8 @@ use std::sync::Arc;
 const QUEUE_RECORDS_MAX: usize = 250_000;
 /// Bytes of values that wait in the client, KiB.
 const QUEUE_KIB_MAX: usize = 128 << 10;
-/// Size of one record batch before compression, bytes: below a broker's default limit of 1,048,588.
+/// Size of one record batch before compression, bytes: below a broker's default limit, and below every topic's.
 const BATCH_BYTES_MAX: usize = 900_000;
-/// Size of one record, bytes. The broker's default for `max.message.bytes`.
-const RECORD_BYTES_MAX: usize = 1_048_588;
 /// A record's share of its batch's header, at most, and of its own lengths, bytes.
 const RECORD_OVERHEAD_BYTES: usize = 96;
 /// One call into the client that can be made again, ms.
@@ -87,6 +87,7 @@ struct Target {
     options: TopicOptions,
     topic: Topic,
     partitioner: Partitioner,
+    limits: Limits,
 }
 
 /// A producer of some topics.
@@ -115,20 +116,23 @@ impl std::fmt::Debug for KafkaSink {
 }
 
 impl KafkaSink {
-    /// Opens a producer, checks that the topics exist, and learns how many partitions they have. Topics are known by
-    /// their index from here on. Waits up to `timeouts.wait_ms` for a broker.
+    /// Opens a producer, checks that the topics exist, and learns their partitions and limits. Topics are known by their
+    /// index from here on. Waits up to `timeouts.wait_ms` for a broker.
     pub fn open(brokers: &str, topics: &[TopicOptions], mode: Mode, timeouts: Timeouts) -> Result<Self, KafkaError> {
         let deadline = Deadline::after(timeouts.wait_ms);
-        let client = Client::new(Role::Producer, &settings(brokers, &mode, timeouts))
+        let names: Vec<_> = topics.iter().map(|it| it.topic.as_str()).collect();
+        let limits = limits::ask(brokers, &names, &deadline)?;
+        let client = Client::new(Role::Producer, &settings(brokers, &mode, timeouts, &limits))
             .map_err(|it| other(format!("set up a producer for `{brokers}`"), it))?;
-        let target = |options: &TopicOptions| {
+        let target = |(options, &limits): (&TopicOptions, &Limits)| {
             let name = &options.topic;
             let topic = client.topic(name, &[("compression.codec", &options.compression)]);
             let topic = topic.map_err(|it| other(format!("open topic `{name}`"), it))?;
             let partitions = metadata::partitions_of(&client, &topic, name, brokers, &deadline)?.len();
-            Ok(Target { options: options.clone(), topic, partitioner: Partitioner::new(partitions as u32) })
+            let partitioner = Partitioner::new(partitions as u32);
+            Ok(Target { options: options.clone(), topic, partitioner, limits })
         };
-        let targets = topics.iter().map(target).collect::<Result<_, _>>()?;
+        let targets = topics.iter().zip(&limits).map(target).collect::<Result<_, _>>()?;
         let brokers = brokers.to_owned();
         Ok(KafkaSink { targets, client, committer: None, group: None, phase: Phase::Idle, brokers, mode, timeouts })
     }
@@ -151,7 +155,8 @@ impl KafkaSink {
     /// rows were taken: fewer than there are when the queue is full; the caller goes on with the rest later.
     ///
     /// `times[i]` is the Kafka timestamp of row `i`, ms since the Unix epoch; -1 (and a missing one) is now. Kafka has no
-    /// times before 1970, and this client cannot write 0: both become 1.
+    /// times before 1970, and this client cannot write 0: both become 1. A time that the topic refuses (more than
+    /// `message.timestamp.after.max.ms` ahead, by default an hour) is written as now.
     ///
     /// After [`KafkaError::RowTooLarge`] the rows before the large one are taken, and the caller may go on after it. Any
     /// other error means that the transaction cannot be committed.
@@ -160,6 +165,7 @@ impl KafkaSink {
         self.check_delivery()?;
         self.begin()?;
         let target = &mut self.targets[topic];
+        let times_accepted = target.limits.times(limits::now());
         let keyless = target.partitioner.of_next_batch();
         for row in 0..rows.records.len() {
             let key = rows.key(row);
@@ -168,16 +174,16 @@ impl KafkaSink {
                 key,
                 value: rows.value(row),
                 headers: rows.headers(row),
-                timestamp: timestamp(times.get(row)),
+                timestamp: times_accepted.timestamp(times.get(row).copied()),
             };
+            let (bytes, bytes_max) = (limits::size(&record), target.limits.bytes_max);
+            if bytes > bytes_max {
+                let topic = target.options.topic.clone();
+                return Err(KafkaError::RowTooLarge { topic, row, bytes, bytes_max });
+            }
             match target.topic.produce(&record) {
                 Ok(()) => {}
                 Err(fault) if fault.code == code::QUEUE_FULL => return Ok(row),
-                Err(fault) if fault.code == code::TOO_LARGE => {
-                    let bytes = size(&record);
-                    let topic = target.options.topic.clone();
-                    return Err(KafkaError::RowTooLarge { topic, row, bytes, bytes_max: RECORD_BYTES_MAX });
-                }
                 Err(fault) => {
                     let doing = format!("write to `{}`", target.options.topic);
                     return Err(self.error(&doing, fault));
@@ -251,10 +257,13 @@ impl KafkaSink {
     }
 }
 
-fn settings(brokers: &str, mode: &Mode, timeouts: Timeouts) -> Vec<(&'static str, String)> {
+fn settings(brokers: &str, mode: &Mode, timeouts: Timeouts, limits: &[Limits]) -> Vec<(&'static str, String)> {
     let transaction_ms = timeouts.transaction_ms.clamp(1_000, 900_000);
     // A record that is given up must be known before the broker ends the transaction on its own.
     let delivery_ms = transaction_ms - transaction_ms / 10;
+    // One for all topics. A larger record goes alone.
+    let batch_bytes = limits.iter().map(|it| it.bytes_max - it.bytes_max / 8).min().unwrap_or(BATCH_BYTES_MAX);
+    let batch_bytes = batch_bytes.clamp(1, BATCH_BYTES_MAX);
     let mut settings = vec![
         ("bootstrap.servers", brokers.to_owned()),
         ("client.id", "wasmill".to_owned()),
@@ -263,8 +272,8 @@ fn settings(brokers: &str, mode: &Mode, timeouts: Timeouts) -> Vec<(&'static str
         ("message.timeout.ms", delivery_ms.to_string()),
         ("request.timeout.ms", delivery_ms.min(30_000).to_string()),
         ("allow.auto.create.topics", "false".to_owned()),
-        ("message.max.bytes", RECORD_BYTES_MAX.to_string()),
-        ("batch.size", BATCH_BYTES_MAX.to_string()),
+        ("message.max.bytes", (2 * limits::RECORD_BYTES_MAX).to_string()),
+        ("batch.size", batch_bytes.to_string()),
         ("queue.buffering.max.messages", QUEUE_RECORDS_MAX.to_string()),
         ("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string()),
         // The broker answers "concurrent transactions" while it still writes the last one's markers; the default wait of
@@ -296,18 +305,6 @@ fn retry(deadline: &Deadline, mut call: impl FnMut(i32) -> Result<(), Fault>) ->
     }
 }
 
-fn timestamp(time: Option<&i64>) -> i64 {
-    match time {
-        None | Some(-1) => 0, // librdkafka's "now".
-        Some(&time) => time.max(1),
-    }
-}
-
-fn size(record: &Outgoing<'_>) -> usize {
-    let key_and_value = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
-    key_and_value + record.headers.len() + RECORD_OVERHEAD_BYTES
-}
-
 fn other(doing: String, fault: Fault) -> KafkaError {
     KafkaError::Other { doing, reason: fault.text }
 }
@@ -319,14 +316,9 @@ mod tests {
     #[test]
     fn a_record_is_given_up_before_the_broker_ends_its_transaction() {
         let mode = Mode::Transactional { transactional_id: "t".into() };
-        let settings = settings("b:1", &mode, Timeouts { wait_ms: 1, transaction_ms: 60_000 });
+        let settings = settings("b:1", &mode, Timeouts { wait_ms: 1, transaction_ms: 60_000 }, &[]);
         let value = |name| settings.iter().find(|it| it.0 == name).map(|it| it.1.as_str());
         assert_eq!(value("message.timeout.ms"), Some("54000"));
         assert_eq!(value("transaction.timeout.ms"), Some("60000"));
-    }
-
-    #[test]
-    fn only_minus_one_is_now() {
-        assert_eq!([timestamp(None), timestamp(Some(&-1)), timestamp(Some(&0)), timestamp(Some(&7))], [0, 0, 1, 7]);
     }
 }
