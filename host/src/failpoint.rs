@@ -4,6 +4,7 @@
 ///
 /// `merge.*` are passed by the thread that merges snapshot files, at any moment of an epoch.
 pub const FAILPOINTS: &[&str] = &[
+    "stage.done",
     "persist.before-files",
     "persist.in-file",
     "persist.after-files",
@@ -11,6 +12,9 @@ pub const FAILPOINTS: &[&str] = &[
     "persist.after-manifest-rename",
     "persist.done",
     "commit.before-send",
+    "commit.before-flush",
+    "commit.before-offsets",
+    "commit.before-commit",
     "commit.after-commit",
     "current.before-rename",
     "current.after-rename",

@@ -154,7 +154,7 @@ fn every_failpoint_is_listed_and_every_listed_one_is_somewhere() {
     for (_, code) in host_code() {
         used.extend(code.split("failpoint(\"").skip(1).filter_map(|it| it.split('"').next().map(str::to_owned)));
     }
-    let listed: BTreeSet<_> = wasmill::checkpoint::FAILPOINTS.iter().map(|&it| it.to_owned()).collect();
+    let listed: BTreeSet<_> = wasmill::failpoint::FAILPOINTS.iter().map(|&it| it.to_owned()).collect();
     assert_eq!(used, listed);
 }
 
