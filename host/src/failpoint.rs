@@ -4,6 +4,7 @@
 ///
 /// `merge.*` are passed by the thread that merges snapshot files, at any moment of an epoch.
 pub const FAILPOINTS: &[&str] = &[
+    "stage.done",
     "persist.before-files",
     "persist.in-file",
     "persist.after-files",

@@ -94,7 +94,8 @@ mod tests {
     fn a_whole_batch_is_handed_over_where_it_is() {
         let column = Column::from(Values::Text(Strings { offsets: vec![0, 2], data: b"ab".to_vec() }));
         let columns_of = [&column];
-        let part = columns(&columns_of, &(0..1), &rebase(&columns_of, &(0..1)));
+        let rebased = rebase(&columns_of, &(0..1));
+        let part = columns(&columns_of, &(0..1), &rebased);
         let (ValuesParam::Text(part), Values::Text(own)) = (&part[0].values, &columns_of[0].values) else {
             unreachable!()
         };
