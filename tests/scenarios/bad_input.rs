@@ -136,7 +136,11 @@ fn a_bad_record(source: &str, step: &str, bad: &str, texts: &[&str]) {
     let mut lines: Vec<String> = good(1..=300).iter().map(Value::to_string).collect();
     lines.insert(200, bad.to_owned());
     folder.write("in.jsonl", lines.join("\n") + "\n");
-    let (from, step) = if step.is_empty() { ("in", String::new()) } else { ("step", format!("[steps.step]\nfrom = \"in\"\n{step}\n")) };
+    let (from, step) = if step.is_empty() {
+        ("in", String::new())
+    } else {
+        ("step", format!("[steps.step]\nfrom = \"in\"\n{step}\n"))
+    };
     folder.write("apart.toml", pipeline(source, from, &format!("{step}{DEAD_LETTERS}")));
     folder.run_in("apart.toml", "data-apart").until_end();
     let all = folder.records("out");
@@ -173,7 +177,12 @@ fn a_line_that_is_no_object_is_kept_apart_or_stops_the_pipeline() {
 fn a_field_of_another_kind_is_kept_apart_or_stops_the_pipeline() {
     let step = "key = \"id\"\nwindow = { rolling = \"10s\" }\naggregate = { spent = \"sum(amount)\" }";
     let bad = "{\"id\": 1, \"at\": 200000, \"amount\": \"much\"}";
-    a_bad_record("event_time = { field = \"at\" }\nschema = { amount = \"s64\" }", step, bad, &["amount", "much", "s64"]);
+    a_bad_record(
+        "event_time = { field = \"at\" }\nschema = { amount = \"s64\" }",
+        step,
+        bad,
+        &["amount", "much", "s64"],
+    );
 }
 
 #[test]
@@ -185,7 +194,12 @@ fn a_record_without_its_key_is_kept_apart_or_stops_the_pipeline() {
 #[test]
 fn a_record_that_lacks_what_a_plugin_requires_is_kept_apart_or_stops_the_pipeline() {
     let step = format!("plugin = \"{}\"", settings::plugin("misbehaving").display());
-    a_bad_record("event_time = { field = \"at\" }", &step, "{\"id\": \"seven\", \"at\": 200000}", &["id", "seven", "s64"]);
+    a_bad_record(
+        "event_time = { field = \"at\" }",
+        &step,
+        "{\"id\": \"seven\", \"at\": 200000}",
+        &["id", "seven", "s64"],
+    );
 }
 
 /// The year 300,000,000 does not fit 64 bits of milliseconds, and 292,000,000 would leave no room for a window's end.
@@ -229,7 +243,8 @@ impl SmallDisk {
     /// None where this user may not mount one.
     fn mount(at: std::path::PathBuf, size: &str) -> Option<SmallDisk> {
         std::fs::create_dir_all(&at).expect("a folder to mount at");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&at).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&at).output();
         match mounted {
             Ok(output) if output.status.success() => Some(SmallDisk(at)),
             Ok(output) => {
@@ -261,12 +276,17 @@ fn a_full_disk(small: &str) {
     let Some(disk) = SmallDisk::mount(folder.path(small), "1m") else { return };
     let records: Vec<Value> = (1..=20_000).map(|id| json!({"id": id, "at": id, "note": "x".repeat(100)})).collect();
     folder.write_lines("in.jsonl", &records);
-    let step = "[steps.step]\nfrom = \"in\"\nkey = \"id\"\nwindow = { rolling = \"1h\" }\naggregate = { n = \"count()\" }\n";
+    let step =
+        "[steps.step]\nfrom = \"in\"\nkey = \"id\"\nwindow = { rolling = \"1h\" }\naggregate = { n = \"count()\" }\n";
     folder.write("pipeline.toml", pipeline("event_time = { field = \"at\" }", "step", step));
     let ended = folder.run("pipeline.toml").args(["--until-end"]).end().expect_code(70);
     let stderr = ended.stderr.to_lowercase();
     assert!(stderr.contains("no room") || stderr.contains("no space"), "{}", ended.tails());
-    assert!(ended.stderr.contains(&folder.path(small).display().to_string()) || ended.stderr.contains(&format!("{small}/")), "{}", ended.tails());
+    assert!(
+        ended.stderr.contains(&folder.path(small).display().to_string()) || ended.stderr.contains(&format!("{small}/")),
+        "{}",
+        ended.tails()
+    );
     let before = folder.lines("out").len();
     assert!(before < records.len(), "the disk was too large for the test");
     disk.grow("256m");

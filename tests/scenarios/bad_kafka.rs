@@ -146,7 +146,8 @@ fn keys_values_headers_and_tombstones_pass_bit_for_bit() {
         (0, text(""), text("")),
         (0, text("key"), text("{ \"a\" : 1.0 }")),
     ]);
-    let raw = pipeline(broker.address(), &from, &to, "in", "").replace("wait = \"3s\"", "wait = \"3s\"\nformat = \"raw\"");
+    let raw =
+        pipeline(broker.address(), &from, &to, "in", "").replace("wait = \"3s\"", "wait = \"3s\"\nformat = \"raw\"");
     folder.write("pipeline.toml", raw);
     folder.run("pipeline.toml").until_end();
     let content = |it: &Message| (it.key.clone(), it.value.clone(), it.headers.clone(), it.timestamp);
@@ -183,7 +184,8 @@ wait = "3s"
     let good: Vec<Value> = (1..=100).filter(|it| it % 40 != 0).map(|id| json!({"id": id})).collect();
     same_records("out", &records(broker, &to), &good);
     let letters = broker.read(&dead, Isolation::Committed);
-    let keys: Vec<_> = letters.iter().map(|it| String::from_utf8_lossy(it.key.as_deref().unwrap_or_default())).collect();
+    let keys: Vec<_> =
+        letters.iter().map(|it| String::from_utf8_lossy(it.key.as_deref().unwrap_or_default())).collect();
     assert_eq!(keys, ["40", "80", "half"]);
     let header = |message: &Message, name: &str| {
         let found = message.headers.iter().find(|it| it.0 == name).and_then(|it| it.1.clone());
@@ -198,7 +200,12 @@ wait = "3s"
     assert_eq!(letters[0].text(), "{\"id\":40}");
     assert_eq!(header(&letters[0], "wasmill-step"), "rules");
     assert!(header(&letters[0], "wasmill-reason").contains("cannot stand id 40"), "{:?}", letters[0].headers);
-    assert_eq!(header(&letters[0], "wasmill-plugin").trim_start_matches("sha256:").len(), 64, "{:?}", letters[0].headers);
+    assert_eq!(
+        header(&letters[0], "wasmill-plugin").trim_start_matches("sha256:").len(),
+        64,
+        "{:?}",
+        letters[0].headers
+    );
     assert_eq!(letters[2].text(), "{\"id\":");
     assert!(header(&letters[2], "wasmill-reason").contains("JSON"), "{:?}", letters[2].headers);
 }

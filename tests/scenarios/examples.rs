@@ -45,7 +45,8 @@ fn alerts(transactions: &[Value]) -> Vec<Value> {
     let mut seen: HashMap<&str, Vec<i64>> = HashMap::new();
     let mut alerts = Vec::new();
     for transaction in transactions {
-        let (customer, time, amount) = (text(transaction, "customer_id"), at(transaction), float(transaction, "amount"));
+        let (customer, time, amount) =
+            (text(transaction, "customer_id"), at(transaction), float(transaction, "amount"));
         let times = seen.entry(customer).or_default();
         times.push(time);
         let count = times.iter().filter(|it| time - 300_000 < **it && **it <= time).count();
@@ -79,7 +80,8 @@ fn the_demo_alerts_on_what_is_fraud_and_on_nothing_else() {
 
 /// `examples/fraud.toml` with topics of its own on the real broker.
 fn fraud<'a>(folder: &'a Folder, broker: &Broker) -> (wasmill_tests::folder::Launch<'a>, [String; 3]) {
-    let topics = [broker.topic("transactions", 4), broker.topic("fraud-alerts", 4), broker.topic("fraud-dead-letters", 1)];
+    let topics =
+        [broker.topic("transactions", 4), broker.topic("fraud-alerts", 4), broker.topic("fraud-dead-letters", 1)];
     let mut launch = example(folder, "fraud").set("name", &topics[0]);
     for (table, topic) in ["sources.transactions", "sinks.alerts", "dead_letters"].iter().zip(&topics) {
         launch = launch.set(&format!("{table}.brokers"), broker.address()).set(&format!("{table}.topic"), topic);
@@ -104,7 +106,8 @@ fn the_fraud_example_alerts_exactly_once_through_kafka() {
     writer.send(transactions.iter().map(record));
     writer.send([(0, None, Some(b"{\"customer_id\":\"c-1\"}".to_vec()))]);
     launch.until_end();
-    let found: Vec<Value> = broker.read(&alerts_topic, Isolation::Committed).iter().map(|it| parse(it.text())).collect();
+    let found: Vec<Value> =
+        broker.read(&alerts_topic, Isolation::Committed).iter().map(|it| parse(it.text())).collect();
     same_in_order_of_key("alerts", "customer_id", &found, &alerts(&transactions));
     let dead = broker.read(&dead_letters, Isolation::Committed);
     assert_eq!(dead.len(), 1, "a transaction without its fields is kept apart");

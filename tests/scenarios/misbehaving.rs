@@ -71,7 +71,8 @@ fn ids(records: &[Value]) -> Vec<Value> {
 /// Runs the plugin in `mode` and asserts that what it misbehaved on is in the dead letters, with a reason that says one of
 /// `reasons`, and everything else passed.
 fn dead_letters_what_fails(mode: &str, reasons: &[&str]) {
-    let folder = folder(RECORDS, &format!(r#"{{ mode = "{mode}", when = {{ every = {EVERY} }} }}"#), r#"{ call = "500ms" }"#);
+    let folder =
+        folder(RECORDS, &format!(r#"{{ mode = "{mode}", when = {{ every = {EVERY} }} }}"#), r#"{ call = "500ms" }"#);
     folder.run("pipeline.toml").until_end();
     let (bad, good): (Vec<i64>, Vec<i64>) = (1..=RECORDS).partition(|it| it % EVERY == 0);
     let values = |ids: &[i64]| ids.iter().map(|it| json!(it)).collect::<Vec<_>>();
@@ -140,7 +141,8 @@ fn counting_a_metric_passes_everything() {
 
 #[test]
 fn a_flood_of_log_lines_is_cut_and_costs_no_record() {
-    let folder = folder(RECORDS, &format!(r#"{{ mode = "log-flood", when = {{ every = {EVERY} }} }}"#), "{ log_lines = 10 }");
+    let folder =
+        folder(RECORDS, &format!(r#"{{ mode = "log-flood", when = {{ every = {EVERY} }} }}"#), "{ log_lines = 10 }");
     let ended = folder.run("pipeline.toml").until_end();
     let all: Vec<Value> = (1..=RECORDS).map(|it| json!(it)).collect();
     same_records("passed", &ids(&folder.records("passed")), &all);

@@ -378,17 +378,14 @@ fn without_transactions_records_are_visible_at_once_and_positions_follow() {
 }
 
 #[test]
-fn more_rows_than_the_queue_holds_are_taken_in_pieces() {
+fn more_rows_than_the_queue_holds_arrive_once_each() {
     let broker = shared();
     let topic = broker.topic("pieces", 2);
     let mut sink = transactional(broker, &unique("t"), &[&topic]);
     let texts: Vec<_> = (0..400_000).map(|it| it.to_string()).collect();
     let texts: Vec<_> = texts.iter().map(String::as_str).collect();
     let rows = values(&texts);
-    let first = sink.append(0, &rows, &[]).unwrap();
-    assert!(first > 0 && first < texts.len(), "took {first} rows of {}", texts.len());
-    let rest = RawRows { arena: Arc::clone(&rows.arena), records: rows.records[first..].to_vec() };
-    append_all(&mut sink, 0, &rest, &[]);
+    append_all(&mut sink, 0, &rows, &[]);
     assert_eq!(sink.commit(&[], "g"), Outcome::Committed);
     let (mut source, count) = bounded(broker, &topic);
     let mut numbers: Vec<u32> = read_to_end(&mut source, count)
@@ -545,7 +542,7 @@ fn first_error(source: &mut KafkaSource) -> KafkaError {
 #[test]
 fn a_broker_that_dies_is_waited_out_and_a_commit_that_it_did_not_answer_is_resolved_afterwards() {
     let broker = Broker::start();
-    let (topic, id, group) = (broker.topic("dies", 1), unique("t"), unique("g"));
+    let (topic, other, id, group) = (broker.topic("dies", 1), broker.topic("other", 1), unique("t"), unique("g"));
     let mode = Mode::Transactional { transactional_id: id.clone() };
     let timeouts = Timeouts { wait_ms: 20_000, transaction_ms: 3_000 };
     let mut sink = KafkaSink::open(broker.address(), &topics(&[&topic], "none"), mode, timeouts).unwrap();
@@ -558,7 +555,14 @@ fn a_broker_that_dies_is_waited_out_and_a_commit_that_it_did_not_answer_is_resol
 
     append_all(&mut sink, 0, &values(&["b"]), &[]);
     sink.flush().unwrap();
+    let mut full = idempotent(&broker, &[&other], "none");
     broker.kill();
+    // Memory is bounded while nothing can be sent.
+    let many = values(&["x"; 300_000]);
+    let taken = full.append(0, &many, &[]).unwrap();
+    assert!((100_000..300_000).contains(&taken), "took {taken}");
+    assert_eq!(full.append(0, &many, &[]).unwrap(), 0);
+    drop(full);
     // Nothing tells whether the broker has seen the request.
     assert!(matches!(sink.commit(&[], &group), Outcome::Unknown(_)));
     assert!(matches!(sink.append(0, &values(&["c"]), &[]), Err(KafkaError::Other { .. })));

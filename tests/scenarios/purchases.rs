@@ -64,7 +64,8 @@ impl<'a> Purchases<'a> {
         let source_topic = broker.topic("purchases", PARTITIONS as i32);
         let topics: Vec<String> = OUTPUTS.iter().map(|it| broker.topic(it, PARTITIONS as i32)).collect();
         let (writer, watch) = (Writer::new(broker, &source_topic), Watch::new(broker, &topics[0]));
-        let purchases = Purchases { folder, broker, output, input, events, sent: 0, source_topic, topics, writer, watch };
+        let purchases =
+            Purchases { folder, broker, output, input, events, sent: 0, source_topic, topics, writer, watch };
         purchases.folder.write("pipeline.toml", purchases.pipeline());
         purchases
     }
@@ -72,7 +73,9 @@ impl<'a> Purchases<'a> {
     fn pipeline(&self) -> String {
         let brokers = self.broker.address();
         let source = match self.input {
-            Input::Kafka => format!("connector = \"kafka\"\nbrokers = \"{brokers}\"\ntopic = \"{}\"", self.source_topic),
+            Input::Kafka => {
+                format!("connector = \"kafka\"\nbrokers = \"{brokers}\"\ntopic = \"{}\"", self.source_topic)
+            }
             Input::Files => "connector = \"file\"\npath = \"in\"".to_owned(),
         };
         let sink = |index: usize| match self.output {

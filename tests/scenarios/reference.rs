@@ -32,7 +32,13 @@ fn a_rolling_window_holds_what_was_seen_and_not_what_is_exactly_its_length_ago()
 
 #[test]
 fn a_record_is_late_when_each_of_its_windows_had_closed_before_it() {
-    let events = [event(1, "ann", 3, 1), event(2, "ann", 14, 1), event(3, "ann", 9, 1), event(4, "ann", 15, 1), event(5, "ann", 9, 1)];
+    let events = [
+        event(1, "ann", 3, 1),
+        event(2, "ann", 14, 1),
+        event(3, "ann", 9, 1),
+        event(4, "ann", 15, 1),
+        event(5, "ann", 9, 1),
+    ];
     let found = updates(&events, 10, 10, 4); // The watermark is 9 after the second record, and 10 after the fourth.
     assert_eq!(found.late, [3, 5]);
     assert_eq!(found.closed, windows(&[events[0].clone(), events[1].clone(), events[3].clone()], 10, 10));

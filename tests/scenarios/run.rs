@@ -126,7 +126,11 @@ path = "out"
         open_after.push(folder.lines("out").len());
     }
     let expected = reference::windows(&events, 10_000, 10_000);
-    assert!(open_after.is_sorted() && open_after[2] < expected.len(), "windows stay open: {open_after:?} of {}", expected.len());
+    assert!(
+        open_after.is_sorted() && open_after[2] < expected.len(),
+        "windows stay open: {open_after:?} of {}",
+        expected.len()
+    );
     folder.run("pipeline.toml").until_end();
     same_in_order_of_key("windows", "user", &folder.records("out"), &expected);
 

@@ -53,7 +53,9 @@ fn a_zombie(name: &str, frozen: Duration) {
     purchases.send(3_000);
     let takeover = ["sinks.rolling", "sinks.tumbling", "sinks.counted", "dead_letters"].iter().fold(
         purchases.folder.run_in("pipeline.toml", "data-2"),
-        |launch, sink| launch.set(&format!("{sink}.transaction_timeout"), format!("{}s", TRANSACTION_TIMEOUT.as_secs())),
+        |launch, sink| {
+            launch.set(&format!("{sink}.transaction_timeout"), format!("{}s", TRANSACTION_TIMEOUT.as_secs()))
+        },
     );
     let mut second = takeover.start();
     feed_until_it_writes(&mut purchases, &mut second);

@@ -168,7 +168,8 @@ path = "out/late"
         run(&folder, workers, batch);
         same_records("updates", &folder.records("out/updates"), &expected.updates);
         same_records("closed", &folder.records("out/closed"), &expected.closed);
-        let late: Vec<Value> = folder.records("out/late").iter().map(crate::dead_letter::id).map(|it| json!(it)).collect();
+        let late: Vec<Value> =
+            folder.records("out/late").iter().map(crate::dead_letter::id).map(|it| json!(it)).collect();
         same_records("late", &late, &expected.late.iter().map(|it| json!(it)).collect::<Vec<_>>());
     });
 }
@@ -222,7 +223,8 @@ path = "out/dead"
         run(&folder, workers, batch);
         same_in_order_of_key("checked", "user", &folder.records("out/checked"), &checked);
         same_records("counted", &folder.records("out/counted"), &counted);
-        let found: Vec<Value> = folder.records("out/dead").iter().map(crate::dead_letter::id).map(|it| json!(it)).collect();
+        let found: Vec<Value> =
+            folder.records("out/dead").iter().map(crate::dead_letter::id).map(|it| json!(it)).collect();
         same_records("dead letters", &found, &dead);
     });
 }

@@ -46,8 +46,7 @@ impl Fold {
 /// The windows of `size_ms`, one every `slide_ms`, that hold time `at`: their starts, earliest first.
 pub fn starts(at: i64, size_ms: i64, slide_ms: i64) -> Vec<i64> {
     let last = at.div_euclid(slide_ms) * slide_ms;
-    let mut starts: Vec<i64> =
-        (0..).map(|it| last - it * slide_ms).take_while(|start| start + size_ms > at).collect();
+    let mut starts: Vec<i64> = (0..).map(|it| last - it * slide_ms).take_while(|start| start + size_ms > at).collect();
     starts.reverse();
     starts
 }

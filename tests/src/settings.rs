@@ -32,7 +32,9 @@ pub fn plugin(name: &str) -> PathBuf {
         places.push(target.join(release).join(&file));
     }
     let found = places.iter().find(|it| it.is_file());
-    found.unwrap_or_else(|| panic!("plugin {name} is not built (none of {places:?}): run the tests with `make test`")).clone()
+    found
+        .unwrap_or_else(|| panic!("plugin {name} is not built (none of {places:?}): run the tests with `make test`"))
+        .clone()
 }
 
 /// The root of the repository.

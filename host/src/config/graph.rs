@@ -118,7 +118,7 @@ pub(super) fn order(steps: &[Draft], inputs: &[Option<Input>], errors: &mut Erro
     }
     // What is left reads a cycle or is part of one. Each step reads one input, so following it finds the cycle.
     let mut reported = placed.clone();
-    for (start, _) in placed.iter().enumerate().filter(|it| !it.1) {
+    for start in (0..steps.len()).filter(|&it| !placed[it]) {
         let mut trail = vec![start];
         let mut at = start;
         while let Some(from) = reads(at) {

@@ -106,14 +106,14 @@ fn aggregate(step: &Section<'_>, entry: &Entry, key: &[Arc<str>], errors: &mut E
     }
 }
 
+/// A function and its field.
+type Expression = (Function, Option<Arc<str>>);
+
 /// Reads `count()`, `sum(amount)` and so on.
 ///
 /// # Errors
 /// What was expected, for the end of a message, and the nearest function.
-/// What is wrong with an expression, and the nearest function.
-type BadExpression = (String, Option<&'static str>);
-
-fn expression(text: &str) -> Result<(Function, Option<Arc<str>>), BadExpression> {
+fn expression(text: &str) -> Result<Expression, (String, Option<&'static str>)> {
     let known = || FUNCTIONS.iter().map(|it| it.0);
     let expected = || format!("expected one of {}", listed(["count()", "sum(f)", "min(f)", "max(f)", "avg(f)"]));
     let trimmed = text.trim();

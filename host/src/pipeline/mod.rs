@@ -51,7 +51,7 @@ pub enum Until {
 }
 
 /// How a pipeline is run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunOptions {
     /// How far.
     pub until: Until,

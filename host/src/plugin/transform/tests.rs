@@ -60,7 +60,13 @@ fn a_row_that_traps_is_rejected_alone() {
 
 #[test]
 fn a_panic_is_told_in_its_own_words() {
-    check_one_bad_row("panic", &PluginLimits::default(), expect![""]);
+    check_one_bad_row(
+        "panic",
+        &PluginLimits::default(),
+        expect![
+            "the plugin trapped: wasm `unreachable` instruction executed; it logged: panicked at example-plugins/misbehaving/src/mode.rs:29:24: cannot stand id 50"
+        ],
+    );
 }
 
 #[test]
@@ -72,7 +78,11 @@ fn a_row_that_never_returns_is_rejected_alone() {
 #[test]
 fn a_row_that_takes_all_memory_is_rejected_alone() {
     let limits = PluginLimits { memory_bytes_max: 48 << 20, ..PluginLimits::default() };
-    check_one_bad_row("grow", &limits, expect![""]);
+    check_one_bad_row(
+        "grow",
+        &limits,
+        expect!["the plugin needed more memory than 50331648 bytes (wasm `unreachable` instruction executed)"],
+    );
 }
 
 #[test]

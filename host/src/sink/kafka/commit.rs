@@ -4,6 +4,12 @@ use super::{KafkaError, KafkaSink, Mode, OffsetCommit, Outcome, Phase, retry};
 use crate::failpoint::failpoint;
 use crate::kafka::Deadline;
 use crate::kafka::ffi::{Fault, code};
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+/// After the time for a commit is up, so long for the client to say so itself, ms.
+const ANSWER_MS_MAX: u64 = 1_000;
 
 impl KafkaSink {
     /// Makes everything appended since the last commit, and the positions `offsets` of `group`, hold: together in
@@ -13,7 +19,8 @@ impl KafkaSink {
     /// | failure                                   | transactional        | idempotent                |
     /// |-------------------------------------------|----------------------|---------------------------|
     /// | a record was not delivered                | `MustAbort`          | `MustAbort`               |
-    /// | positions refused, or no answer in time   | `MustAbort`          | `Unknown`: may have taken |
+    /// | positions refused                         | `MustAbort`          | `Unknown`: may have taken |
+    /// | no answer to the positions in time        | `Unknown`            | `Unknown`                 |
     /// | commit refused at the first try           | `MustAbort`          | -                         |
     /// | no answer to the commit in time, or later | `Unknown`            | -                         |
     /// | a newer producer with this id exists      | `Fenced`             | -                         |
@@ -38,16 +45,16 @@ impl KafkaSink {
             return Outcome::Committed;
         }
         failpoint("commit.before-flush");
-        let ready = self.begin().and_then(|()| self.drain(deadline));
+        let ready = self.know_group(group, offsets).and_then(|()| self.begin()).and_then(|()| self.drain(deadline));
         if let Err(error) = ready {
             return not_committed(error);
         }
         failpoint("commit.before-offsets");
         if !offsets.is_empty() {
-            let sent = super::positions::list(offsets)
-                .and_then(|list| retry(deadline, |ms| self.client.send_offsets(&list, group, ms)));
-            if let Err(fault) = sent {
-                return not_committed(self.error("add positions to the transaction", fault));
+            match self.send_positions(offsets, group, deadline) {
+                Some(Ok(())) => {}
+                Some(Err(fault)) => return not_committed(self.error("add positions to the transaction", fault)),
+                None => return Outcome::Unknown(format!("the coordinator of group `{group}` did not answer")),
             }
         }
         failpoint("commit.before-commit");
@@ -60,6 +67,21 @@ impl KafkaSink {
             Ok(()) => Outcome::Committed,
             Err(fault) => self.not_known_committed(fault, tries),
         }
+    }
+
+    /// Adds positions to the open transaction; none when the client did not come back.
+    ///
+    /// The call is made by a thread of its own, because librdkafka 2.12 can be lost in it: where a broker answers
+    /// `COORDINATOR_NOT_AVAILABLE` three times (an election of the offsets topic's leader is enough) it asks no more and
+    /// waits without a limit. The thread then keeps the client; what it may do later is fenced by the next producer.
+    fn send_positions(&self, offsets: &[OffsetCommit], group: &str, deadline: &Deadline) -> Option<Result<(), Fault>> {
+        let list = match super::positions::list(offsets) {
+            Ok(list) => list,
+            Err(fault) => return Some(Err(fault)),
+        };
+        let (client, group, until) = (Arc::clone(&self.client), group.to_owned(), *deadline);
+        let send = move || retry(&until, |_| client.send_offsets(&list, &group, until.left_ms(u64::MAX).max(1)));
+        bounded(deadline.left_ms(u64::MAX) as u64 + ANSWER_MS_MAX, send)
     }
 
     /// A commit that was asked for and failed. Only a refusal of the first request says that nothing holds: a later one
@@ -110,11 +132,36 @@ impl KafkaSink {
     }
 }
 
+/// The answer of `work`, or none when it takes longer than `limit_ms`; then it goes on without anybody waiting for it.
+fn bounded<T: Send + 'static>(limit_ms: u64, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = sync_channel(1);
+    let worker = std::thread::Builder::new().name("kafka-positions".to_owned());
+    let started = worker.spawn(move || {
+        let _ = sender.send(work()); // Nobody waits any more: nothing to tell.
+    });
+    started.ok()?;
+    receiver.recv_timeout(Duration::from_millis(limit_ms)).ok()
+}
+
 /// A failure before the commit was asked for: nothing holds.
 fn not_committed(error: KafkaError) -> Outcome {
     match error {
         KafkaError::Fenced { .. } => Outcome::Fenced,
         KafkaError::MustAbort { reason } => Outcome::MustAbort(reason),
         other => Outcome::MustAbort(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bounded;
+    use std::sync::mpsc::sync_channel;
+
+    #[test]
+    fn work_that_never_ends_is_left_alone_when_its_time_is_up() {
+        let (keep, never) = sync_channel::<()>(0);
+        assert_eq!(bounded(20, move || never.recv().is_ok()), None);
+        drop(keep);
+        assert_eq!(bounded(60_000, || 7), Some(7));
     }
 }
