@@ -39,6 +39,8 @@ pub struct Partitions {
     delay_ms: i64,
     idle_timeout_ms: Option<u64>,
     partitions: Vec<Partition>,
+    /// True when no partition will be added.
+    complete: bool,
     /// The highest watermark so far.
     watermark: EventTime,
 }
@@ -66,7 +68,7 @@ impl Partitions {
     /// No partitions yet. Records may be out of order by `delay_ms`; a partition without records for `idle_timeout_ms`
     /// (none for never) holds nothing back.
     pub fn new(delay_ms: i64, idle_timeout_ms: Option<u64>) -> Self {
-        Partitions { delay_ms, idle_timeout_ms, partitions: Vec::new(), watermark: WATERMARK_NONE }
+        Partitions { delay_ms, idle_timeout_ms, partitions: Vec::new(), complete: false, watermark: WATERMARK_NONE }
     }
 
     /// Partitions as a checkpoint left them, with the watermark that [`Partitions::watermark`] answered then.
@@ -183,9 +185,16 @@ impl Partitions {
         !self.ended() && !self.partitions.iter().any(Partition::active)
     }
 
-    /// True when there were partitions and all of them have ended.
+    /// No partition will be added: time ends with the last of those there are, and at once where there is none. A worker
+    /// without partitions says so where the input is bounded, or the stages that it feeds would never end.
+    pub fn complete(&mut self) -> Option<EventTime> {
+        self.complete = true;
+        self.advance()
+    }
+
+    /// True when all partitions have ended, if there are any or none will come.
     pub fn ended(&self) -> bool {
-        !self.partitions.is_empty() && self.partitions.iter().all(|it| it.ended)
+        (self.complete || !self.partitions.is_empty()) && self.partitions.iter().all(|it| it.ended)
     }
 
     /// What a checkpoint keeps, together with [`Partitions::watermark`]. That a partition has ended is not kept: a file

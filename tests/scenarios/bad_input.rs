@@ -154,7 +154,8 @@ fn a_bad_record(source: &str, step: &str, bad: &str, texts: &[&str]) {
     std::fs::remove_dir_all(folder.path("out")).expect("there was output");
     folder.write("stop.toml", pipeline(source, from, &step));
     let ended = folder.run("stop.toml").args(["--until-end"]).end().expect_code(65);
-    ended.expect_error(texts).expect_error(&["in.jsonl", "200", "dead_letters"]);
+    let byte: usize = lines[..200].iter().map(|it| it.len() + 1).sum();
+    ended.expect_error(texts).expect_error(&["in.jsonl", &format!("byte {byte}"), "dead_letters"]);
     let before = folder.lines("out").len();
     println!("{before} records came out before the stop");
     let ended = folder.run("stop.toml").args(["--until-end"]).end().expect_code(65);

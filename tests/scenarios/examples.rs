@@ -127,7 +127,7 @@ fn an_alert_is_there_within_200_ms_of_its_transaction() {
             "timestamp": "2026-01-01T00:00:00Z",
         });
         let before = now_ms();
-        writer.send([record(&transaction)]);
+        writer.post([record(&transaction)]);
         before
     };
     let watch = Watch::new(broker, &alerts_topic);

@@ -28,7 +28,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("exchange", &["batch", "column", "metrics", "schema"]),
     ("window", &["batch", "column", "config", "schema", "state"]),
     ("state", &["batch"]),
-    ("sink", &["batch", "column", "config", "failpoint", "kafka", "metrics", "schema"]),
+    ("sink", &["batch", "column", "config", "decode", "failpoint", "kafka", "metrics", "schema"]),
     ("checkpoint", &["failpoint", "state"]),
 ];
 

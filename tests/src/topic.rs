@@ -29,6 +29,12 @@ impl Writer {
 
     /// Writes records and waits until the broker has them.
     pub fn send(&self, records: impl IntoIterator<Item = Record>) {
+        self.post(records);
+        flush(&self.producer);
+    }
+
+    /// Writes records without waiting for the broker.
+    pub fn post(&self, records: impl IntoIterator<Item = Record>) {
         for (partition, key, value) in records {
             let mut record = BaseRecord::<[u8], [u8]>::to(&self.topic).partition(partition);
             record.key = key.as_deref();
@@ -40,7 +46,7 @@ impl Writer {
                 record = same;
             }
         }
-        flush(&self.producer);
+        self.producer.poll(Duration::ZERO);
     }
 }
 

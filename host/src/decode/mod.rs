@@ -36,6 +36,9 @@ pub struct Decoded {
     pub rejected: Option<Batch>,
 }
 
+/// The timestamp of a record that has none.
+const NO_TIME: i64 = -1;
+
 /// Decodes the batches of one source.
 #[derive(Debug)]
 pub struct Decoder {
@@ -90,15 +93,24 @@ impl Decoder {
     ) -> Result<EventTime, String> {
         slots.fill(None);
         let Some(value) = raw.rows.records[row].value.of(arena) else {
-            return time::of_record(raw.timestamps[row]);
+            return self.own_time(raw.timestamps[row]);
         };
         Scanner::new(value)
             .and_then(|mut it| it.document(&self.projection.root, slots))
             .map_err(|fault| fault.reason(value))?;
         match &self.projection.time {
-            None => time::of_record(raw.timestamps[row]),
+            None => self.own_time(raw.timestamps[row]),
             Some(time) => time::of_field(slots[time.slot], time.format)
                 .map_err(|fault| fault.reason(&time.path, slots[time.slot], time.format)),
+        }
+    }
+
+    /// The time that a record has without its value.
+    #[inline]
+    fn own_time(&self, timestamp: i64) -> Result<EventTime, String> {
+        match time::of_record(timestamp) {
+            Err(_) if self.projection.timeless && timestamp == NO_TIME => Ok(NO_TIME),
+            time => time,
         }
     }
 
@@ -107,7 +119,7 @@ impl Decoder {
         let mut times = Vec::with_capacity(raw.timestamps.len());
         let mut rejects = Vec::new();
         for (row, &timestamp) in raw.timestamps.iter().enumerate() {
-            match time::of_record(timestamp) {
+            match self.own_time(timestamp) {
                 Ok(time) => times.push(time),
                 Err(reason) => rejects.push(Reject { row: row as u32, reason }),
             }

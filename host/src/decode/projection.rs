@@ -14,6 +14,8 @@ pub struct Projection {
     pub(super) root: Node,
     /// How many slots the tree's fields have: one a path, however many kinds it is wanted in.
     pub(super) slots: usize,
+    /// True where a record needs no time: nobody asks for it.
+    pub(super) timeless: bool,
 }
 
 /// One column of the result.
@@ -69,7 +71,14 @@ impl Projection {
             format: event_time.format,
             slot: root.slot_of(path),
         });
-        Ok(Projection { columns, time, root, slots })
+        Ok(Projection { columns, time, root, slots, timeless: false })
+    }
+
+    /// The same where nobody asks for event time: a record without a time of its own is as good as another, and keeps
+    /// the time -1, which says that there is none.
+    #[must_use]
+    pub fn without_time(self) -> Self {
+        Projection { timeless: true, ..self }
     }
 
     /// The path and the kind of each column, in order.

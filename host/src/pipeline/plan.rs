@@ -722,6 +722,20 @@ fn window_signature(window: Window) -> String {
 }
 
 impl Plan {
+    /// True where a step works by the event time of a source's records.
+    pub(super) fn reads_time_of(&self, source: usize) -> bool {
+        let timed = |step: &StepPlan| !matches!(step.operation, OperationPlan::Transform(_) | OperationPlan::Select(_));
+        let mut open: Vec<Target> = self.sources[source].stream.targets.clone();
+        while let Some(target) = open.pop() {
+            let Target::Step(step) = target else { continue };
+            if timed(&self.steps[step]) {
+                return true;
+            }
+            open.extend(self.steps[step].ports.iter().flat_map(|it| &it.stream.targets));
+        }
+        false
+    }
+
     /// The plan for a person, a line for each source and step.
     pub(super) fn describe(&self, pipeline: &config::Pipeline) -> Vec<String> {
         let sources = pipeline.sources.iter().zip(&self.sources).map(|(source, plan)| {

@@ -11,11 +11,11 @@ use super::step::Step;
 use super::worker::{Command, OUTPUT_MESSAGES_MAX, Worker, WorkerSettings, WorkerSource, WorkerStep};
 use super::{RunOptions, Until};
 use crate::checkpoint::{CheckpointError, PluginState, Restored, Store, extend_tables};
-use crate::config::{Format, KafkaOptions, Pipeline, SourceConnector};
+use crate::config::{KafkaOptions, Pipeline, SourceConnector};
 use crate::decode::{Decoder, Projection};
 use crate::exchange::{Exchange, Wakers, owner};
 use crate::metrics::Counters;
-use crate::sink::encode::Encoder;
+use crate::sink::encode::{Encoder, LetterForm};
 use crate::source::file::FileSource;
 use crate::source::generator::GeneratorSource;
 use crate::source::kafka::KafkaSource;
@@ -200,6 +200,10 @@ fn build(
                 batch_rows_max: pipeline.batch_rows_max,
                 batch_bytes_max: BATCH_BYTES_MAX,
                 bad_records: pipeline.bad_records,
+                letter_form: pipeline
+                    .dead_letters
+                    .as_ref()
+                    .map_or(LetterForm::Headers, |it| LetterForm::of(&it.connector)),
                 end_of_input_closes: options.until != Until::Available,
                 source_names: pipeline.sources.iter().map(|it| it.name.clone()).collect(),
             },
@@ -232,19 +236,22 @@ fn source(
     let source = &pipeline.sources[number];
     let own: Vec<&PartitionInfo> = found.partitions.iter().filter(|it| it.id as usize % count == index).collect();
     let bounded = options.until != Until::Forever;
+    // Kafka's topics go on; files and counted generators end by themselves.
+    let goes_on = matches!(source.connector, SourceConnector::Kafka(_)) && !bounded;
+    let end_of = |it: &PartitionInfo| if goes_on { None } else { it.high };
     let mut starts = Vec::new();
     let mut times = Vec::new();
     for it in &own {
         let offset = recover::start_of(pipeline, number, it, recovered);
-        // Kafka's topics go on; files and counted generators end by themselves.
-        let kafka = matches!(source.connector, SourceConnector::Kafka(_));
-        let end = if kafka && !bounded { None } else { it.high };
-        starts.push(Start { partition: it.id, offset, end });
+        starts.push(Start { partition: it.id, offset, end: end_of(it) });
         let max_ts = recover::position_of(&source.name, it, recovered).and_then(|it| it.max_ts);
         times.push(PartitionTime { partition: it.id, max_time: max_ts.unwrap_or(WATERMARK_NONE), idle: false });
     }
     let mut time = Partitions::new(source.event_time.delay_ms, source.event_time.idle_timeout_ms);
     time.restore(&times, WATERMARK_NONE, now_ms);
+    if own.is_empty() && options.until != Until::Available && found.partitions.iter().all(|it| end_of(it).is_some()) {
+        time.complete();
+    }
     let positions = starts.iter().map(|it| (it.partition, it.offset)).collect();
     let open = starts.len();
     let name = &source.name;
@@ -272,8 +279,12 @@ fn source(
         SourceConnector::Kafka(KafkaOptions { topic, .. }) => topic.clone(),
         SourceConnector::File { .. } | SourceConnector::Generator { .. } => name.clone(),
     };
-    debug_assert!(source.format == Format::Json || plan.sources[number].wanted.is_empty());
-    Ok(WorkerSource { reader, decoder: Decoder::new(projection), time, positions, topic, open, said: None })
+    let files = match source.connector {
+        SourceConnector::File { .. } => found.partitions.iter().map(|it| it.name.clone()).collect(),
+        SourceConnector::Kafka(_) | SourceConnector::Generator { .. } => Vec::new(),
+    };
+    let decoder = Decoder::new(if plan.reads_time_of(number) { projection } else { projection.without_time() });
+    Ok(WorkerSource { reader, decoder, time, positions, topic, files, open, said: None })
 }
 
 /// Gives every entry of the snapshot to the worker that owns its key group now.

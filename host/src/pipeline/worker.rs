@@ -15,7 +15,7 @@ use crate::decode::{Decoder, canonical_keys};
 use crate::exchange::{Exchange, Message, Parcel, TimeStatus, Wakers, gather_times, joined_times, split};
 use crate::metrics::Counters;
 use crate::schema::Shape;
-use crate::sink::encode::{DeadLetters, Encoder, Refusal};
+use crate::sink::encode::{DeadLetters, Encoder, LetterForm, Refusal};
 use crate::source::{Polled, Source};
 use crate::state::{Delta, TableId};
 use crate::watermark::{Partitions, Valve, WATERMARK_END};
@@ -97,6 +97,8 @@ pub(super) struct WorkerSource {
     pub positions: Vec<(i32, i64)>,
     /// What slot `topic` says.
     pub topic: String,
+    /// The files, by partition, where it reads files.
+    pub files: Vec<String>,
     /// Partitions not read to their end; meaningful only for bounded ones.
     pub open: usize,
     /// What was last said of the watermark.
@@ -148,6 +150,8 @@ pub(super) struct WorkerSettings {
     pub batch_bytes_max: usize,
     /// What becomes of records that cannot be processed.
     pub bad_records: BadRecords,
+    /// Where dead letters say why they are.
+    pub letter_form: LetterForm,
     /// True when a partition read to its end takes its watermark to the end of time.
     pub end_of_input_closes: bool,
     /// Names of the sources, for messages.
@@ -673,7 +677,11 @@ impl Worker {
         let batch = &refused.batch;
         let place = match (batch.origin, batch.offsets.first()) {
             (Some(origin), Some(offset)) => {
-                format!(" at `{}` partition {}, offset {offset}", self.sources[source].topic, origin.partition)
+                let source = &self.sources[source];
+                match source.files.get(origin.partition as usize) {
+                    Some(file) => format!(" at `{file}`, byte {offset}"),
+                    None => format!(" at `{}` partition {}, offset {offset}", source.topic, origin.partition),
+                }
             }
             _ => String::new(),
         };
@@ -691,11 +699,13 @@ impl Worker {
         let batch = &refused.batch;
         let none = Shape::default();
         let shape = if batch.columns.len() == place.shape.columns.len() { place.shape } else { &none };
-        let mut letters = DeadLetters::new();
+        let mut letters = DeadLetters::new(self.settings.letter_form);
         for (row, reason) in refused.reasons.iter().enumerate() {
             let offset = batch.offsets.get(row);
             let origin = batch.origin.zip(offset).map(|(origin, offset)| {
-                (self.sources[origin.source as usize].topic.as_str(), origin.partition, *offset)
+                let source = &self.sources[origin.source as usize];
+                let file = source.files.get(origin.partition as usize);
+                (file.unwrap_or(&source.topic).as_str(), origin.partition, *offset)
             });
             let refusal = Refusal { reason, step: &refused.step, plugin: refused.plugin.as_deref(), origin };
             letters.push_row(batch, shape, row, &refusal);

@@ -6,7 +6,7 @@
 mod dead_letter;
 mod template;
 
-pub use dead_letter::{DeadLetters, Refusal};
+pub use dead_letter::{DeadLetters, LetterForm, Refusal};
 
 use crate::batch::{Batch, EventTime, RawRecord, RawRows, Reject, Span, headers};
 use crate::column::{Column, Kind, Values};

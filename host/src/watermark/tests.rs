@@ -285,3 +285,15 @@ fn ended_inputs_close_windows_only_when_all_have_ended() {
     let steps = [At(0, 10), At(1, 5), At(0, WATERMARK_END), Idle(1), Active(1), At(1, 30), At(1, WATERMARK_END)];
     assert_eq!(valve(2, &steps).0, [(1, 5), (3, 10), (5, 30), (6, WATERMARK_END)]);
 }
+
+#[test]
+fn a_worker_without_partitions_ends_where_none_will_come() {
+    let mut none = Partitions::new(0, None);
+    assert!(none.idle() && !none.ended());
+    assert_eq!(none.complete(), Some(WATERMARK_END));
+    assert!(none.ended() && !none.idle());
+    let mut one = Partitions::new(0, None);
+    one.add(3, 0);
+    assert_eq!(one.complete(), None);
+    assert_eq!(one.end(3, 0), Some(WATERMARK_END));
+}

@@ -234,6 +234,27 @@ fn what_cannot_be_written_is_refused_when_it_is_planned() {
 }
 
 #[test]
+fn a_dead_letter_without_headers_is_an_object_around_the_record() {
+    let mut input = raw(&[Some("not \"json\""), None]);
+    Arc::get_mut(&mut input.arena).unwrap().push(0xff);
+    let odd = Span { start: input.arena.len() as u32 - 1, len: 1 };
+    input.records.push(RawRecord { key: Span::NULL, value: odd, headers: Span::NULL });
+    let refusal = Refusal { reason: "no", step: "rules", plugin: Some("sha256:ab"), origin: Some(("in.jsonl", 3, 42)) };
+    let mut letters = DeadLetters::new(LetterForm::Object);
+    (0..3).for_each(|row| letters.push_raw(&input, row, &refusal));
+    let rows = letters.take();
+    let line = |row| format!("{}\n", std::str::from_utf8(rows.value(row).unwrap()).unwrap());
+    expect![[r#"
+        {"reason":"no","step":"rules","plugin":"sha256:ab","topic":"in.jsonl","partition":3,"offset":42,"key":"key","value":"not \"json\""}
+        {"reason":"no","step":"rules","plugin":"sha256:ab","topic":"in.jsonl","partition":3,"offset":42,"key":"key","value":null}
+        {"reason":"no","step":"rules","plugin":"sha256:ab","topic":"in.jsonl","partition":3,"offset":42,"key":null,"value_hex":"ff"}
+    "#]].assert_eq(&(0..3).map(line).collect::<String>());
+    let bare = Refusal { plugin: None, origin: None, ..refusal };
+    letters.push_raw(&input, 1, &bare);
+    assert_eq!(letters.take().value(0), Some(&br#"{"reason":"no","step":"rules","key":"key","value":null}"#[..]));
+}
+
+#[test]
 fn a_dead_letter_is_the_original_with_why_in_its_headers() {
     let input = batch(Some(raw(&[Some("not json\0"), None])), Vec::new());
     let refusal =
@@ -241,7 +262,7 @@ fn a_dead_letter_is_the_original_with_why_in_its_headers() {
     let made = shape(false, &[("n", Kind::S64, true), ("n", Kind::Json, true), ("b", Kind::Bytes, true)]);
     let columns =
         vec![Column::from(Values::S64(vec![7])), Column::from(Values::Json(texts(&[Some("7")]))), bytes(&[Some("x")])];
-    let mut letters = DeadLetters::new();
+    let mut letters = DeadLetters::new(LetterForm::Headers);
     letters.push_row(&input, &Shape::default(), 0, &refusal);
     letters.push_raw(input.raw.as_ref().unwrap(), 1, &Refusal { plugin: None, origin: None, ..refusal });
     letters.push_row(&batch(None, columns), &made, 0, &refusal);
