@@ -271,16 +271,17 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A pipeline with state and output of some MiB; `small` of the two folders is on a disk of one MiB.
-fn a_full_disk(small: &str) {
+/// A pipeline with some hundred KiB of state and some MiB of output; `small` of the two folders is on a disk of `size`.
+fn a_full_disk(small: &str, size: &str) {
     let folder = Folder::new();
-    let Some(disk) = SmallDisk::mount(folder.path(small), "1m") else { return };
+    let Some(disk) = SmallDisk::mount(folder.path(small), size) else { return };
     let records: Vec<Value> = (1..=20_000).map(|id| json!({"id": id, "at": id, "note": "x".repeat(100)})).collect();
     folder.write_lines("in.jsonl", &records);
     let step =
         "[steps.step]\nfrom = \"in\"\nkey = \"id\"\nwindow = { rolling = \"1h\" }\naggregate = { n = \"count()\" }\n";
     folder.write("pipeline.toml", pipeline("event_time = { field = \"at\" }", "step", step));
-    let ended = folder.run("pipeline.toml").args(["--until-end"]).end().expect_code(70);
+    // At the end of time the windows would close, and there would be no state to store.
+    let ended = folder.run("pipeline.toml").args(["--available-now"]).end().expect_code(70);
     let stderr = ended.stderr.to_lowercase();
     assert!(stderr.contains("no room") || stderr.contains("no space"), "{}", ended.tails());
     assert!(
@@ -305,10 +306,10 @@ fn a_full_disk(small: &str) {
 
 #[test]
 fn a_full_disk_under_the_state_stops_the_pipeline_and_loses_nothing() {
-    a_full_disk("data");
+    a_full_disk("data", "128k");
 }
 
 #[test]
 fn a_full_disk_under_the_output_stops_the_pipeline_and_loses_nothing() {
-    a_full_disk("out");
+    a_full_disk("out", "1m");
 }

@@ -13,7 +13,7 @@ mod scan;
 pub mod text;
 mod time;
 
-pub use explain::explain;
+pub use explain::{explain, explain_other_kind};
 pub use keys::{canonical_keys, key_text};
 pub use projection::{Projection, ProjectionError};
 pub use scan::{JsonFault, Member, members};

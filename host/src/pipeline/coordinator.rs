@@ -7,7 +7,7 @@ use super::commit::Committer;
 use super::control::Control;
 use super::error::{Failure, PipelineError};
 use super::start::Started;
-use super::worker::{Command, Output, Report, Sealed};
+use super::worker::{Command, OUTPUT_MESSAGES_MAX, Output, Report, Sealed};
 use crate::exchange::Wakers;
 use crate::metrics::Counters;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use std::time::Duration;
 
 /// How long the coordinator sleeps when nothing comes, at most.
 const IDLE_WAIT_MAX: Duration = Duration::from_millis(5);
-/// Outputs of the next epoch held back while an epoch ends, at most; past it the workers that sent them wait.
+/// Outputs of the next epoch held back while an epoch ends, about; past it no worker reads its sources. They still take
+/// what others send them, or the barrier might never pass.
 const HELD_OUTPUTS_MAX: usize = 1_024;
 /// How long workers may take to stop when they are told to, ms.
 const STOP_WAIT_MS: u64 = 10_000;
@@ -50,6 +51,7 @@ pub(super) struct Coordinator<'a> {
     control: Arc<Control>,
     wakers: Arc<Wakers>,
     cancelled: Arc<AtomicBool>,
+    paused: Arc<AtomicBool>,
     clock: Clock,
     interval_ms: u64,
     /// The epoch under way.
@@ -71,9 +73,9 @@ impl Coordinator<'_> {
         control: Arc<Control>,
         interval_ms: u64,
     ) -> Coordinator<'_> {
-        let Started { workers, committer, wakers, cancelled, epoch } = started;
+        let Started { workers, committer, wakers, cancelled, paused, epoch } = started;
         let clock = control.clock();
-        Coordinator { workers, committer, counters, control, wakers, cancelled, clock, interval_ms, epoch }
+        Coordinator { workers, committer, counters, control, wakers, cancelled, paused, clock, interval_ms, epoch }
     }
 
     /// Runs until the end of input, a stop or a failure. The workers have ended when it returns.
@@ -101,20 +103,15 @@ impl Coordinator<'_> {
             }
             let mut busy = false;
             for worker in 0..self.workers.len() {
-                // A worker that has sealed may wait; one that has not is always heard, or the barrier would never pass.
                 let sealed = barrier.as_ref().is_some_and(|it| it.sealed[worker].is_some());
-                if sealed && held.len() >= HELD_OUTPUTS_MAX {
-                    continue;
-                }
                 let done = sealed && barrier.as_ref().is_some_and(|it| it.last);
-                while let Some(report) = self.hear(worker, done)? {
+                for _ in 0..OUTPUT_MESSAGES_MAX {
+                    let Some(report) = self.hear(worker, done)? else { break };
                     busy = true;
                     match report {
                         Report::Output(output) if output.epoch > self.epoch => {
                             held.push(output);
-                            if held.len() >= HELD_OUTPUTS_MAX {
-                                break;
-                            }
+                            self.paused.store(held.len() >= HELD_OUTPUTS_MAX, Relaxed);
                         }
                         Report::Output(output) => {
                             changed = true;
@@ -138,6 +135,7 @@ impl Coordinator<'_> {
                     return Ok(end);
                 }
                 changed = false;
+                self.paused.store(false, Relaxed);
                 for output in std::mem::take(&mut held) {
                     changed = true;
                     self.committer.sinks.append(output)?;

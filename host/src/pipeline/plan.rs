@@ -101,8 +101,8 @@ pub(super) enum OperationPlan {
         window: Window,
         /// The aggregates, with the kind of each one's input.
         aggregates: Vec<(Aggregate, Kind)>,
-        /// The inputs: one for each aggregate that has a field.
-        inputs: Vec<Pick>,
+        /// The inputs and the fields that they are: one for each aggregate that has a field.
+        inputs: Vec<(Arc<str>, Pick)>,
         /// When results go on.
         emit: Emit,
     },
@@ -606,7 +606,7 @@ impl Planner<'_> {
                                 kind.name()
                             ));
                         }
-                        inputs.push(pick(field, kind)?);
+                        inputs.push((Arc::clone(field), pick(field, kind)?));
                     }
                     planned.push((aggregate.clone(), kind));
                 }
@@ -722,18 +722,23 @@ fn window_signature(window: Window) -> String {
 }
 
 impl Plan {
-    /// True where a step works by the event time of a source's records.
-    pub(super) fn reads_time_of(&self, source: usize) -> bool {
-        let timed = |step: &StepPlan| !matches!(step.operation, OperationPlan::Transform(_) | OperationPlan::Select(_));
+    /// The steps that a source's records reach without being re-keyed, the first keyed one on each way included.
+    pub(super) fn reached_from(&self, source: usize) -> Vec<usize> {
         let mut open: Vec<Target> = self.sources[source].stream.targets.clone();
+        let mut reached = Vec::new();
         while let Some(target) = open.pop() {
             let Target::Step(step) = target else { continue };
-            if timed(&self.steps[step]) {
-                return true;
+            reached.push(step);
+            if self.steps[step].key.is_none() {
+                open.extend(self.steps[step].ports.iter().flat_map(|it| &it.stream.targets));
             }
-            open.extend(self.steps[step].ports.iter().flat_map(|it| &it.stream.targets));
         }
-        false
+        reached
+    }
+
+    /// True where a step works by the event time of a source's records: those are the keyed ones.
+    pub(super) fn reads_time_of(&self, source: usize) -> bool {
+        self.reached_from(source).into_iter().any(|it| self.steps[it].key.is_some())
     }
 
     /// The plan for a person, a line for each source and step.

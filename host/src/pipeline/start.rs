@@ -40,6 +40,8 @@ pub(super) struct Started<'a> {
     pub wakers: Arc<Wakers>,
     /// To stop them.
     pub cancelled: Arc<AtomicBool>,
+    /// Set while sources are not to be read.
+    pub paused: Arc<AtomicBool>,
     /// The epoch that begins.
     pub epoch: u64,
 }
@@ -87,7 +89,7 @@ pub(super) fn start<'a>(
     let clock = control.clock();
     let mut handles = Vec::new();
     let wakers = Arc::clone(&workers.wakers);
-    let cancelled = Arc::clone(&workers.cancelled);
+    let (cancelled, paused) = (Arc::clone(&workers.cancelled), Arc::clone(&workers.paused));
     for (worker, (commands, reports)) in workers.made.into_iter().zip(workers.ends) {
         let name = format!("worker-{}", worker.index);
         let spawned = std::thread::Builder::new().name(name).spawn(move || worker.run(|| clock.now_ms()));
@@ -95,7 +97,7 @@ pub(super) fn start<'a>(
             spawned.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
         handles.push(WorkerHandle { commands, reports, thread });
     }
-    Ok(Started { workers: handles, committer, wakers, cancelled, epoch: recovered.epoch + 1 })
+    Ok(Started { workers: handles, committer, wakers, cancelled, paused, epoch: recovered.epoch + 1 })
 }
 
 fn plugin_state(operation: &OperationPlan) -> Option<PluginState> {
@@ -143,6 +145,7 @@ struct Built {
     ends: Vec<(std::sync::mpsc::SyncSender<Command>, std::sync::mpsc::Receiver<super::worker::Report>)>,
     wakers: Arc<Wakers>,
     cancelled: Arc<AtomicBool>,
+    paused: Arc<AtomicBool>,
 }
 
 fn build(
@@ -157,7 +160,7 @@ fn build(
 ) -> Result<Built, PipelineError> {
     let count = options.workers;
     let wakers = Wakers::new(count + 1);
-    let cancelled = Arc::new(AtomicBool::new(false));
+    let (cancelled, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let mut exchanges: Vec<Vec<Exchange>> = plan.steps.iter().map(|_| Exchange::connect(count, &wakers)).collect();
     let (mut made, mut ends) = (Vec::new(), Vec::new());
     for index in 0..count {
@@ -170,7 +173,10 @@ fn build(
             if let Some(restored) = &recovered.restored {
                 watermark = restored.manifest.meta.watermarks.get(&step.name).copied().unwrap_or(watermark);
             }
-            let valve = Valve::new(count, watermark);
+            let mut valve = Valve::new(count, watermark);
+            for worker in without_partitions(plan, found, number, count) {
+                valve.idle(worker);
+            }
             steps.push(WorkerStep {
                 step: Step::start(step, tables.ids[number])?,
                 inbox: step.key.is_some().then_some((exchange, valve)),
@@ -213,13 +219,25 @@ fn build(
             waiting: VecDeque::new(),
             wakers: Arc::clone(&wakers),
             cancelled: Arc::clone(&cancelled),
+            paused: Arc::clone(&paused),
             epoch: recovered.epoch + 1,
             sealing: None,
             tables: tables.ids.clone(),
         });
         ends.push((command, heard));
     }
-    Ok(Built { made, ends, wakers, cancelled })
+    Ok(Built { made, ends, wakers, cancelled, paused })
+}
+
+/// The workers that have no partition of the source that feeds `step`. They hold nobody back from the first record on,
+/// and not only from when they have said so.
+fn without_partitions(plan: &Plan, found: &[Found], step: usize, workers: usize) -> Vec<usize> {
+    let source = (0..found.len()).find(|it| plan.reached_from(*it).contains(&step));
+    let reads = move |worker: usize| {
+        let of = |source: usize| found[source].partitions.iter().any(|it| it.id as usize % workers == worker);
+        source.is_none_or(of)
+    };
+    (0..workers).filter(|it| !reads(*it)).collect()
 }
 
 /// One source as worker `index` of `count` reads it: partition `p` belongs to worker `p % count`.

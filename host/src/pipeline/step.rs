@@ -3,11 +3,12 @@
 use super::error::{Failure, PipelineError, chain};
 use super::group::group;
 use super::plan::{OperationPlan, PluginPlan, PortPlan, StepPlan};
+use super::reads::Pick;
 use super::reads::{self, Read};
 use super::window_step::WindowStep;
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
-use crate::decode::explain;
+use crate::decode::{explain, explain_other_kind};
 use crate::exchange::gather_times;
 use crate::plugin::{Body, Call, Groups, KeyedProduced, KeyedRunner, PluginError, Produced, Table, TransformRunner};
 use crate::schema::Slot;
@@ -251,14 +252,42 @@ pub(super) fn without_required(plan: &StepPlan, plugin: &PluginPlan, batch: &Bat
             }
         }
     }
-    let refused: Vec<u32> = (0..bad.len() as u32).filter(|&row| bad[row as usize].is_some()).collect();
+    part(plan, batch, bad, Some(plugin.plugin.digest()))
+}
+
+/// Drops the rows where a built-in aggregate would meet a value of another kind: a null is skipped, as in SQL, but a text
+/// is not silently nothing. None where there is no such row.
+pub(super) fn without_other_kinds(
+    plan: &StepPlan,
+    inputs: &[(Arc<str>, Pick)],
+    batch: &Batch,
+) -> Option<(Vec<u32>, Refused)> {
+    let raw = batch.raw.as_ref()?;
+    let mut bad = vec![None; 0];
+    for (path, pick) in inputs {
+        let nulls = &batch.columns[pick.index];
+        if nulls.nulls.is_empty() || plan.input.columns[pick.index].made {
+            continue;
+        }
+        bad.resize(batch.rows, None);
+        for (row, reason) in bad.iter_mut().enumerate() {
+            if let (None, true, Some(value)) = (&reason, nulls.is_null(row), raw.value(row)) {
+                *reason = explain_other_kind(value, path, pick.kind);
+            }
+        }
+    }
+    part(plan, batch, bad, None)
+}
+
+/// Parts the rows that have a reason to be refused, if any, from the others; `bad` has none or one for each row.
+fn part(plan: &StepPlan, batch: &Batch, bad: Vec<Option<String>>, plugin: Option<&str>) -> Option<(Vec<u32>, Refused)> {
+    let (refused, kept): (Vec<u32>, Vec<u32>) = (0..bad.len() as u32).partition(|&row| bad[row as usize].is_some());
     if refused.is_empty() {
         return None;
     }
-    let kept = (0..bad.len() as u32).filter(|&row| bad[row as usize].is_none()).collect();
     let reasons = bad.into_iter().flatten().collect();
     let batch = batch.gather(&refused);
-    Some((kept, Refused { batch, reasons, step: plan.name.clone(), plugin: Some(plugin.plugin.digest().to_owned()) }))
+    Some((kept, Refused { batch, reasons, step: plan.name.clone(), plugin: plugin.map(str::to_owned) }))
 }
 
 fn lacks(batch: &Batch, row: usize, path: &str, kind: Kind) -> String {
@@ -464,7 +493,7 @@ fn keyed(
     Ok(results)
 }
 
-fn gather_keys(keys: &Keys, rows: &[u32]) -> Keys {
+pub(super) fn gather_keys(keys: &Keys, rows: &[u32]) -> Keys {
     Keys { texts: keys.texts.gather(rows), hashes: rows.iter().map(|&row| keys.hashes[row as usize]).collect() }
 }
 

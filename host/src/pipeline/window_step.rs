@@ -4,7 +4,10 @@ use super::error::{Failure, PipelineError, chain};
 use super::plan::{OperationPlan, PluginPlan, StepPlan};
 use super::plugin_fold::PluginFold;
 use super::reads::Read;
-use super::step::{Refused, Results, keys_column, plugin_failed, read_columns, take_produced, without_required};
+use super::step::{
+    Refused, Results, gather_keys, keys_column, plugin_failed, read_columns, take_produced, without_other_kinds,
+    without_required,
+};
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
 use crate::config::{Emit, Window};
@@ -66,20 +69,30 @@ impl WindowStep {
     ) -> Result<Results, PipelineError> {
         match (&mut self.operator, &plan.operation) {
             (Operator::Builtin(windows), OperationPlan::Window { window, inputs, .. }) => {
-                let columns: Vec<Cow<'_, Column>> = inputs.iter().map(|it| it.of(&batch)).collect();
+                let mut results = Results::default();
+                let (mut batch, mut keys, mut clock) = (batch, Cow::Borrowed(keys), Cow::Borrowed(clock));
+                if let Some((kept, refused)) = without_other_kinds(plan, inputs, &batch) {
+                    results.refused.push(refused);
+                    batch = batch.gather(&kept);
+                    clock = Cow::Owned(gather_times(&clock, &kept));
+                    keys = Cow::Owned(gather_keys(&keys, &kept));
+                }
+                if batch.rows == 0 {
+                    return Ok(results);
+                }
+                let columns: Vec<Cow<'_, Column>> = inputs.iter().map(|it| it.1.of(&batch)).collect();
                 let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
-                let input = Input { keys, times: &batch.times, columns: &columns, clock };
+                let input = Input { keys: &keys, times: &batch.times, columns: &columns, clock: &clock };
                 let processed = match windows.process(&input) {
                     Ok(processed) => processed,
                     Err(never) => match never {},
                 };
-                let mut results = Results::default();
                 if !processed.late.is_empty() {
                     results.late = Some(late(plan, &batch, &processed.late));
                 }
                 match (window, processed.answers) {
                     (Window::Rolling { .. }, Some(answers)) => {
-                        results.outputs.push(answered(plan, &batch, clock, &processed.late, answers));
+                        results.outputs.push(answered(plan, &batch, &clock, &processed.late, answers));
                     }
                     _ => push_fired(plan, processed.fired, clock.before, &mut results),
                 }
@@ -281,8 +294,7 @@ fn plugin_process(
         results.refused.push(refused);
         batch = batch.gather(&kept);
         clock = Cow::Owned(gather_times(&clock, &kept));
-        let hashes = kept.iter().map(|&row| keys.hashes[row as usize]).collect();
-        keys = Cow::Owned(Keys { texts: keys.texts.gather(&kept), hashes });
+        keys = Cow::Owned(gather_keys(&keys, &kept));
     }
     if batch.rows == 0 {
         return Ok(results);

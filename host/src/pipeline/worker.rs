@@ -7,7 +7,7 @@
 use super::error::{Failure, PipelineError};
 use super::plan::{Plan, SourcePlan, Stream, Target};
 use super::sinks::source_failed;
-use super::step::{Refused, Results, Step};
+use super::step::{Refused, Results, Step, gather_keys};
 use crate::batch::{Batch, EventTime, Keys, Origin, RawRows, RowTimes};
 use crate::checkpoint::Position;
 use crate::config::{BadRecords, Late};
@@ -133,6 +133,8 @@ pub(super) struct Worker {
     pub wakers: Arc<Wakers>,
     /// Set when the pipeline is to stop at once.
     pub cancelled: Arc<AtomicBool>,
+    /// Set while sources are not to be read: too much waits for a barrier.
+    pub paused: Arc<AtomicBool>,
     /// The epoch that sources are in.
     pub epoch: u64,
     /// State sealed so far in the epoch that is ending.
@@ -216,13 +218,14 @@ impl Worker {
             // Later steps first: what they take makes room for those before them.
             let mut free = self.flush_reports();
             for index in (0..self.steps.len()).rev() {
-                free &= self.flush_exchange(index);
+                // What it receives goes to later steps only: that its own queues are full is no reason to take nothing.
                 if free {
                     busy |= self.receive(&plan, index)?;
                 }
+                free &= self.flush_exchange(index);
             }
             let stopping = self.sealing.as_ref().is_some_and(|it| it.last);
-            if free && !stopping {
+            if free && !stopping && !self.paused.load(Relaxed) {
                 busy |= self.read(&plan, now_ms)?;
                 self.emit_on_time(&plan, now_ms)?;
                 let open = self.sources.iter().any(|it| it.open > 0);
@@ -389,8 +392,7 @@ impl Worker {
                     self.refuse_keyless(plan, step, &batch, &keyless, epoch)?;
                     let kept: Vec<u32> =
                         (0..batch.rows as u32).filter(|row| keyless.binary_search(row).is_err()).collect();
-                    let hashes = kept.iter().map(|&row| keys.hashes[row as usize]).collect();
-                    let keys = Keys { texts: keys.texts.gather(&kept), hashes };
+                    let keys = gather_keys(&keys, &kept);
                     let clock = gather_times(&clock, &kept);
                     self.exchange(plan, step, batch.gather(&kept), keys, clock)
                 }

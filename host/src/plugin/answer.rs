@@ -47,7 +47,10 @@ impl Check<'_> {
         let mut origins = raw.origins;
         // The largest first: one pass without a branch a row.
         if let Some(origin) = origins.iter().copied().max().filter(|&it| it as usize >= self.rows) {
-            return Err(format!("port `{}`: an output row made from row {origin} of {}", declared.name, self.rows));
+            return Err(format!(
+                "port `{}`: an output row has the origin {origin}, but there are {} rows",
+                declared.name, self.rows
+            ));
         }
         let first_row = self.first_row as u32;
         if first_row > 0 {
@@ -270,7 +273,11 @@ mod tests {
             vec![output::Table { port, origins: origins.to_vec(), body: output::Body::Unchanged }]
         };
         refuse(Kind::S64, unchanged(1, &[0]), expect!["port 1, there are 1"]);
-        refuse(Kind::S64, unchanged(0, &[0, 3]), expect!["port `out`: an output row made from row 3 of 3"]);
+        refuse(
+            Kind::S64,
+            unchanged(0, &[0, 3]),
+            expect!["port `out`: an output row has the origin 3, but there are 3 rows"],
+        );
         refuse(Kind::S64, unchanged(0, &[0; 5]), expect!["more than 4 output rows for 3 rows"]);
         let none = output::Table { port: 0, origins: vec![0], body: output::Body::Columns(vec![]) };
         refuse(Kind::S64, vec![none], expect!["port `out`: 0 columns, expected 1"]);

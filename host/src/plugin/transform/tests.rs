@@ -88,7 +88,10 @@ fn a_row_that_takes_all_memory_is_rejected_alone() {
 #[test]
 fn a_row_with_a_wrong_answer_is_rejected_alone() {
     let check = |mode, reason| check_one_bad_row(mode, &PluginLimits::default(), reason);
-    check("bad-origin", expect!["the plugin gave a wrong answer: port `out`: an output row made from row 1 of 1"]);
+    check(
+        "bad-origin",
+        expect!["the plugin gave a wrong answer: port `out`: an output row has the origin 1, but there are 1 rows"],
+    );
     check("bad-port", expect!["the plugin gave a wrong answer: port 7, there are 2"]);
     check(
         "bad-utf8",
