@@ -11,7 +11,6 @@ pub const FAILPOINTS: &[&str] = &[
     "persist.before-manifest-rename",
     "persist.after-manifest-rename",
     "persist.done",
-    "stage.done",
     "commit.before-send",
     "commit.before-flush",
     "commit.before-offsets",

@@ -51,6 +51,15 @@ fn feed(purchases: &mut Purchases<'_>, run: &mut Run, share: usize, mut over: im
     }
 }
 
+/// A run that dies at a named step of the commit.
+fn die_at(purchases: &mut Purchases<'_>, spec: &str, share: usize) {
+    let mut run = purchases.run().dying_at(spec).start();
+    feed(purchases, &mut run, share, |_| false);
+    let ended = run.wait(Duration::ZERO);
+    assert!(ended.was_killed(), "the process did not die at {spec}\n{}", ended.tails());
+    println!("died at {spec}");
+}
+
 #[test]
 fn from_kafka_to_kafka_every_record_counts_once_whenever_the_process_is_killed() {
     let seed = settings::seed("kafka to kafka");
@@ -59,6 +68,11 @@ fn from_kafka_to_kafka_every_record_counts_once_whenever_the_process_is_killed()
     let failpoints = failpoints();
     assert!(failpoints.len() >= 10, "the host names its failpoints: {failpoints:?}");
     let share = settings::records() as usize / (KILLS as usize + failpoints.len() + 1);
+    // `CURRENT` is written once where a transaction is the commit point: by the first commit that finds none.
+    let (first, others): (Vec<_>, Vec<_>) = failpoints.iter().partition(|it| it.starts_with("current."));
+    for name in first.into_iter().rev() {
+        die_at(&mut purchases, &format!("{name}:1"), share);
+    }
     for kill in 1..=KILLS {
         let before = purchases.written();
         let mut run = purchases.run().start();
@@ -72,13 +86,8 @@ fn from_kafka_to_kafka_every_record_counts_once_whenever_the_process_is_killed()
         }
         assert!(run.kill(), "run {kill} ended by itself\n{}", run.wait(Duration::ZERO).tails());
     }
-    for name in &failpoints {
-        let spec = format!("{name}:{}", random.within(1..4));
-        let mut run = purchases.run().dying_at(&spec).start();
-        feed(&mut purchases, &mut run, share, |_| false);
-        let ended = run.wait(Duration::ZERO);
-        assert!(ended.was_killed(), "the process did not die at {spec}\n{}", ended.tails());
-        println!("died at {spec}");
+    for name in others {
+        die_at(&mut purchases, &format!("{name}:{}", random.within(1..4)), share);
     }
     purchases.send(usize::MAX);
     purchases.run().until_end();

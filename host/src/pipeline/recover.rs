@@ -64,6 +64,8 @@ pub(super) struct Recovered {
     pub offsets: BTreeMap<(String, String), i64>,
     /// The last epoch that was given a number.
     pub epoch: u64,
+    /// True when `CURRENT` tells that there is committed state here.
+    pub marked: bool,
 }
 
 /// The partitions whose committed offsets carry (or show) the pointer.
@@ -143,13 +145,14 @@ pub(super) fn recover(
         return Ok(Recovered { epoch, ..Recovered::default() });
     }
     let offsets = committed_positions(anchors, &committed);
+    let marked = current.is_some();
     match pointer {
         Some(pointer) => match store.restore(&pointer) {
-            Ok(restored) => Ok(Recovered { restored: Some(restored), offsets: BTreeMap::new(), epoch }),
+            Ok(restored) => Ok(Recovered { restored: Some(restored), offsets: BTreeMap::new(), epoch, marked }),
             Err(error) if options.allow_missing_state => {
                 tracing::warn!("going on from the committed offsets without state: {error}");
                 store.restore_nothing();
-                Ok(Recovered { offsets, epoch, restored: None })
+                Ok(Recovered { offsets, epoch, marked, restored: None })
             }
             Err(error) => Err(no_state(&group, &options.data_dir, &error.to_string())),
         },
@@ -162,7 +165,7 @@ pub(super) fn recover(
             }
             _ => {
                 store.restore_nothing();
-                Ok(Recovered { offsets, epoch, restored: None })
+                Ok(Recovered { offsets, epoch, marked, restored: None })
             }
         },
     }

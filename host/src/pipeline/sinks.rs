@@ -194,6 +194,16 @@ impl Sinks {
         Ok(())
     }
 
+    /// Leaves the names of committed staged files alone from now on: a file of theirs that is published is not staged, and
+    /// one that is staged is not published.
+    pub(super) fn skip_names_of(&mut self, staged: &BTreeMap<String, Vec<StagedFile>>) {
+        for (name, writer) in self.writers.iter_mut().chain(&mut self.dead_letters) {
+            if let (Writer::File(file, _), Some(files)) = (writer, staged.get(name)) {
+                file.skip_names_of(&as_staged(files));
+            }
+        }
+    }
+
     /// Removes what an attempt that did not commit has left behind.
     pub(super) fn discard_uncommitted(&mut self) -> Result<(), PipelineError> {
         for (name, writer) in self.writers.iter().chain(&self.dead_letters) {

@@ -65,6 +65,7 @@ pub(super) fn start<'a>(
     let recovered = recover::recover(pipeline, options, &mut sinks, advisory.as_mut(), &anchors, store)?;
     if let Some(restored) = &recovered.restored {
         sinks.publish(&restored.manifest.meta.staged)?;
+        sinks.skip_names_of(&restored.manifest.meta.staged);
     }
     sinks.discard_uncommitted()?;
     let tables = tables(plan, &recovered)?;
@@ -84,8 +85,7 @@ pub(super) fn start<'a>(
         tables: tables.names,
         plugins: plan.steps.iter().filter_map(|it| Some((it.name.clone(), plugin_state(&it.operation)?))).collect(),
     };
-    let marked = recovered.restored.is_some() && !options.discard_state;
-    let committer = Committer { sinks, store, commit_point, anchors, advisory, identity, marked };
+    let committer = Committer { sinks, store, commit_point, anchors, advisory, identity, marked: recovered.marked };
     let clock = control.clock();
     let mut handles = Vec::new();
     let wakers = Arc::clone(&workers.wakers);
@@ -170,7 +170,9 @@ fn build(
         for (number, step) in plan.steps.iter().enumerate() {
             let exchange = exchanges[number].remove(0);
             let mut watermark = WATERMARK_NONE;
-            if let Some(restored) = &recovered.restored {
+            // At a barrier a keyed step has the same watermark in every worker. Another step has its worker's own, which says
+            // nothing of another worker's partitions: it follows the source's again.
+            if let (Some(restored), Some(_)) = (&recovered.restored, &step.key) {
                 watermark = restored.manifest.meta.watermarks.get(&step.name).copied().unwrap_or(watermark);
             }
             let mut valve = Valve::new(count, watermark);

@@ -18,7 +18,7 @@ use crate::schema::Shape;
 use crate::sink::encode::{DeadLetters, Encoder, LetterForm, Refusal};
 use crate::source::{Polled, Source};
 use crate::state::{Delta, TableId};
-use crate::watermark::{Partitions, Valve, WATERMARK_END};
+use crate::watermark::{Partitions, Valve, WATERMARK_END, WATERMARK_NONE};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -598,7 +598,8 @@ impl Worker {
                 positions.push((Origin { source: index as u32, partition: *partition }, position));
             }
         }
-        let sealed = Sealed { positions, delta: Delta::default(), watermarks: Vec::new(), keys: 0 };
+        let watermarks = vec![WATERMARK_NONE; self.steps.len()];
+        let sealed = Sealed { positions, delta: Delta::default(), watermarks, keys: 0 };
         self.sealing = Some(Sealing { open: self.steps.len(), last, sealed: Box::new(sealed) });
         self.epoch = epoch + 1;
         for source in &plan.sources {
@@ -637,6 +638,8 @@ impl Worker {
         step.epoch = epoch + 1;
         if let Some(sealing) = &mut self.sealing {
             step.step.seal(self.tables[index], &mut sealing.sealed.delta)?;
+            // Now and not when the last step has sealed: this one may be past the barrier by then.
+            sealing.sealed.watermarks[index] = step.reached;
             sealing.sealed.keys += step.step.keys();
             sealing.open -= 1;
         }
@@ -652,8 +655,7 @@ impl Worker {
 
     /// Reports a complete seal. True when it was the last one.
     fn finish_seal(&mut self) -> bool {
-        let Some(mut sealing) = self.sealing.take() else { return false };
-        sealing.sealed.watermarks = self.steps.iter().map(|it| it.reached).collect();
+        let Some(sealing) = self.sealing.take() else { return false };
         self.report(Report::Sealed(sealing.sealed));
         sealing.last
     }

@@ -141,6 +141,13 @@ impl FileSink {
         Ok(FileSink { folder: folder.to_owned(), pipeline, writer, format, next: 0, open: None })
     }
 
+    /// Stages under other names than these, which the committed manifest holds, from now on. Call it at start: were a name
+    /// taken again for what is not committed, [`FileSink::publish`] could not tell what lies under it.
+    pub fn skip_names_of(&mut self, committed: &[Staged]) {
+        let sequence = |it: &Staged| it.staged.rsplit('-').next()?.parse::<u64>().ok();
+        self.next = committed.iter().filter_map(sequence).map(|it| it + 1).fold(self.next, u64::max);
+    }
+
     /// Adds the rows' values as lines to the open epoch.
     ///
     /// # Errors

@@ -119,3 +119,20 @@ fn a_raw_value_of_two_lines_is_refused_and_its_batch_left_out() {
     let staged = sink.seal(1).unwrap().unwrap();
     assert_eq!((staged.staged.as_str(), staged.bytes), (".stage-a_b-3-0", 5));
 }
+
+#[test]
+fn a_start_after_a_commit_takes_other_names_so_that_the_commit_can_be_published_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = sink(folder.path());
+    first.append(&rows(&["1"])).unwrap();
+    let committed = [first.seal(1).unwrap().unwrap()];
+    FileSink::publish(folder.path(), &committed).unwrap();
+    drop(first);
+    let mut second = sink(folder.path());
+    second.skip_names_of(&committed);
+    second.append(&rows(&["2"])).unwrap();
+    std::mem::forget(second); // Killed before its commit.
+    FileSink::publish(folder.path(), &committed).unwrap();
+    FileSink::discard_unknown(folder.path(), "fraud", &[]).unwrap();
+    assert_eq!(names(folder.path()), ["part-000000000001-0.jsonl"]);
+}
