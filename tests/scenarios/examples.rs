@@ -105,7 +105,8 @@ fn the_fraud_example_alerts_exactly_once_through_kafka() {
     let writer = Writer::new(broker, &source);
     writer.send(transactions.iter().map(record));
     writer.send([(0, None, Some(b"{\"customer_id\":\"c-1\"}".to_vec()))]);
-    launch.until_end();
+    let ended = launch.until_end();
+    println!("{}", ended.tails()); // Seen where the test fails.
     let found: Vec<Value> =
         broker.read(&alerts_topic, Isolation::Committed).iter().map(|it| parse(it.text())).collect();
     same_in_order_of_key("alerts", "customer_id", &found, &alerts(&transactions));

@@ -8,9 +8,10 @@ use super::step::{
     Refused, Results, gather_keys, keys_column, plugin_failed, read_columns, take_produced, without_other_kinds,
     without_required,
 };
-use crate::batch::{Batch, EventTime, Keys, RowTimes};
+use crate::batch::{Batch, EventTime, Keys, RawRows, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
 use crate::config::{Emit, Window};
+use crate::decode::key_text;
 use crate::exchange::gather_times;
 use crate::plugin::Call;
 use crate::state::{Delta, Entry, TableId};
@@ -92,7 +93,7 @@ impl WindowStep {
                 }
                 match (window, processed.answers) {
                     (Window::Rolling { .. }, Some(answers)) => {
-                        results.outputs.push(answered(plan, &batch, &clock, &processed.late, answers));
+                        results.outputs.push(answered(plan, &batch, &keys, &clock, &processed.late, answers));
                     }
                     _ => push_fired(plan, processed.fired, clock.before, &mut results),
                 }
@@ -201,10 +202,12 @@ fn late(plan: &StepPlan, batch: &Batch, rows: &[u32]) -> Refused {
     Refused { batch, reasons, step: plan.name.clone(), plugin: None }
 }
 
-/// Rolling: every record that was not late goes on, with the answers as added fields.
+/// Rolling: every record that was not late goes on, with the answers as added fields. One without a key gets the step's, so
+/// that what a key made stays in order wherever it is written to.
 fn answered(
     plan: &StepPlan,
     batch: &Batch,
+    keys: &Keys,
     clock: &RowTimes,
     late: &[u32],
     answers: Vec<Column>,
@@ -212,11 +215,27 @@ fn answered(
     let carried = plan.ports[0].carry.iter().map(|&it| batch.columns[it].clone());
     let mut out = Batch { columns: Vec::new(), ..batch.clone() };
     out.columns = carried.chain(answers).collect();
+    if let (None, false, Some(raw)) = (&out.key, plan.key_names.is_empty(), &batch.raw) {
+        let keyless = raw.records.iter().any(|it| it.key.is_null());
+        out.key = keyless.then(|| own_or_step_keys(raw, keys));
+    }
     if late.is_empty() {
         return (0, out, clock.clone());
     }
     let on_time: Vec<u32> = (0..batch.rows as u32).filter(|row| late.binary_search(row).is_err()).collect();
     (0, out.gather(&on_time), gather_times(clock, &on_time))
+}
+
+/// The records' own keys, and the step's where they have none.
+fn own_or_step_keys(raw: &RawRows, keys: &Keys) -> Column {
+    let mut out = Strings::with_capacity(keys.hashes.len(), keys.texts.data.len());
+    for (row, text) in keys.texts.iter().enumerate() {
+        match raw.key(row) {
+            Some(own) => out.push(own),
+            None => out.push(&key_text(text)),
+        }
+    }
+    Values::Bytes(out).into()
 }
 
 /// The batch that stands for fired windows: their time is their last millisecond, their key the step's.
