@@ -102,7 +102,7 @@ impl Coordinator<'_> {
                 return Err(PipelineError::stop(Failure::Internal, "aborted: what was not committed is undone"));
             }
             let mut busy = false;
-            for worker in 0..self.workers.len() {
+            for (worker, ended) in ended.iter_mut().enumerate() {
                 let sealed = barrier.as_ref().is_some_and(|it| it.sealed[worker].is_some());
                 let done = sealed && barrier.as_ref().is_some_and(|it| it.last);
                 for _ in 0..OUTPUT_MESSAGES_MAX {
@@ -123,7 +123,7 @@ impl Coordinator<'_> {
                             }
                             break;
                         }
-                        Report::Ended => ended[worker] = true,
+                        Report::Ended => *ended = true,
                         Report::Failed(error) => return Err(error),
                     }
                 }

@@ -141,6 +141,17 @@ pub(super) fn key(batch: &Batch, keys: Option<&Keys>, kind: Kind) -> Column {
     }
 }
 
+/// The records' keys, with those of the step for records that have none, so that what a key made stays in order wherever
+/// it is written to.
+pub(super) fn own_key(batch: &Batch, keys: Option<&Keys>) -> Column {
+    let own = key(batch, None, Kind::Bytes);
+    let (Some(keys), false, Values::Bytes(texts)) = (keys, own.nulls.is_empty(), &own.values) else { return own };
+    optional(batch.rows, Kind::Bytes, |row| {
+        let bytes = if own.is_null(row) { key_text(keys.texts.get(row)) } else { texts.get(row).into() };
+        Some(bytes.into_owned())
+    })
+}
+
 fn header(batch: &Batch, name: &str) -> Column {
     if let Some((_, column)) = batch.headers.iter().find(|it| &*it.0 == name) {
         return column.clone();

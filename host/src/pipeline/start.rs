@@ -69,7 +69,17 @@ pub(super) fn start<'a>(
     }
     sinks.discard_uncommitted()?;
     let tables = tables(plan, &recovered)?;
-    let mut workers = build(pipeline, plan, options, counters, &found, &recovered, &tables, control.clock().now_ms())?;
+    let scene = Scene {
+        pipeline,
+        plan,
+        options,
+        counters,
+        found: &found,
+        recovered: &recovered,
+        tables: &tables,
+        now_ms: control.clock().now_ms(),
+    };
+    let mut workers = build(&scene)?;
     restore(plan, &mut workers.made, &tables, &recovered)?;
     let identity = Identity {
         group: kafka_identity(pipeline),
@@ -148,16 +158,20 @@ struct Built {
     paused: Arc<AtomicBool>,
 }
 
-fn build(
-    pipeline: &Pipeline,
-    plan: &Arc<Plan>,
-    options: &RunOptions,
-    counters: &Arc<Counters>,
-    found: &[Found],
-    recovered: &Recovered,
-    tables: &Tables,
+/// What workers are built from.
+struct Scene<'a> {
+    pipeline: &'a Pipeline,
+    plan: &'a Arc<Plan>,
+    options: &'a RunOptions,
+    counters: &'a Arc<Counters>,
+    found: &'a [Found],
+    recovered: &'a Recovered,
+    tables: &'a Tables,
     now_ms: u64,
-) -> Result<Built, PipelineError> {
+}
+
+fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
+    let Scene { pipeline, plan, options, counters, found, recovered, tables, .. } = *scene;
     let count = options.workers;
     let wakers = Wakers::new(count + 1);
     let (cancelled, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -189,9 +203,7 @@ fn build(
                 epoch: recovered.epoch + 1,
             });
         }
-        let sources = (0..pipeline.sources.len())
-            .map(|it| source(pipeline, plan, options, (index, count), it, &found[it], recovered, now_ms))
-            .collect::<Result<_, _>>()?;
+        let sources = (0..pipeline.sources.len()).map(|it| source(scene, index, it)).collect::<Result<_, _>>()?;
         let encoder = |(sink, plan): (&crate::config::Sink, &super::plan::SinkPlan)| {
             Encoder::new(&plan.shape, sink.select.as_deref(), sink.format).map_err(|error| {
                 PipelineError::stop(Failure::Config, format!("sink `{}`: {}", sink.name, chain(&error)))
@@ -242,17 +254,10 @@ fn without_partitions(plan: &Plan, found: &[Found], step: usize, workers: usize)
     (0..workers).filter(|it| !reads(*it)).collect()
 }
 
-/// One source as worker `index` of `count` reads it: partition `p` belongs to worker `p % count`.
-fn source(
-    pipeline: &Pipeline,
-    plan: &Plan,
-    options: &RunOptions,
-    (index, count): (usize, usize),
-    number: usize,
-    found: &Found,
-    recovered: &Recovered,
-    now_ms: u64,
-) -> Result<WorkerSource, PipelineError> {
+/// Source `number` as worker `index` reads it: partition `p` belongs to worker `p % workers`.
+fn source(scene: &Scene<'_>, index: usize, number: usize) -> Result<WorkerSource, PipelineError> {
+    let Scene { pipeline, plan, options, recovered, now_ms, .. } = *scene;
+    let (count, found) = (options.workers, &scene.found[number]);
     let source = &pipeline.sources[number];
     let own: Vec<&PartitionInfo> = found.partitions.iter().filter(|it| it.id as usize % count == index).collect();
     let bounded = options.until != Until::Forever;
@@ -325,9 +330,12 @@ fn restore(plan: &Plan, workers: &mut [Worker], tables: &Tables, recovered: &Rec
     Ok(())
 }
 
+/// Key group and value by table and key.
+type Live = HashMap<(TableId, Box<[u8]>), (u16, Box<[u8]>)>;
+
 /// The entries that count: the last of each key, without those deleted. As large as the state, for as long as a restore takes.
-fn live(restored: &Restored) -> Result<HashMap<(TableId, Box<[u8]>), (u16, Box<[u8]>)>, PipelineError> {
-    let mut live = HashMap::new();
+fn live(restored: &Restored) -> Result<Live, PipelineError> {
+    let mut live = Live::new();
     let visited: Result<(), CheckpointError> = restored.visit(|entry| {
         let key = (entry.table, Box::from(entry.key));
         match entry.value {

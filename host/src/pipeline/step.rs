@@ -330,7 +330,7 @@ fn transform(
     let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
     let call = Call { rows: batch.rows, columns: &columns, watermark: clock.before };
     let produced = runner.process(&call).map_err(|error| plugin_failed(plan, &error))?;
-    take_produced(plan, plugin, &batch, &clock, produced, &mut results)?;
+    take_produced(plan, plugin, (&batch, None), &clock, produced, &mut results)?;
     Ok(results)
 }
 
@@ -338,7 +338,7 @@ fn transform(
 pub(super) fn take_produced(
     plan: &StepPlan,
     plugin: &PluginPlan,
-    batch: &Batch,
+    (batch, keys): (&Batch, Option<&Keys>),
     clock: &RowTimes,
     produced: Produced,
     results: &mut Results,
@@ -354,15 +354,20 @@ pub(super) fn take_produced(
     }
     for table in produced.tables {
         let port = table.port;
-        let (out, clock) = port_rows(&plan.ports[port], batch, clock, table)
+        let (out, clock) = port_rows(&plan.ports[port], (batch, keys), clock, table)
             .map_err(|error| PipelineError::stop(Failure::Config, format!("step `{}`: {error}", plan.name)))?;
         results.outputs.push((port, out, clock));
     }
     Ok(())
 }
 
-/// The rows of one table of a plugin's answer.
-fn port_rows(port: &PortPlan, batch: &Batch, clock: &RowTimes, table: Table) -> Result<(Batch, RowTimes), String> {
+/// The rows of one table of a plugin's answer. They have their record's key, or the step's where the record has none.
+fn port_rows(
+    port: &PortPlan,
+    (batch, keys): (&Batch, Option<&Keys>),
+    clock: &RowTimes,
+    table: Table,
+) -> Result<(Batch, RowTimes), String> {
     let origins = &table.origins;
     let columns = match table.body {
         Body::Unchanged if port.fields.is_empty() => return Ok(pass(port, batch, clock, origins)),
@@ -383,7 +388,7 @@ fn port_rows(port: &PortPlan, batch: &Batch, clock: &RowTimes, table: Table) -> 
         offsets: pick(&batch.offsets),
         times: pick(&batch.times),
         raw: None,
-        key: Some(reads::key(batch, None, Kind::Bytes).gather(origins)),
+        key: Some(reads::own_key(batch, keys).gather(origins)),
         value: None,
         headers: Vec::new(),
         columns: Vec::with_capacity(port.fields.len()),
@@ -489,7 +494,7 @@ fn keyed(
     let groups = Groups { bounds: &grouped.bounds, states: &states };
     let produced = runner.process(&call, groups).map_err(|error| plugin_failed(plan, &error))?;
     let produced = apply(state, &group_keys, produced);
-    take_produced(plan, plugin, &batch, &clock, produced, &mut results)?;
+    take_produced(plan, plugin, (&batch, Some(&keys)), &clock, produced, &mut results)?;
     Ok(results)
 }
 
@@ -565,7 +570,7 @@ fn timers(
         let produced = runner.on_timers(&call, &due.ids, groups).map_err(|error| plugin_failed(plan, &error))?;
         let produced = apply(state, &due.keys, produced);
         let clock = RowTimes { before, stragglers: Vec::new(), after: before };
-        take_produced(plan, plugin, &batch, &clock, produced, &mut results)?;
+        take_produced(plan, plugin, (&batch, None), &clock, produced, &mut results)?;
     }
 }
 

@@ -3,15 +3,14 @@
 use super::error::{Failure, PipelineError, chain};
 use super::plan::{OperationPlan, PluginPlan, StepPlan};
 use super::plugin_fold::PluginFold;
-use super::reads::Read;
+use super::reads::{Read, own_key};
 use super::step::{
     Refused, Results, gather_keys, keys_column, plugin_failed, read_columns, take_produced, without_other_kinds,
     without_required,
 };
-use crate::batch::{Batch, EventTime, Keys, RawRows, RowTimes};
+use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
 use crate::config::{Emit, Window};
-use crate::decode::key_text;
 use crate::exchange::gather_times;
 use crate::plugin::Call;
 use crate::state::{Delta, Entry, TableId};
@@ -27,8 +26,8 @@ pub(super) struct WindowStep {
 }
 
 enum Operator {
-    Builtin(Windows<Builtin>),
-    Plugin(Windows<PluginFold>),
+    Builtin(Box<Windows<Builtin>>),
+    Plugin(Box<Windows<PluginFold>>),
 }
 
 impl WindowStep {
@@ -37,7 +36,7 @@ impl WindowStep {
         let (operator, emit) = match &plan.operation {
             OperationPlan::WindowPlugin { window, plugin, emit } => {
                 let fold = PluginFold::start(plugin).map_err(|error| plugin_failed(plan, &error))?;
-                (Operator::Plugin(Windows::new(*window, *emit, fold)), *emit)
+                (Operator::Plugin(Box::new(Windows::new(*window, *emit, fold))), *emit)
             }
             OperationPlan::Window { window, aggregates, emit, .. } => {
                 let only: Vec<_> = aggregates.iter().map(|it| it.0.clone()).collect();
@@ -46,7 +45,7 @@ impl WindowStep {
                 let fold = Builtin::new(&only, &kinds).map_err(|error| {
                     PipelineError::stop(Failure::Config, format!("step `{}`: {}", plan.name, chain(&error)))
                 })?;
-                (Operator::Builtin(Windows::new(*window, *emit, fold)), *emit)
+                (Operator::Builtin(Box::new(Windows::new(*window, *emit, fold))), *emit)
             }
             _ => {
                 return Err(PipelineError::stop(Failure::Internal, format!("step `{}` is no window", plan.name)));
@@ -217,25 +216,13 @@ fn answered(
     out.columns = carried.chain(answers).collect();
     if let (None, false, Some(raw)) = (&out.key, plan.key_names.is_empty(), &batch.raw) {
         let keyless = raw.records.iter().any(|it| it.key.is_null());
-        out.key = keyless.then(|| own_or_step_keys(raw, keys));
+        out.key = keyless.then(|| own_key(batch, Some(keys)));
     }
     if late.is_empty() {
         return (0, out, clock.clone());
     }
     let on_time: Vec<u32> = (0..batch.rows as u32).filter(|row| late.binary_search(row).is_err()).collect();
     (0, out.gather(&on_time), gather_times(clock, &on_time))
-}
-
-/// The records' own keys, and the step's where they have none.
-fn own_or_step_keys(raw: &RawRows, keys: &Keys) -> Column {
-    let mut out = Strings::with_capacity(keys.hashes.len(), keys.texts.data.len());
-    for (row, text) in keys.texts.iter().enumerate() {
-        match raw.key(row) {
-            Some(own) => out.push(own),
-            None => out.push(&key_text(text)),
-        }
-    }
-    Values::Bytes(out).into()
 }
 
 /// The batch that stands for fired windows: their time is their last millisecond, their key the step's.
@@ -368,5 +355,5 @@ fn finish(
     let call = Call { rows: batch.rows, columns: &columns, watermark: before };
     let accumulators = fired.values.accumulators.gather(&some);
     let produced = windows.accumulators().finish(&call, &accumulators).map_err(|error| plugin_failed(plan, &error))?;
-    take_produced(plan, plugin, &batch, &clock, produced, results)
+    take_produced(plan, plugin, (&batch, None), &clock, produced, results)
 }
