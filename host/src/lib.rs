@@ -2,7 +2,7 @@
 //!
 //! One record's way: [`source`] reads it, [`decode`] gives it columns and an event time, [`watermark`] moves time,
 //! [`plugin`] and [`window`] decide what it means, [`state`] keeps the rest, [`sink`] writes it, [`checkpoint`] makes it
-//! count. [`pipeline`] joins them, as [`config`] says. [`batch`], [`column`] and [`schema`] are what travels;
+//! count. [`pipeline`] joins them, as [`config`] says. [`batch`], [`mod@column`] and [`schema`] are what travels;
 //! [`kafka`] is the client that the Kafka source and sink share.
 
 pub mod batch;

@@ -104,7 +104,7 @@ fn an_empty_topic_ends_at_once_or_is_waited_on() {
     folder.write("pipeline.toml", pipeline(broker.address(), &from, &to, "in", ""));
     folder.run("pipeline.toml").until_end();
     folder.run("pipeline.toml").args(["--available-now"]).end().expect_code(0);
-    assert_eq!(records(broker, &to), [json!({}); 0]);
+    assert!(records(broker, &to).is_empty());
     let mut run = folder.run("pipeline.toml").start();
     let watch = Watch::new(broker, &to);
     Writer::new(broker, &from).send((1..=5).map(record));

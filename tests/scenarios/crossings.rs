@@ -21,20 +21,21 @@ fn failpoints(output: Output) -> Vec<&'static str> {
         "persist.before-manifest-rename",
         "persist.after-manifest-rename",
         "persist.done",
-        "current.before-rename",
-        "current.after-rename",
+        "commit.after-commit",
+        "publish.done",
         "forget.after-manifests",
     ];
-    if output == Output::Kafka {
-        names.extend(["commit.before-offsets", "commit.before-commit", "commit.after-commit"]);
-    }
+    names.extend(match output {
+        Output::Kafka => ["commit.before-offsets", "commit.before-commit"],
+        Output::Files => ["current.before-rename", "current.after-rename"],
+    });
     names
 }
 
 fn every_record_counts_once(name: &str, input: Input, output: Output) {
     let mut random = Random::new(settings::seed(name));
     // Files are fast: there must be enough for many epochs.
-    let share = if output == Output::Files { 2 } else { 10 };
+    let share = if output == Output::Files { 2 } else { 4 };
     let mut purchases = Purchases::new(&mut random, input, output, settings::records() / share);
     purchases.send(usize::MAX);
     let failpoints = failpoints(output);

@@ -1,7 +1,7 @@
 //! What the scenario tests are made of: the real binary as a child process, a real broker, and naive computations of
 //! what must come out.
 //!
-//! Nothing here knows how wasmill works: it starts it as a user would, and [`reference`] computes results from records alone.
+//! Nothing here knows how wasmill works: it starts it as a user would, and [`mod@reference`] computes results from records alone.
 
 pub mod compare;
 pub mod components;

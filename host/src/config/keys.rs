@@ -454,7 +454,8 @@ pub(super) static SINK_KAFKA: Keys = Keys {
     name: "a Kafka sink",
     title: "`[sinks.NAME]` and `[dead_letters]` with `connector = \"kafka\"`",
     about: "Writes to a topic. Exactly-once: in one transaction for the whole pipeline, so all Kafka sinks of a pipeline \
-            write to one cluster; readers use `isolation.level=read_committed`.",
+            write to one cluster; readers use `isolation.level=read_committed`. A record keeps its key, which chooses the \
+            partition as Kafka's own clients do; one without a key that a keyed step answered, and a window, has the step's.",
     keys: &[
         BROKERS,
         TOPIC,
@@ -496,7 +497,8 @@ pub(super) static DEAD_LETTERS: Keys = Keys {
     title: "`[dead_letters]`",
     about: "Where records go that cannot be processed, with the reason, the step and the place that they came from in \
             headers. In Kafka a dead letter's key and value are the record's own; in files and on standard output it is a \
-            JSON object. The keys of the `connector` stand beside this one.",
+            JSON object with `reason`, `step`, `plugin` (its digest), `topic` (or the file), `partition`, `offset`, `key` and \
+            `value` (`key_hex`, `value_hex` where they are no text). The keys of the `connector` stand beside this one.",
     keys: &[key(
         "connector",
         Choice { now: &["kafka", "file", "stdout"], later: &["http"] },
