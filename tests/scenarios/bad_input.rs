@@ -129,6 +129,17 @@ fn a_file_that_is_no_webassembly_is_refused() {
     a_wrong_plugin(Some(b"#!/bin/sh\necho hello\n"), &[]);
 }
 
+#[test]
+fn a_step_that_needs_event_time_refuses_a_file_without_any_before_it_reads_a_line() {
+    let folder = Folder::new();
+    folder.write("in.jsonl", "");
+    let step =
+        "[steps.step]\nfrom = \"in\"\nkey = \"id\"\nwindow = { rolling = \"10s\" }\naggregate = { n = \"count()\" }";
+    folder.write("pipeline.toml", pipeline("", "step", step));
+    let ended = folder.wasmill(["check", "pipeline.toml"]).end().expect_code(78);
+    ended.expect_error(&["`in`", "`step`", "event_time"]);
+}
+
 /// Input with one bad line in the middle: it goes to the dead letters with a reason that holds `texts`; without dead
 /// letters the pipeline stops before it with exit code 65, and a later run that may drop it gives the rest.
 fn a_bad_record(source: &str, step: &str, bad: &str, texts: &[&str]) {

@@ -214,7 +214,21 @@ pub(super) fn plan(pipeline: &config::Pipeline, engine: &PluginEngine) -> Result
     if !planner.errors.is_empty() {
         return Err(PipelineError::config(planner.errors));
     }
-    planner.build()
+    let plan = planner.build()?;
+    let errors: Vec<String> = (0..pipeline.sources.len()).filter_map(|it| without_time(pipeline, &plan, it)).collect();
+    if errors.is_empty() { Ok(plan) } else { Err(PipelineError::config(errors)) }
+}
+
+/// Why a source's records would all be refused: lines of a file have no time of their own.
+fn without_time(pipeline: &config::Pipeline, plan: &Plan, source: usize) -> Option<String> {
+    let config::Source { name, connector, event_time, .. } = &pipeline.sources[source];
+    let untimed = matches!(connector, config::SourceConnector::File { .. }) && event_time.field.is_none();
+    let step = plan.reached_from(source).into_iter().find(|it| plan.steps[*it].key.is_some()).filter(|_| untimed)?;
+    Some(format!(
+        "source `{name}`: step `{}` works by event time, and lines of files have no time of their own: name the field that holds it \
+         with event_time = {{ field = \"..\" }}",
+        plan.steps[step].name
+    ))
 }
 
 fn flow_of<'a>(pipeline: &config::Pipeline, forward: &'a [Forward], input: &Input) -> Result<(Flow, &'a str), String> {
