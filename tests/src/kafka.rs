@@ -1,6 +1,7 @@
 //! A real Kafka for tests: starting and ending brokers, making topics, writing and reading them with another client than
 //! the one under test.
 
+use crate::wait::until;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
@@ -140,7 +141,8 @@ impl Broker {
     /// A plain producer; with an id a transactional one that has called `init_transactions`.
     pub fn producer(&self, transactional_id: Option<&str>) -> BaseProducer {
         let mut config = self.config();
-        config.set("linger.ms", "0").set("partitioner", "murmur2");
+        // Idempotent: what is sent while a broker goes down must neither double nor change its order.
+        config.set("linger.ms", "0").set("partitioner", "murmur2").set("enable.idempotence", "true");
         if let Some(id) = transactional_id {
             config.set("transactional.id", id);
         }
@@ -166,6 +168,9 @@ impl Broker {
         let consumer: BaseConsumer = config.create().expect("a consumer");
         let metadata = consumer.fetch_metadata(Some(topic), WAIT).expect("metadata");
         let partitions = metadata.topics()[0].partitions();
+        if isolation == Isolation::Committed {
+            self.settle(&consumer, topic, partitions.len() as i32);
+        }
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             list.add_partition_offset(topic, partition.id(), Offset::Beginning).expect("a list");
@@ -182,6 +187,16 @@ impl Broker {
         }
         messages.sort_by_key(|it| (it.partition, it.offset));
         messages
+    }
+
+    /// Waits until no transaction is open. A broker answers a commit before its markers are in every partition, and until
+    /// they are, a `read_committed` reader stops before what was committed.
+    fn settle(&self, committed: &BaseConsumer, topic: &str, partitions: i32) {
+        let all: BaseConsumer = self.config().set("isolation.level", "read_uncommitted").create().expect("a consumer");
+        let end = |it: &BaseConsumer, partition| it.fetch_watermarks(topic, partition, WAIT).expect("the ends").1;
+        for partition in 0..partitions {
+            until("every transaction to be ended", WAIT, || end(committed, partition) == end(&all, partition));
+        }
     }
 }
 

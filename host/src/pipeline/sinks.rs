@@ -168,18 +168,19 @@ impl Sinks {
         match producer.commit(offsets, group) {
             Outcome::Committed => Ok(()),
             Outcome::MustAbort(reason) => {
-                // Best effort: the next attempt fences this producer, which aborts as well.
-                let aborted = producer.abort();
-                tracing::warn!(?aborted, "transaction aborted: {reason}");
+                match producer.abort() {
+                    // Not to be tried again: the next attempt would fence the one that took over.
+                    Err(KafkaError::Fenced { .. }) => return Err(taken_over()),
+                    // Best effort: the next attempt fences this producer, which aborts as well.
+                    Err(error) => tracing::warn!("the transaction could not be aborted: {error}"),
+                    Ok(()) => {}
+                }
                 Err(PipelineError::restart(format!("the transaction was aborted: {reason}")))
             }
             Outcome::Unknown(reason) => {
                 Err(PipelineError::restart(format!("nobody knows whether the transaction committed: {reason}")))
             }
-            Outcome::Fenced => Err(PipelineError::stop(
-                Failure::Internal,
-                "another instance of this pipeline took over, and this one ends",
-            )),
+            Outcome::Fenced => Err(taken_over()),
         }
     }
 
@@ -263,6 +264,10 @@ fn append_all(producer: &mut KafkaSink, topic: usize, mut rows: RawRows, times: 
     }
 }
 
+fn taken_over() -> PipelineError {
+    PipelineError::stop(Failure::Internal, "another instance of this pipeline took over, and this one ends")
+}
+
 fn write_failed(name: &str, error: &(dyn std::error::Error + 'static)) -> PipelineError {
     PipelineError::stop(Failure::Internal, format!("sink `{name}`: {}", chain(error)))
 }
@@ -274,7 +279,8 @@ pub(super) fn kafka_failed(name: &str, error: KafkaError) -> PipelineError {
         KafkaError::Unreachable { .. } => PipelineError::stop(Failure::Unreachable, text),
         KafkaError::TopicMissing { .. } => PipelineError::stop(Failure::Config, text),
         KafkaError::RowTooLarge { .. } => PipelineError::stop(Failure::BadData, text),
-        KafkaError::OffsetOutOfRange { .. } | KafkaError::Unreadable { .. } | KafkaError::Fenced { .. } => {
+        KafkaError::Fenced { .. } => taken_over(),
+        KafkaError::OffsetOutOfRange { .. } | KafkaError::Unreadable { .. } => {
             PipelineError::stop(Failure::Internal, text)
         }
         KafkaError::MustAbort { .. } | KafkaError::Other { .. } => PipelineError::restart(text),
