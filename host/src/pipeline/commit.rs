@@ -1,10 +1,11 @@
 //! One commit: what the workers sealed and what the sinks hold become true together.
 
 use super::error::{Failure, PipelineError, chain};
-use super::sinks::{CommitPoint, Sinks, forget_old};
+use super::sinks::{CommitPoint, Sinks};
+use super::snapshots::Snapshots;
 use super::worker::Sealed;
 use crate::batch::EventTime;
-use crate::checkpoint::{CheckpointError, Epoch, Meta, PluginState, Store};
+use crate::checkpoint::{CheckpointError, Meta, PluginState, Pointer, StagedFile};
 use crate::failpoint::failpoint;
 use crate::sink::kafka::{KafkaSink, OffsetCommit, Outcome};
 use crate::state::Delta;
@@ -37,11 +38,9 @@ pub(super) struct Identity {
 }
 
 /// Commits epochs, one after the other.
-pub(super) struct Committer<'a> {
+pub(super) struct Committer {
     /// The sinks.
     pub sinks: Sinks,
-    /// The snapshots.
-    pub store: &'a mut Store,
     /// Where the commit point is.
     pub commit_point: CommitPoint,
     /// Partitions that carry the pointer.
@@ -54,10 +53,25 @@ pub(super) struct Committer<'a> {
     pub marked: bool,
 }
 
-impl Committer<'_> {
-    /// Commits `epoch`. The order of these lines is the delivery guarantee; see docs/adr/0002-commit-point.md before
-    /// touching it.
-    pub(super) fn commit(&mut self, epoch: u64, sealed: Vec<Sealed>) -> Result<(), PipelineError> {
+/// An epoch whose snapshot is being written.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// The epoch.
+    pub epoch: u64,
+    staged: BTreeMap<String, Vec<StagedFile>>,
+    offsets: Vec<OffsetCommit>,
+}
+
+/// The order of these lines is the delivery guarantee; see docs/adr/0002-commit-point.md before touching it.
+impl Committer {
+    /// Begins to commit `epoch`: its output is complete and as durable as it gets before the commit point, and its snapshot
+    /// is being written.
+    pub(super) fn begin(
+        &mut self,
+        epoch: u64,
+        sealed: Vec<Sealed>,
+        snapshots: &Snapshots<'_>,
+    ) -> Result<Pending, PipelineError> {
         let mut meta = self.meta(&sealed);
         meta.staged = self.sinks.stage(epoch)?;
         failpoint("stage.done");
@@ -65,32 +79,31 @@ impl Committer<'_> {
         let staged = meta.staged.clone();
         let offsets = self.offsets(epoch, &meta);
         let deltas: Vec<Delta> = sealed.into_iter().map(|it| it.delta).collect();
-        // Durable, but nothing points to it yet.
-        let pointer = self.store.persist(Epoch(epoch), &deltas, meta).map_err(|error| store_failed(&error))?;
+        // Durable, but nothing points to it yet, unless the manifest is the commit point.
+        snapshots.persist(epoch, deltas, meta, self.commit_point == CommitPoint::Manifest);
+        Ok(Pending { epoch, staged, offsets })
+    }
+
+    /// Goes on when the snapshot is written, under `pointer`.
+    pub(super) fn finish(
+        &mut self,
+        pending: Pending,
+        pointer: Pointer,
+        snapshots: &Snapshots<'_>,
+    ) -> Result<(), PipelineError> {
         let with_pointer = |it: &OffsetCommit| OffsetCommit { metadata: pointer.to_string(), ..it.clone() };
-        let offsets: Vec<OffsetCommit> = offsets.iter().map(with_pointer).collect();
-        failpoint("commit.before-send");
-        match self.commit_point {
-            CommitPoint::Transaction => {
-                // The commit point: output, offsets and state become true together.
-                self.sinks.commit_transaction(&offsets, &self.identity.group)?;
-                failpoint("commit.after-commit");
-                if self.marked {
-                    self.store.note_committed(&pointer).map_err(|error| store_failed(&error))?;
-                } else {
-                    self.store.mark_committed(&pointer).map_err(|error| store_failed(&error))?;
-                }
-            }
-            CommitPoint::Manifest => {
-                self.store.mark_committed(&pointer).map_err(|error| store_failed(&error))?;
-                failpoint("commit.after-commit");
-            }
+        let offsets: Vec<OffsetCommit> = pending.offsets.iter().map(with_pointer).collect();
+        if self.commit_point == CommitPoint::Transaction {
+            // The commit point: output, offsets and state become true together.
+            self.sinks.commit_transaction(&offsets, &self.identity.group)?;
+            failpoint("commit.after-commit");
+            snapshots.committed(pointer, !self.marked);
         }
         self.marked = true;
         // From here on everything is done again after a restart, or need not be.
-        self.sinks.publish(&staged)?;
+        self.sinks.publish(&pending.staged)?;
         self.advise(&offsets);
-        forget_old(self.store, epoch);
+        snapshots.forget_before(pending.epoch);
         Ok(())
     }
 

@@ -3,11 +3,14 @@
 //! Workers never wait for a commit: while epoch `e` commits they process `e + 1`, whose output waits here.
 
 use super::clock::Clock;
-use super::commit::Committer;
+use super::commit::{Committer, Pending};
 use super::control::Control;
 use super::error::{Failure, PipelineError};
+use super::sinks::CommitPoint;
+use super::snapshots::Snapshots;
 use super::start::Started;
 use super::worker::{Command, OUTPUT_MESSAGES_MAX, Output, Report, Sealed};
+use crate::checkpoint::Pointer;
 use crate::exchange::Wakers;
 use crate::metrics::Counters;
 use std::sync::Arc;
@@ -44,9 +47,10 @@ pub(super) enum End {
 }
 
 /// One attempt at running a pipeline, from a committed epoch on.
-pub(super) struct Coordinator<'a> {
+pub(super) struct Coordinator<'scope> {
     workers: Vec<WorkerHandle>,
-    committer: Committer<'a>,
+    committer: Committer,
+    snapshots: Snapshots<'scope>,
     counters: Arc<Counters>,
     control: Arc<Control>,
     wakers: Arc<Wakers>,
@@ -54,8 +58,12 @@ pub(super) struct Coordinator<'a> {
     paused: Arc<AtomicBool>,
     clock: Clock,
     interval_ms: u64,
-    /// The epoch under way.
+    /// The epoch whose output the sinks take.
     epoch: u64,
+    /// Output of a later epoch.
+    held: Vec<Output>,
+    /// True when the sinks have taken something since the last barrier.
+    changed: bool,
 }
 
 /// The barrier under way.
@@ -65,17 +73,39 @@ struct Barrier {
     sealed: Vec<Option<Box<Sealed>>>,
 }
 
-impl Coordinator<'_> {
+/// The commit under way.
+struct Commit {
+    last: bool,
+    started_ms: u64,
+    keys: u64,
+    pending: Pending,
+}
+
+impl<'scope> Coordinator<'scope> {
     /// For a running attempt, with `interval_ms` between two barriers.
     pub(super) fn new(
-        started: Started<'_>,
-        counters: Arc<Counters>,
-        control: Arc<Control>,
+        started: Started,
+        snapshots: Snapshots<'scope>,
+        counters: &Arc<Counters>,
+        control: &Arc<Control>,
         interval_ms: u64,
-    ) -> Coordinator<'_> {
+    ) -> Self {
         let Started { workers, committer, wakers, cancelled, paused, epoch } = started;
-        let clock = control.clock();
-        Coordinator { workers, committer, counters, control, wakers, cancelled, paused, clock, interval_ms, epoch }
+        Coordinator {
+            workers,
+            committer,
+            snapshots,
+            counters: Arc::clone(counters),
+            control: Arc::clone(control),
+            wakers,
+            cancelled,
+            paused,
+            clock: control.clock(),
+            interval_ms,
+            epoch,
+            held: Vec::new(),
+            changed: false,
+        }
     }
 
     /// Runs until the end of input, a stop or a failure. The workers have ended when it returns.
@@ -86,63 +116,36 @@ impl Coordinator<'_> {
             self.cancelled.store(true, Relaxed);
         }
         self.join();
-        result
+        let stored = self.snapshots.end();
+        result.and_then(|end| stored.map(|()| end))
     }
 
     fn epochs(&mut self) -> Result<End, PipelineError> {
         let mut ended = vec![false; self.workers.len()];
-        let mut held: Vec<Output> = Vec::new();
         let mut barrier: Option<Barrier> = None;
+        let mut commit: Option<Commit> = None;
         let mut end = None;
         let mut due_ms = self.clock.now_ms() + self.interval_ms;
         let mut records_committed = self.counters.records_in.load(Relaxed);
-        let mut changed = false;
         loop {
             if self.control.is_aborted() {
                 return Err(PipelineError::stop(Failure::Internal, "aborted: what was not committed is undone"));
             }
-            let mut busy = false;
-            for (worker, ended) in ended.iter_mut().enumerate() {
-                let sealed = barrier.as_ref().is_some_and(|it| it.sealed[worker].is_some());
-                let done = sealed && barrier.as_ref().is_some_and(|it| it.last);
-                for _ in 0..OUTPUT_MESSAGES_MAX {
-                    let Some(report) = self.hear(worker, done)? else { break };
-                    busy = true;
-                    match report {
-                        Report::Output(output) if output.epoch > self.epoch => {
-                            held.push(output);
-                            self.paused.store(held.len() >= HELD_OUTPUTS_MAX, Relaxed);
-                        }
-                        Report::Output(output) => {
-                            changed = true;
-                            self.committer.sinks.append(output)?;
-                        }
-                        Report::Sealed(sealed) => {
-                            if let Some(barrier) = &mut barrier {
-                                barrier.sealed[worker] = Some(sealed);
-                            }
-                            break;
-                        }
-                        Report::Ended => *ended = true,
-                        Report::Failed(error) => return Err(error),
-                    }
-                }
-            }
+            let last = commit.as_ref().is_some_and(|it| it.last);
+            let mut busy = !last && self.hear_all(&mut barrier, &mut ended)?;
             if let Some(complete) = barrier.take_if(|it| it.sealed.iter().all(Option::is_some)) {
-                let last = complete.last;
-                self.commit(complete)?;
+                commit = Some(self.begin_commit(complete)?);
+                busy = true;
+            } else if let Some(pointer) = commit.as_ref().and_then(|_| self.snapshots.written()) {
+                if let Some(commit) = commit.take() {
+                    self.finish_commit(commit, pointer?)?;
+                }
                 if let (true, Some(end)) = (last, end) {
                     return Ok(end);
                 }
-                changed = false;
-                self.paused.store(false, Relaxed);
-                for output in std::mem::take(&mut held) {
-                    changed = true;
-                    self.committer.sinks.append(output)?;
-                }
                 busy = true;
             }
-            if barrier.is_none() {
+            if barrier.is_none() && commit.is_none() {
                 if end.is_none() && ended.iter().all(|it| *it) {
                     end = Some(End::Input);
                 } else if end.is_none() && self.control.is_stopped() {
@@ -150,7 +153,7 @@ impl Coordinator<'_> {
                 }
                 let now_ms = self.clock.now_ms();
                 let records = self.counters.records_in.load(Relaxed);
-                if end.is_some() || (now_ms >= due_ms && (changed || records != records_committed)) {
+                if end.is_some() || (now_ms >= due_ms && (self.changed || records != records_committed)) {
                     records_committed = records;
                     barrier = Some(self.begin(end.is_some(), now_ms)?);
                     busy = true;
@@ -164,6 +167,50 @@ impl Coordinator<'_> {
                 std::thread::park_timeout(IDLE_WAIT_MAX.min(Duration::from_millis(self.interval_ms)));
             }
         }
+    }
+
+    /// Takes what the workers have to say. True when there was something.
+    fn hear_all(&mut self, barrier: &mut Option<Barrier>, ended: &mut [bool]) -> Result<bool, PipelineError> {
+        let mut busy = false;
+        for (worker, ended) in ended.iter_mut().enumerate() {
+            let sealed = barrier.as_ref().is_some_and(|it| it.sealed[worker].is_some());
+            let done = sealed && barrier.as_ref().is_some_and(|it| it.last);
+            for _ in 0..OUTPUT_MESSAGES_MAX {
+                let Some(report) = self.hear(worker, done)? else { break };
+                busy = true;
+                match report {
+                    Report::Output(output) => self.take(output)?,
+                    Report::Sealed(sealed) => {
+                        if let Some(barrier) = barrier {
+                            barrier.sealed[worker] = Some(sealed);
+                        }
+                        break;
+                    }
+                    Report::Ended => *ended = true,
+                    Report::Failed(error) => return Err(error),
+                }
+            }
+        }
+        Ok(busy)
+    }
+
+    /// Hands output to the sinks, or holds it until they are in its epoch.
+    fn take(&mut self, output: Output) -> Result<(), PipelineError> {
+        if output.epoch <= self.epoch {
+            self.changed = true;
+            return self.committer.sinks.append(output);
+        }
+        self.held.push(output);
+        self.paused.store(self.held.len() >= HELD_OUTPUTS_MAX, Relaxed);
+        Ok(())
+    }
+
+    /// The sinks take the next epoch's output from now on.
+    fn next_epoch(&mut self) -> Result<(), PipelineError> {
+        self.epoch += 1;
+        self.changed = false;
+        self.paused.store(false, Relaxed);
+        std::mem::take(&mut self.held).into_iter().try_for_each(|it| self.take(it))
     }
 
     /// The next report of a worker. One that is `done` may go; another that goes has panicked.
@@ -191,17 +238,28 @@ impl Coordinator<'_> {
         Ok(Barrier { last, started_ms: now_ms, sealed: self.workers.iter().map(|_| None).collect() })
     }
 
-    fn commit(&mut self, barrier: Barrier) -> Result<(), PipelineError> {
+    fn begin_commit(&mut self, barrier: Barrier) -> Result<Commit, PipelineError> {
         let sealed: Vec<Sealed> = barrier.sealed.into_iter().flatten().map(|it| *it).collect();
         let keys = sealed.iter().map(|it| it.keys).sum();
-        self.committer.commit(self.epoch, sealed)?;
+        let pending = self.committer.begin(self.epoch, sealed, &self.snapshots)?;
+        if self.committer.commit_point == CommitPoint::Manifest {
+            self.next_epoch()?; // What the sinks take now is of another file, or needs no commit.
+        }
+        Ok(Commit { last: barrier.last, started_ms: barrier.started_ms, keys, pending })
+    }
+
+    fn finish_commit(&mut self, commit: Commit, pointer: Pointer) -> Result<(), PipelineError> {
+        let epoch = commit.pending.epoch;
+        self.committer.finish(commit.pending, pointer, &self.snapshots)?;
+        if self.committer.commit_point == CommitPoint::Transaction {
+            self.next_epoch()?; // A transaction holds one epoch and nothing else.
+        }
         let now_ms = self.clock.now_ms();
-        self.counters.state_keys.store(keys, Relaxed);
-        self.counters.epoch.store(self.epoch, Relaxed);
-        self.counters.checkpoint_ms.store(now_ms - barrier.started_ms, Relaxed);
+        self.counters.state_keys.store(commit.keys, Relaxed);
+        self.counters.epoch.store(epoch, Relaxed);
+        self.counters.checkpoint_ms.store(now_ms - commit.started_ms, Relaxed);
         self.counters.checkpoint_at_ms.store(now_ms.max(1), Relaxed);
-        tracing::debug!(epoch = self.epoch, checkpoint_ms = now_ms - barrier.started_ms, "committed");
-        self.epoch += 1;
+        tracing::debug!(epoch, checkpoint_ms = now_ms - commit.started_ms, "committed");
         Ok(())
     }
 

@@ -12,6 +12,7 @@ mod plugin_fold;
 mod reads;
 mod recover;
 mod sinks;
+mod snapshots;
 mod start;
 mod step;
 mod window_step;
@@ -27,6 +28,7 @@ use crate::metrics::{Counters, Summary};
 use crate::plugin::PluginEngine;
 use coordinator::{Coordinator, End};
 use plan::{Plan, plan};
+use snapshots::Snapshots;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -126,8 +128,12 @@ fn attempt(
 ) -> Result<End, PipelineError> {
     let started = start::start(pipeline, plan, options, control, counters, store)?;
     counters.set_status(None);
-    let interval_ms = pipeline.checkpoint_interval_ms;
-    Coordinator::new(started, Arc::clone(counters), Arc::clone(control), interval_ms).run()
+    std::thread::scope(|scope| {
+        let (wakers, coordinator) = (Arc::clone(&started.wakers), started.workers.len());
+        let snapshots = Snapshots::start(scope, store, wakers, coordinator)
+            .inspect_err(|_| started.cancelled.store(true, Relaxed))?;
+        Coordinator::new(started, snapshots, counters, control, pipeline.checkpoint_interval_ms).run()
+    })
 }
 
 fn summary(pipeline: &Pipeline, counters: &Counters, control: &Control, end: End) -> Summary {

@@ -7,7 +7,7 @@
 use super::error::{Failure, PipelineError, chain};
 use super::worker::{DEAD_LETTERS, Output};
 use crate::batch::RawRows;
-use crate::checkpoint::{StagedFile, Store};
+use crate::checkpoint::StagedFile;
 use crate::config::{self, Delivery, KafkaOptions, Pipeline, SinkConnector};
 use crate::failpoint::failpoint;
 use crate::kafka::KafkaError;
@@ -295,12 +295,5 @@ pub(super) fn source_failed(name: &str, error: SourceError) -> PipelineError {
             PipelineError::from_error(Failure::Config, &format!("source `{name}`"), &error)
         }
         error => PipelineError::from_error(Failure::Internal, &format!("source `{name}`"), &error),
-    }
-}
-
-/// Deletes snapshots that nothing needs any more.
-pub(super) fn forget_old(store: &mut Store, epoch: u64) {
-    if let Err(error) = store.forget_before(crate::checkpoint::Epoch(epoch)) {
-        tracing::debug!("old snapshots stay for now: {error}");
     }
 }

@@ -31,11 +31,11 @@ use std::sync::mpsc::sync_channel;
 const BATCH_BYTES_MAX: usize = 256 << 10;
 
 /// A running attempt.
-pub(super) struct Started<'a> {
+pub(super) struct Started {
     /// Its threads.
     pub workers: Vec<WorkerHandle>,
     /// What commits.
-    pub committer: Committer<'a>,
+    pub committer: Committer,
     /// To wake the threads.
     pub wakers: Arc<Wakers>,
     /// To stop them.
@@ -47,14 +47,14 @@ pub(super) struct Started<'a> {
 }
 
 /// Starts from what was committed.
-pub(super) fn start<'a>(
+pub(super) fn start(
     pipeline: &Pipeline,
     plan: &Arc<Plan>,
     options: &RunOptions,
     control: &Arc<Control>,
     counters: &Arc<Counters>,
-    store: &'a mut Store,
-) -> Result<Started<'a>, PipelineError> {
+    store: &mut Store,
+) -> Result<Started, PipelineError> {
     let found: Vec<Found> =
         (0..pipeline.sources.len()).map(|it| recover::discover(pipeline, it)).collect::<Result<_, _>>()?;
     let commit_point = CommitPoint::of(pipeline);
@@ -95,7 +95,7 @@ pub(super) fn start<'a>(
         tables: tables.names,
         plugins: plan.steps.iter().filter_map(|it| Some((it.name.clone(), plugin_state(&it.operation)?))).collect(),
     };
-    let committer = Committer { sinks, store, commit_point, anchors, advisory, identity, marked: recovered.marked };
+    let committer = Committer { sinks, commit_point, anchors, advisory, identity, marked: recovered.marked };
     let clock = control.clock();
     let mut handles = Vec::new();
     let wakers = Arc::clone(&workers.wakers);

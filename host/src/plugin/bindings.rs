@@ -23,4 +23,4 @@ wasmtime::component::bindgen!({
 });
 
 pub(super) use exports::wasmill::plugin::{aggregate, keyed, lifecycle, migration, transform};
-pub(super) use wasmill::plugin::{columns, logging, metrics, output};
+pub(super) use self::wasmill::plugin::{columns, logging, metrics, output};

@@ -1,0 +1,140 @@
+//! The snapshot thread: what an epoch changed is made durable while the workers and their output go on.
+
+use super::commit::store_failed;
+use super::error::{Failure, PipelineError};
+use crate::checkpoint::{CheckpointError, Epoch, Meta, Pointer, Store};
+use crate::exchange::Wakers;
+use crate::failpoint::failpoint;
+use crate::state::Delta;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::{Builder, Scope, ScopedJoinHandle};
+
+/// Epochs whose work waits: one is written at a time, and the one before it may still be tidied up.
+const WORK_MAX: usize = 4;
+
+enum Work {
+    /// Write the epoch and answer its pointer. With `commit`, `CURRENT` names it then: that is the commit.
+    Persist { epoch: u64, deltas: Vec<Delta>, meta: Meta, commit: bool },
+    /// A transaction has committed the epoch. With `mark`, `CURRENT` is to tell that there is committed state here.
+    Committed { pointer: Pointer, mark: bool },
+    /// Delete what the epoch has made unnecessary.
+    Forget { epoch: u64 },
+}
+
+/// The thread that owns the store while an attempt runs.
+pub(super) struct Snapshots<'scope> {
+    work: SyncSender<Work>,
+    done: Receiver<Result<Pointer, CheckpointError>>,
+    thread: ScopedJoinHandle<'scope, Option<CheckpointError>>,
+}
+
+impl<'scope> Snapshots<'scope> {
+    /// Starts the thread. It wakes thread `waker` of `wakers` when an epoch is written.
+    pub(super) fn start<'env>(
+        scope: &'scope Scope<'scope, 'env>,
+        store: &'env mut Store,
+        wakers: Arc<Wakers>,
+        waker: usize,
+    ) -> Result<Self, PipelineError> {
+        let (work, received) = sync_channel(WORK_MAX);
+        let (written, done) = sync_channel(1);
+        let run = move || {
+            let mut writer = Writer { store, failed: None };
+            for work in received {
+                if let Some(answer) = writer.work(work) {
+                    // Nobody listens any more where the attempt has failed.
+                    let _ = written.send(answer);
+                    wakers.wake(waker);
+                }
+            }
+            writer.failed
+        };
+        let thread = Builder::new().name("snapshots".to_owned()).spawn_scoped(scope, run);
+        let thread =
+            thread.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
+        Ok(Snapshots { work, done, thread })
+    }
+
+    /// Begins to write an epoch; the answer comes with [`Snapshots::written`].
+    pub(super) fn persist(&self, epoch: u64, deltas: Vec<Delta>, meta: Meta, commit: bool) {
+        self.send(Work::Persist { epoch, deltas, meta, commit });
+    }
+
+    /// The pointer of the epoch that is being written, once it is.
+    pub(super) fn written(&self) -> Option<Result<Pointer, PipelineError>> {
+        match self.done.try_recv() {
+            Ok(written) => Some(written.map_err(|error| store_failed(&error))),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(Err(ended())),
+        }
+    }
+
+    /// A transaction has committed what `pointer` names.
+    pub(super) fn committed(&self, pointer: Pointer, mark: bool) {
+        self.send(Work::Committed { pointer, mark });
+    }
+
+    /// Deletes what `epoch` has made unnecessary, some time.
+    pub(super) fn forget_before(&self, epoch: u64) {
+        self.send(Work::Forget { epoch });
+    }
+
+    /// Waits until everything is done. The error is one that no answer has told.
+    pub(super) fn end(self) -> Result<(), PipelineError> {
+        drop(self.work);
+        match self.thread.join() {
+            Ok(None) => Ok(()),
+            Ok(Some(error)) => Err(store_failed(&error)),
+            Err(_) => Err(ended()),
+        }
+    }
+
+    fn send(&self, work: Work) {
+        // A thread that is gone has panicked, which the next look at `written` or the end tells.
+        let _ = self.work.send(work);
+    }
+}
+
+fn ended() -> PipelineError {
+    PipelineError::restart("the snapshot thread ended without a reason; see the log".to_owned())
+}
+
+struct Writer<'a> {
+    store: &'a mut Store,
+    /// A failure after a commit: told with the next epoch, which must not build on it.
+    failed: Option<CheckpointError>,
+}
+
+impl Writer<'_> {
+    fn work(&mut self, work: Work) -> Option<Result<Pointer, CheckpointError>> {
+        match work {
+            Work::Persist { epoch, deltas, meta, commit } => Some(match self.failed.take() {
+                Some(error) => Err(error),
+                None => self.persist(epoch, &deltas, meta, commit),
+            }),
+            Work::Committed { pointer, mark } => {
+                let noted =
+                    if mark { self.store.mark_committed(&pointer) } else { self.store.note_committed(&pointer) };
+                self.failed = noted.err();
+                None
+            }
+            Work::Forget { epoch } => {
+                if let Err(error) = self.store.forget_before(Epoch(epoch)) {
+                    tracing::debug!("old snapshots stay for now: {error}");
+                }
+                None
+            }
+        }
+    }
+
+    fn persist(&mut self, epoch: u64, deltas: &[Delta], meta: Meta, commit: bool) -> Result<Pointer, CheckpointError> {
+        let pointer = self.store.persist(Epoch(epoch), deltas, meta)?;
+        failpoint("commit.before-send");
+        if commit {
+            self.store.mark_committed(&pointer)?;
+            failpoint("commit.after-commit");
+        }
+        Ok(pointer)
+    }
+}
