@@ -22,5 +22,5 @@ wasmtime::component::bindgen!({
     ownership: Borrowing { duplicate_if_necessary: true },
 });
 
-pub(super) use exports::wasmill::plugin::{aggregate, keyed, lifecycle, migration, transform};
 pub(super) use self::wasmill::plugin::{columns, logging, metrics, output};
+pub(super) use exports::wasmill::plugin::{aggregate, keyed, lifecycle, migration, transform};
