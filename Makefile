@@ -47,8 +47,10 @@ demo: plugins  ## a fraud pipeline on made-up transactions, without a broker
 	@echo
 	$(TARGET)/debug/wasmill run examples/demo.toml --until-end
 
-bench: plugins  ## the benchmarks (release build; see bench/README.md)
-	cargo bench --locked -p wasmill-bench
+bench: plugins kafka  ## the benchmarks (release build; see bench/README.md)
+	cargo build --release --workspace --locked --bins
+	cargo bench --workspace --locked --bench parts
+	$(TARGET)/release/wasmill-bench $(BENCH)
 
 clean:      ## remove what was built here
 	cargo clean

@@ -1,0 +1,9 @@
+//! What the benchmarks measure with: the records, and what a child process used.
+//!
+//! `benches/parts.rs` times the parts of the host in this process; the binary times whole pipelines, as processes of their own,
+//! on a topic that was filled before.
+
+pub mod child;
+pub mod records;
+pub mod scenarios;
+pub mod topic;
