@@ -284,16 +284,20 @@ fn settings(brokers: &str, mode: &Mode, timeouts: Timeouts, limits: &[Limits]) -
         ("enable.metrics.push", "false".to_owned()),
     ];
     match mode {
-        // Nothing is visible before the commit, which does not linger: large batches cost no latency.
+        // Nothing is visible before the commit, which does not linger: large batches cost no latency. And while the oldest
+        // record is past its linger but may not be sent yet, librdkafka's broker thread spins.
         Mode::Transactional { transactional_id } => settings.extend([
             ("transactional.id", transactional_id.clone()),
             ("transaction.timeout.ms", transaction_ms.to_string()),
-            ("linger.ms", "50".to_owned()),
+            ("linger.ms", LINGER_MS.min(delivery_ms / 2).to_string()),
         ]),
         Mode::Idempotent => settings.push(("linger.ms", "5".to_owned())),
     }
     settings
 }
+
+/// How long a batch of a transaction waits to become full.
+const LINGER_MS: u64 = 5_000;
 
 /// Makes a call again until it succeeds, cannot succeed, or the deadline has passed.
 fn retry(deadline: &Deadline, mut call: impl FnMut(i32) -> Result<(), Fault>) -> Result<(), Fault> {
