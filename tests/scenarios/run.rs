@@ -158,6 +158,22 @@ fn a_second_run_to_the_end_of_what_grew_adds_only_what_is_new() {
 }
 
 #[test]
+fn parts_that_a_reader_took_away_stop_no_later_run() {
+    let folder = Folder::new();
+    folder.write(
+        "pipeline.toml",
+        "name = \"taken\"\n[sources.in]\nconnector = \"file\"\npath = \"in\"\n[sinks.out]\nfrom = \"in\"\nconnector = \"file\"\npath = \"out\"\n",
+    );
+    folder.write_lines("in/a.jsonl", &[json!({"id": 1})]);
+    folder.run("pipeline.toml").until_end();
+    std::fs::rename(folder.path("out"), folder.path("read")).expect("there is output");
+    folder.write_lines("in/b.jsonl", &[json!({"id": 2})]);
+    let ended = folder.run("pipeline.toml").until_end();
+    assert!(ended.stderr.contains("gone or changed since"), "{}", ended.tails());
+    same_records("out", &folder.records("out"), &[json!({"id": 2})]);
+}
+
+#[test]
 fn records_that_no_step_changed_are_written_byte_for_byte() {
     let folder = Folder::new();
     let lines = ["{ \"b\" : 1.50 ,\"a\":\"\\u00e9\" }", "{\"a\":1e2, \"a\":2}", "{}"];

@@ -184,7 +184,25 @@ impl Sinks {
         }
     }
 
-    /// Makes staged files visible. Said again after a restore, it finds them visible already.
+    /// Makes the staged files of the committed epoch visible where the last attempt did not come to it, and leaves their
+    /// names alone from now on: a file of theirs that is published is not staged, and one that is staged is not published.
+    pub(super) fn publish_again(&mut self, staged: &BTreeMap<String, Vec<StagedFile>>) -> Result<(), PipelineError> {
+        for (name, writer) in self.writers.iter_mut().chain(&mut self.dead_letters) {
+            let (Writer::File(file, folder), Some(files)) = (writer, staged.get(name)) else { continue };
+            let files = as_staged(files);
+            for taken in FileSink::publish_again(folder, &files).map_err(|error| write_failed(name, &error))? {
+                tracing::warn!(
+                    sink = name,
+                    "{} was published and is gone or changed since; it is left so",
+                    taken.display()
+                );
+            }
+            file.skip_names_of(&files);
+        }
+        Ok(())
+    }
+
+    /// Makes staged files visible.
     pub(super) fn publish(&mut self, staged: &BTreeMap<String, Vec<StagedFile>>) -> Result<(), PipelineError> {
         for (name, writer) in self.writers.iter().chain(&self.dead_letters) {
             if let (Writer::File(_, folder), Some(files)) = (writer, staged.get(name)) {
@@ -193,16 +211,6 @@ impl Sinks {
         }
         failpoint("publish.done");
         Ok(())
-    }
-
-    /// Leaves the names of committed staged files alone from now on: a file of theirs that is published is not staged, and
-    /// one that is staged is not published.
-    pub(super) fn skip_names_of(&mut self, staged: &BTreeMap<String, Vec<StagedFile>>) {
-        for (name, writer) in self.writers.iter_mut().chain(&mut self.dead_letters) {
-            if let (Writer::File(file, _), Some(files)) = (writer, staged.get(name)) {
-                file.skip_names_of(&as_staged(files));
-            }
-        }
     }
 
     /// Removes what an attempt that did not commit has left behind.

@@ -64,8 +64,7 @@ pub(super) fn start(
     let mut advisory = recover::advisory(pipeline, commit_point)?;
     let recovered = recover::recover(pipeline, options, &mut sinks, advisory.as_mut(), &anchors, store)?;
     if let Some(restored) = &recovered.restored {
-        sinks.publish(&restored.manifest.meta.staged)?;
-        sinks.skip_names_of(&restored.manifest.meta.staged);
+        sinks.publish_again(&restored.manifest.meta.staged)?;
     }
     sinks.discard_uncommitted()?;
     let tables = tables(plan, &recovered)?;

@@ -10,6 +10,9 @@
 //! | -      | there | done before; its length is checked                        |
 //! | there  | there | error: another pipeline, or an earlier life, wrote it     |
 //! | -      | -     | error: someone removed it                                 |
+//!
+//! At a start ([`FileSink::publish_again`]) what is no longer staged was published before, and is its reader's: it may have
+//! been moved away or changed since, which is told and no error.
 
 use super::LineBreak;
 use super::lines;
@@ -195,8 +198,26 @@ impl FileSink {
         }
     }
 
+    /// [`FileSink::publish`] at a start, for the committed manifest. Answers the files that were published before and are
+    /// no longer there as they were.
+    ///
+    /// # Errors
+    /// Where a file that is still staged cannot be published.
+    pub fn publish_again(folder: &Path, committed: &[Staged]) -> Result<Vec<PathBuf>, FileSinkError> {
+        let mut taken = Vec::new();
+        for file in committed {
+            let published = folder.join(&file.published);
+            if len(&folder.join(&file.staged))?.is_some() {
+                FileSink::publish(folder, std::slice::from_ref(file))?;
+            } else if len(&published)? != Some(file.bytes) {
+                taken.push(published);
+            }
+        }
+        Ok(taken)
+    }
+
     /// Gives committed files their final names; what was published before is left as it is. Call it once the manifest
-    /// that names them is committed, and at every start for the committed manifest.
+    /// that names them is committed.
     ///
     /// # Errors
     /// See the module's table. Calling it again is safe after any error.

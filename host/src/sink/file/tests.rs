@@ -132,7 +132,20 @@ fn a_start_after_a_commit_takes_other_names_so_that_the_commit_can_be_published_
     second.skip_names_of(&committed);
     second.append(&rows(&["2"])).unwrap();
     std::mem::forget(second); // Killed before its commit.
-    FileSink::publish(folder.path(), &committed).unwrap();
+    assert!(FileSink::publish_again(folder.path(), &committed).unwrap().is_empty());
     FileSink::discard_unknown(folder.path(), "fraud", &[]).unwrap();
     assert_eq!(names(folder.path()), ["part-000000000001-0.jsonl"]);
+}
+
+#[test]
+fn what_a_reader_has_taken_since_its_commit_does_not_stop_a_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = sink(folder.path());
+    sink.append(&rows(&["1"])).unwrap();
+    let committed = [sink.seal(1).unwrap().unwrap()];
+    assert!(FileSink::publish_again(folder.path(), &committed).unwrap().is_empty());
+    assert_eq!(names(folder.path()), ["part-000000000001-0.jsonl"]);
+    let path = folder.path().join(&committed[0].published);
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(FileSink::publish_again(folder.path(), &committed).unwrap(), [path]);
 }
