@@ -273,7 +273,11 @@ fn append_all(producer: &mut KafkaSink, topic: usize, mut rows: RawRows, times: 
 }
 
 fn taken_over() -> PipelineError {
-    PipelineError::stop(Failure::Internal, "another instance of this pipeline took over, and this one ends")
+    PipelineError::stop(
+        Failure::Internal,
+        "another instance of this pipeline took over, or a transaction was open for longer than transaction_timeout; this one ends: \
+         run one instance, and start it again where there is no other",
+    )
 }
 
 fn write_failed(name: &str, error: &(dyn std::error::Error + 'static)) -> PipelineError {
