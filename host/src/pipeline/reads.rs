@@ -94,7 +94,8 @@ impl Read {
     }
 }
 
-fn optional(rows: usize, kind: Kind, get: impl Fn(usize) -> Option<Vec<u8>>) -> Column {
+/// A column of what `get` answers for each row, copied into place.
+fn optional<'a>(rows: usize, kind: Kind, get: impl Fn(usize) -> Option<Cow<'a, [u8]>>) -> Column {
     let mut column = Column::empty(kind, rows);
     for row in 0..rows {
         match get(row) {
@@ -116,7 +117,7 @@ fn push(column: &mut Column, bytes: &[u8]) {
 fn value(batch: &Batch) -> Column {
     match (&batch.value, &batch.raw) {
         (Some(value), _) => value.clone(),
-        (None, Some(raw)) => optional(batch.rows, Kind::Bytes, |row| raw.value(row).map(<[u8]>::to_vec)),
+        (None, Some(raw)) => optional(batch.rows, Kind::Bytes, |row| raw.value(row).map(Cow::Borrowed)),
         (None, None) => Column::null(Kind::Bytes, batch.rows),
     }
 }
@@ -125,7 +126,7 @@ fn value(batch: &Batch) -> Column {
 pub(super) fn key(batch: &Batch, keys: Option<&Keys>, kind: Kind) -> Column {
     let text = |bytes: &[u8]| kind != Kind::Text || std::str::from_utf8(bytes).is_ok();
     if let Some(keys) = keys {
-        return optional(batch.rows, kind, |row| Some(key_text(keys.texts.get(row)).into_owned()));
+        return optional(batch.rows, kind, |row| Some(key_text(keys.texts.get(row))));
     }
     match (&batch.key, &batch.raw) {
         (Some(column), _) if column.kind() == kind => column.clone(),
@@ -133,10 +134,11 @@ pub(super) fn key(batch: &Batch, keys: Option<&Keys>, kind: Kind) -> Column {
             let (Values::Text(strings) | Values::Bytes(strings)) = &column.values else {
                 return Column::null(kind, batch.rows);
             };
-            let get = |row: usize| (!column.is_null(row) && text(strings.get(row))).then(|| strings.get(row).to_vec());
+            let get =
+                |row: usize| (!column.is_null(row) && text(strings.get(row))).then(|| Cow::Borrowed(strings.get(row)));
             optional(batch.rows, kind, get)
         }
-        (None, Some(raw)) => optional(batch.rows, kind, |row| raw.key(row).filter(|it| text(it)).map(<[u8]>::to_vec)),
+        (None, Some(raw)) => optional(batch.rows, kind, |row| raw.key(row).filter(|it| text(it)).map(Cow::Borrowed)),
         (None, None) => Column::null(kind, batch.rows),
     }
 }
@@ -147,8 +149,7 @@ pub(super) fn own_key(batch: &Batch, keys: Option<&Keys>) -> Column {
     let own = key(batch, None, Kind::Bytes);
     let (Some(keys), false, Values::Bytes(texts)) = (keys, own.nulls.is_empty(), &own.values) else { return own };
     optional(batch.rows, Kind::Bytes, |row| {
-        let bytes = if own.is_null(row) { key_text(keys.texts.get(row)) } else { texts.get(row).into() };
-        Some(bytes.into_owned())
+        Some(if own.is_null(row) { key_text(keys.texts.get(row)) } else { Cow::Borrowed(texts.get(row)) })
     })
 }
 
@@ -160,7 +161,7 @@ fn header(batch: &Batch, name: &str) -> Column {
     // As Kafka's `lastHeader`: the last one of a name is the one that counts.
     optional(batch.rows, Kind::Bytes, |row| {
         let last = headers::iter(raw.headers(row)).filter(|it| it.0 == name.as_bytes()).last();
-        last.and_then(|it| it.1).map(<[u8]>::to_vec)
+        last.and_then(|it| it.1).map(Cow::Borrowed)
     })
 }
 
