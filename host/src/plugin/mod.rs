@@ -27,7 +27,6 @@ mod supervised;
 #[cfg(test)]
 mod testing;
 mod transform;
-#[cfg_attr(not(test), allow(dead_code, reason = "not yet asked for"))]
 mod wasi_stub;
 mod wasm;
 
