@@ -51,6 +51,10 @@ type aggregate[In, Acc, Config, Out any] struct {
 	keyColumn, startColumn, endColumn int
 }
 
+func (a *aggregate[In, Acc, Config, Out]) fresh() rule {
+	return &aggregate[In, Acc, Config, Out]{rule: a.rule, join: a.join, emit: a.emit}
+}
+
 func (a *aggregate[In, Acc, Config, Out]) prepare() error {
 	if err := a.core.prepare(); err != nil {
 		return err

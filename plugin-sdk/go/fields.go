@@ -15,6 +15,8 @@ type member struct {
 	slot   wire.Slot
 	typ    reflect.Type
 	offset uintptr
+	// optional is said by the tag, of a column.
+	optional bool
 }
 
 var rawMessage = reflect.TypeFor[json.RawMessage]()
@@ -31,6 +33,7 @@ func membersOf(record reflect.Type) ([]member, error) {
 		if tag == "-" || !tagged && !field.IsExported() {
 			continue
 		}
+		tag, optional := strings.CutSuffix(tag, ",optional")
 		slot, err := slotOf(field.Name, tag)
 		if err != nil {
 			return nil, fmt.Errorf("%v.%s: %w", record, field.Name, err)
@@ -39,7 +42,7 @@ func membersOf(record reflect.Type) ([]member, error) {
 			return nil, fmt.Errorf("%v.%s: %s is there twice", record, field.Name, describe(slot))
 		}
 		names[slot] = true
-		members = append(members, member{slot, field.Type, field.Offset})
+		members = append(members, member{slot, field.Type, field.Offset, optional})
 	}
 	return members, nil
 }

@@ -85,6 +85,10 @@ type keyed[In, State, Config, Out any] struct {
 	keyColumn, timeColumn int
 }
 
+func (k *keyed[In, State, Config, Out]) fresh() rule {
+	return &keyed[In, State, Config, Out]{rule: k.rule, timer: k.timer}
+}
+
 func (k *keyed[In, State, Config, Out]) prepare() error {
 	if err := k.core.prepare(); err != nil {
 		return err

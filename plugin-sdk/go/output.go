@@ -28,8 +28,10 @@ type Output[Row any] struct {
 	// The rows emitted, of all segments; a row passed on has none.
 	rows     []Row
 	segments []segment
-	layout   *layout
-	name     string
+	// passing is the sort of the last segment.
+	passing bool
+	layout  *layout
+	name    string
 	// The columns of each segment, for their memory.
 	columns [][]wire.Column
 }
@@ -48,24 +50,35 @@ type call struct {
 
 // Emit adds a row made from the record at hand. It has the record's key and time unless it sets its own.
 func (o *Output[Row]) Emit(row Row) {
-	if last := len(o.segments) - 1; last >= 0 && !o.segments[last].passed {
-		o.segments[last].rows++
-	} else {
-		o.segments = append(o.segments, segment{false, 1})
-	}
-	o.origins = append(o.origins, o.call.row)
+	o.add(o.call.row, false)
+	o.rows = append(o.rows, row)
+}
+
+// EmitRow adds a row made from row `origin` of a batch: what Emit is to [TransformColumns].
+func (o *Output[Row]) EmitRow(origin int, row Row) {
+	o.add(uint32(origin), false)
 	o.rows = append(o.rows, row)
 }
 
 // Pass adds the record at hand as it is, byte for byte. Without a record (a timer, a finished window) there is nothing to pass: the call
 // fails.
-func (o *Output[Row]) Pass() {
-	if last := len(o.segments) - 1; last >= 0 && o.segments[last].passed {
-		o.segments[last].rows++
-	} else {
-		o.segments = append(o.segments, segment{true, 1})
+func (o *Output[Row]) Pass() { o.add(o.call.row, true) }
+
+// PassRow adds row `origin` of a batch as it is: what Pass is to [TransformColumns].
+func (o *Output[Row]) PassRow(origin int) { o.add(uint32(origin), true) }
+
+// add notes the origin of a row, in a segment of its sort.
+func (o *Output[Row]) add(origin uint32, passed bool) {
+	o.origins = append(o.origins, origin)
+	if o.passing != passed || len(o.segments) == 0 {
+		o.begin(passed)
 	}
-	o.origins = append(o.origins, o.call.row)
+	o.segments[len(o.segments)-1].rows++
+}
+
+func (o *Output[Row]) begin(passed bool) {
+	o.passing = passed
+	o.segments = append(o.segments, segment{passed: passed})
 }
 
 // A port is an Output of any row.
@@ -74,7 +87,7 @@ type port interface {
 	spec() wire.Port
 	reset()
 	forgetLast(row uint32)
-	forget(row uint32)
+	forget(gone func(row uint32) bool)
 	passes() bool
 	finish(index uint32, to *wire.Produced) *rejection
 }
@@ -115,23 +128,23 @@ func (o *Output[Row]) forgetLast(row uint32) {
 		}
 		if last.rows--; last.rows == 0 {
 			o.segments = o.segments[:len(o.segments)-1]
+			o.passing = len(o.segments) > 0 && o.segments[len(o.segments)-1].passed
 		}
 	}
 }
 
-// forget takes back what was made from row, wherever it is.
-func (o *Output[Row]) forget(row uint32) {
+// forget takes back what was made from the rows that are gone, wherever it is.
+func (o *Output[Row]) forget(gone func(row uint32) bool) {
 	origins, rows, segments := slices.Clone(o.origins), slices.Clone(o.rows), slices.Clone(o.segments)
-	at, before := 0, o.call.row
+	at := 0
 	o.origins, o.rows, o.segments = o.origins[:0], o.rows[:0], o.segments[:0]
 	for _, segment := range segments {
 		for range segment.rows {
-			o.call.row = origins[at]
-			switch kept := origins[at] != row; {
+			switch kept := !gone(origins[at]); {
 			case kept && segment.passed:
-				o.Pass()
+				o.PassRow(int(origins[at]))
 			case kept:
-				o.Emit(rows[0])
+				o.EmitRow(int(origins[at]), rows[0])
 			}
 			if !segment.passed {
 				rows = rows[1:]
@@ -139,7 +152,6 @@ func (o *Output[Row]) forget(row uint32) {
 			at++
 		}
 	}
-	o.call.row = before
 }
 
 // finish adds the tables. A row that cannot be written is a rejection; the tables are not to be used then.
@@ -241,7 +253,7 @@ func (o *outputs) finish() *wire.Produced {
 			return &o.produced
 		}
 		for _, port := range o.ports {
-			port.forget(failed.row)
+			port.forget(func(row uint32) bool { return row == failed.row })
 		}
 		o.produced.Rejects = append(o.produced.Rejects, wire.Reject{Row: failed.row, Reason: reasonOf(failed.reason)})
 	}

@@ -26,6 +26,8 @@ type rule interface {
 	configure(config []byte) error
 	reads() []wire.FieldSpec
 	ports() []wire.Port
+	// fresh is the same rule with nothing in it: another instance.
+	fresh() rule
 }
 
 type transformRule interface {

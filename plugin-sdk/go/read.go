@@ -38,6 +38,9 @@ func shapeOf(record reflect.Type) (*shape, error) {
 	for _, it := range members {
 		read := reading{member: it}
 		typ := it.typ
+		if it.optional {
+			return nil, fmt.Errorf("%v: %s is optional by its tag, which is for columns: use a pointer", record, describe(it.slot))
+		}
 		if typ.Kind() == reflect.Pointer {
 			read.pointer, typ = true, typ.Elem()
 		}

@@ -20,6 +20,8 @@ type transform[In, Config, Out any] struct {
 	rule func(In, *Config, *Out) error
 }
 
+func (t *transform[In, Config, Out]) fresh() rule { return &transform[In, Config, Out]{rule: t.rule} }
+
 func (t *transform[In, Config, Out]) process(batch *wire.Batch) (produced *wire.Produced, err error) {
 	defer capturePanic(&err)
 	if err := t.shape.check(batch); err != nil {

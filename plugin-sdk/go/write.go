@@ -36,6 +36,9 @@ func layoutOf(row reflect.Type) (*layout, error) {
 	for _, it := range members {
 		write := writing{member: it}
 		typ := it.typ
+		if it.optional {
+			return nil, fmt.Errorf("%v: %s is optional by its tag, which is for columns: use a pointer", row, describe(it.slot))
+		}
 		if typ.Kind() == reflect.Pointer {
 			write.pointer, typ = true, typ.Elem()
 		}
