@@ -45,19 +45,20 @@ type aggregateRule interface {
 	finish(windows *wire.Batch, accumulators *wire.Strings) (*wire.Produced, error)
 }
 
-// registered is the plugin of this program.
-var registered *Plugin
+// registered is the plugin of this program, and others how many more were made, which only tests may do.
+var (
+	registered *Plugin
+	others     int
+)
 
 func register(options Options, kind string, rule rule) *Plugin {
 	plugin := &Plugin{options: options, kind: kind, rule: rule}
-	switch {
-	case options.Name == "":
+	if plugin.defect = rule.prepare(); options.Name == "" {
 		plugin.defect = errors.New("the plugin has no name: set Options.Name")
-	default:
-		plugin.defect = rule.prepare()
 	}
-	if registered != nil && plugin.defect == nil {
-		plugin.defect = fmt.Errorf("one program holds two plugins, %s and %s: make a project for each", registered.options.Name, options.Name)
+	if registered != nil {
+		others++
+		return plugin
 	}
 	registered = plugin
 	return plugin
@@ -83,6 +84,8 @@ func (p *Plugin) check(exported string) error {
 		return errors.New("the program holds no plugin: keep what wasmill.Transform, Keyed or Aggregate returns in a variable of package main")
 	case p.defect != nil:
 		return p.defect
+	case others != 0:
+		return fmt.Errorf("the program holds %d plugins, of which %s is the first: make a project for each", others+1, p.options.Name)
 	case p.kind != exported:
 		return fmt.Errorf("plugin.toml says kind = %q, but the code makes a plugin of kind %q", exported, p.kind)
 	default:

@@ -60,3 +60,15 @@ func during[T any](h host, name string, run *Run, call func() (T, error)) T {
 	}
 	return answer
 }
+
+// Migrate brings a state of an older version to the plugin's own, or answers why it cannot.
+func Migrate(tb testing.TB, plugin *wasmill.Plugin, fromVersion uint32, state string) string {
+	tb.Helper()
+	states := &wire.Strings{Offsets: []uint32{0}}
+	states.Add([]byte(state))
+	migrated, err := native.Of(plugin).Migrate(fromVersion, states)
+	if err != nil {
+		return err.Error()
+	}
+	return string(migrated.At(0))
+}
