@@ -2,6 +2,7 @@ package wasmill
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,8 +76,9 @@ func checkKeys(path string, text []byte, typ reflect.Type) error {
 	for typ.Kind() == reflect.Pointer {
 		typ = typ.Elem()
 	}
-	if reflect.PointerTo(typ).Implements(reflect.TypeFor[json.Unmarshaler]()) {
-		return nil
+	if pointer := reflect.PointerTo(typ); pointer.Implements(reflect.TypeFor[json.Unmarshaler]()) ||
+		pointer.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()) {
+		return nil // It has keys, if any, that only its own code knows.
 	}
 	switch typ.Kind() {
 	case reflect.Slice, reflect.Array:

@@ -1,6 +1,10 @@
 package wasmill
 
-import "wasmill.dev/plugin/internal/wire"
+import (
+	"runtime/debug"
+
+	"wasmill.dev/plugin/internal/wire"
+)
 
 // What every plugin exports. The other files export_*.go are for one kind each, by a build tag that `wasmill plugin build` sets to what
 // plugin.toml says.
@@ -37,3 +41,6 @@ func releaseDescribe(uint32) { wire.Release() }
 
 //go:wasmexport cabi_post_wasmill:plugin/lifecycle@0.1.0#open
 func releaseOpen(uint32) { wire.Release() }
+
+// A panic that is not this package's to catch, in a goroutine of its own, prints the trace of that goroutine to the log, and no other's.
+func init() { debug.SetTraceback("single") }

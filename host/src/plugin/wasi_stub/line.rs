@@ -4,7 +4,7 @@
 //! memory; to add to it or to log it, globals and a part of the plugin's memory change places, and back again before the
 //! plugin runs on. Lines are logged as UTF-8: a byte that is not becomes `?`.
 
-use super::{CHARACTER, EXCHANGE, FIRST_WORD, FLUSH, LENGTH, LOG, PLAIN, SETTLE, STREAM, at};
+use super::{CHARACTER, EXCHANGE, FIRST_WORD, FLUSH, LENGTH, LOG, PLAIN, SETTLE, STREAM, TRACED, at};
 use wasm_encoder::{BlockType, Function, ValType};
 
 /// Length of a line, in bytes; more begins another, between two characters.
@@ -106,11 +106,9 @@ fn flush() -> Function {
     code.local_get(level).i32_eqz().if_(PLAIN);
     code.i32_const(INFO).i32_const(WARN).global_get(STREAM).i32_const(STANDARD_OUTPUT).i32_eq().select();
     code.local_set(level);
-    // What Go dies of. The host keeps the grave lines of a call that fails for its dead letter.
-    code.global_get(STREAM).i32_const(STANDARD_ERROR).i32_eq();
-    code.local_get(address).i64_load(at(0)).i64_const(word("fatal er")).i64_eq();
-    code.local_get(address).i64_load(at(0)).i64_const(8).i64_shl().i64_const(word("panic: ") << 8).i64_eq();
-    code.i32_or().i32_and().if_(PLAIN).i32_const(CRITICAL).local_set(level).end().end();
+    code.global_get(STREAM).i32_const(STANDARD_ERROR).i32_eq().if_(PLAIN);
+    raise_level(&mut code, address, level);
+    code.end().end();
     name_source(&mut code, address);
     code.local_get(level).local_get(address).i32_const(LINE_BYTES_MAX as i32).i32_add();
     code.i32_const(6).i32_const(4).global_get(STREAM).select();
@@ -118,6 +116,18 @@ fn flush() -> Function {
     code.local_get(end).local_get(place).i32_sub().global_set(LENGTH);
     code.local_get(address).local_get(place).global_get(LENGTH).memory_copy(0, 0).end();
     function
+}
+
+/// Makes what Go dies of grave, and the place where it did: the first of the trace below it that is not the runtime's. The host keeps the
+/// grave lines of a call that fails for its dead letter.
+fn raise_level(code: &mut wasm_encoder::InstructionSink<'_>, address: u32, level: u32) {
+    code.local_get(address).i64_load(at(0)).i64_const(word("fatal er")).i64_eq();
+    code.local_get(address).i64_load(at(0)).i64_const(8).i64_shl().i64_const(word("panic: ") << 8).i64_eq();
+    code.i32_or().if_(PLAIN).i32_const(CRITICAL).local_set(level).i32_const(1).global_set(TRACED).else_();
+    code.local_get(address).i32_load8_u(at(0)).i32_const(i32::from(b'\t')).i32_eq();
+    code.local_get(address).i64_load(at(0)).i64_const(word("\truntime")).i64_ne().i32_and();
+    code.global_get(TRACED).i32_and().if_(PLAIN).i32_const(CRITICAL).local_set(level).i32_const(0).global_set(TRACED);
+    code.end().end();
 }
 
 /// Puts behind the line what the log calls its source: four or six letters.

@@ -53,7 +53,8 @@ const NOW: u32 = 0;
 const RANDOM_STATE: u32 = 1;
 const STREAM: u32 = 2;
 const LENGTH: u32 = 3;
-const FIRST_WORD: u32 = 4;
+const TRACED: u32 = 4;
+const FIRST_WORD: u32 = 5;
 
 /// The adapter, to be given to `wit_component::ComponentEncoder::adapter` under [`ADAPTER_NAME`].
 ///
@@ -124,8 +125,9 @@ impl Parts {
         let global = |val_type| GlobalType { val_type, mutable: true, shared: false };
         self.globals.global(global(ValType::I64), &ConstExpr::i64_const(CLOCK_START_NS));
         self.globals.global(global(ValType::I64), &ConstExpr::i64_const(RANDOM_SEED));
-        self.globals.global(global(ValType::I32), &ConstExpr::i32_const(0));
-        self.globals.global(global(ValType::I32), &ConstExpr::i32_const(0));
+        for _ in [STREAM, LENGTH, TRACED] {
+            self.globals.global(global(ValType::I32), &ConstExpr::i32_const(0));
+        }
         for _ in 0..line::WORDS {
             self.globals.global(global(ValType::I64), &ConstExpr::i64_const(0));
         }

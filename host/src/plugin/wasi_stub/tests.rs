@@ -256,10 +256,20 @@ fn output_is_joined_to_lines() {
 fn what_go_dies_of_is_grave() {
     let mut stub = Stub::new();
     stub.write(2, "panic: ");
-    stub.write(2, "no such row\n\ngoroutine 1 [running]:\nfatal error: all goroutines are asleep\npanicky\n");
+    stub.write(
+        2,
+        "no such row\n\ngoroutine 1 [running]:\npanic(..)\n\truntime/panic.go:7\nmain.f()\n\trule/rule.go:12\n",
+    );
+    stub.write(2, "main.g()\n\trule/rule.go:20\nfatal error: all goroutines are asleep\npanicky\n");
     stub.check(expect![[r#"
         critical stderr: panic: no such row
         warn stderr: goroutine 1 [running]:
+        warn stderr: panic(..)
+        warn stderr: 	runtime/panic.go:7
+        warn stderr: main.f()
+        critical stderr: 	rule/rule.go:12
+        warn stderr: main.g()
+        warn stderr: 	rule/rule.go:20
         critical stderr: fatal error: all goroutines are asleep
         warn stderr: panicky"#]]);
 }
