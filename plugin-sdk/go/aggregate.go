@@ -43,6 +43,7 @@ type aggregate[In, Acc, Config, Out any] struct {
 	join   func(left, right *Acc, config *Config)
 	emit   func(Window, *Acc, *Config, *Out) error
 	codec  codec[Acc]
+	others codec[Acc]
 	acc    Acc
 	other  Acc
 	after  wire.Strings
@@ -59,7 +60,8 @@ func (a *aggregate[In, Acc, Config, Out]) prepare() error {
 	if err := a.core.prepare(); err != nil {
 		return err
 	}
-	a.codec.prepare()
+	a.codec.prepare(&a.acc)
+	a.others.prepare(&a.other)
 	a.fields, a.keyColumn = slotColumn(a.shape.fields(), wire.Key, wire.Bytes)
 	a.fields, a.startColumn = slotColumn(a.fields, wire.WindowStart, wire.S64)
 	a.fields, a.endColumn = slotColumn(a.fields, wire.WindowEnd, wire.S64)
@@ -82,7 +84,7 @@ func (a *aggregate[In, Acc, Config, Out]) add(batch *wire.Batch, bounds []uint32
 	for group := range bounds[1:] {
 		a.acc = zero
 		if !accumulators.IsNull(group) {
-			if err := a.codec.decode(accumulators.Strings.At(group), &a.acc); err != nil {
+			if err := a.codec.decode(accumulators.Strings.At(group)); err != nil {
 				return nil, err
 			}
 		}
@@ -91,7 +93,7 @@ func (a *aggregate[In, Acc, Config, Out]) add(batch *wire.Batch, bounds []uint32
 				filled = min(filled+blockRows, batch.Rows)
 				a.shape.fill(batch, row, filled, unsafe.Pointer(unsafe.SliceData(a.records)))
 			}
-			if err := a.shape.bad[row]; err != nil {
+			if err := a.shape.rejected(row); err != nil {
 				return nil, err // There is nothing to reject one with: the host finds the record by itself.
 			}
 			a.rule(a.records[row%blockRows], &a.acc, &a.config)
@@ -112,10 +114,10 @@ func (a *aggregate[In, Acc, Config, Out]) merge(left, right *wire.Strings) (merg
 	a.after.Reset()
 	for i := range left.Len() {
 		a.acc, a.other = zero, zero
-		if err := a.codec.decode(left.At(i), &a.acc); err != nil {
+		if err := a.codec.decode(left.At(i)); err != nil {
 			return nil, err
 		}
-		if err := a.codec.decode(right.At(i), &a.other); err != nil {
+		if err := a.others.decode(right.At(i)); err != nil {
 			return nil, err
 		}
 		a.join(&a.acc, &a.other, &a.config)
@@ -136,7 +138,7 @@ func (a *aggregate[In, Acc, Config, Out]) finish(windows *wire.Batch, accumulato
 	a.outputs.reset()
 	for row := range windows.Rows {
 		a.acc = zero
-		if err := a.codec.decode(accumulators.At(row), &a.acc); err != nil {
+		if err := a.codec.decode(accumulators.At(row)); err != nil {
 			return nil, err
 		}
 		a.outputs.call.row = uint32(row)

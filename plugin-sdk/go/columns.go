@@ -31,6 +31,24 @@ func (b *Batch[Columns]) Reject(row int, reason error) {
 	}
 }
 
+// bind begins a call.
+func (b *Batch[Columns]) bind(shape *shape, batch *wire.Batch) {
+	b.Rows, b.rejected = batch.Rows, nil
+	for i := range shape.reads {
+		bindColumn(unsafe.Add(unsafe.Pointer(&b.Columns), shape.reads[i].offset), &batch.Columns[i])
+	}
+}
+
+// settle takes back what was emitted for rows that were rejected.
+func (b *Batch[Columns]) settle() {
+	if b.rejected == nil {
+		return
+	}
+	for _, port := range b.outputs.ports {
+		port.forget(func(row uint32) bool { return b.rejected[row] })
+	}
+}
+
 // Int64s is a column of integers (s64).
 type Int64s struct {
 	// Values has 0 where a row is null.
@@ -118,12 +136,9 @@ func (t *transformColumns[Columns, Config, Out]) fresh() rule {
 	return &transformColumns[Columns, Config, Out]{rule: t.rule}
 }
 
-func (t *transformColumns[Columns, Config, Out]) prepare() (err error) {
-	if t.shape, err = columnsOf(reflect.TypeFor[Columns]()); err != nil {
-		return err
-	}
+func (t *transformColumns[Columns, Config, Out]) prepare() error {
 	t.batch.outputs = &t.outputs
-	return t.outputs.bind(&t.out)
+	return t.prepareColumns()
 }
 
 func (t *transformColumns[Columns, Config, Out]) process(batch *wire.Batch) (produced *wire.Produced, err error) {
@@ -132,18 +147,11 @@ func (t *transformColumns[Columns, Config, Out]) process(batch *wire.Batch) (pro
 		return nil, err
 	}
 	t.outputs.reset()
-	t.batch.Rows, t.batch.rejected = batch.Rows, nil
-	for i := range t.shape.reads {
-		bindColumn(unsafe.Add(unsafe.Pointer(&t.batch.Columns), t.shape.reads[i].offset), &batch.Columns[i])
-	}
+	t.batch.bind(t.shape, batch)
 	if err := t.rule(&t.batch, &t.config, &t.out); err != nil {
 		return nil, err
 	}
-	if t.batch.rejected != nil {
-		for _, port := range t.outputs.ports {
-			port.forget(func(row uint32) bool { return t.batch.rejected[row] })
-		}
-	}
+	t.batch.settle()
 	return t.outputs.finish(), nil
 }
 

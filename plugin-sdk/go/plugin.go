@@ -141,6 +141,14 @@ func (c *core[In, Config, Out]) prepare() (err error) {
 	return c.outputs.bind(&c.out)
 }
 
+// prepareColumns is prepare for a rule over columns.
+func (c *core[In, Config, Out]) prepareColumns() (err error) {
+	if c.shape, err = columnsOf(reflect.TypeFor[In]()); err != nil {
+		return err
+	}
+	return c.outputs.bind(&c.out)
+}
+
 func (c *core[In, Config, Out]) configure(config []byte) error {
 	return readConfig(config, &c.config)
 }

@@ -16,8 +16,16 @@ const blockRows = 64
 type shape struct {
 	reads []reading
 	size  uintptr
-	// bad holds, of the block at hand, the rows that are rejected before the rule sees them.
+	// bad holds, of the block at hand, the rows that are rejected before the rule sees them; nil for none.
 	bad map[int]error
+}
+
+// rejected is why a row is rejected before the rule sees it.
+func (s *shape) rejected(row int) error {
+	if s.bad == nil {
+		return nil // To look into a map costs more than most rules do.
+	}
+	return s.bad[row]
 }
 
 // A reading fills one field of a struct from one column.
@@ -98,9 +106,7 @@ func (s *shape) check(batch *wire.Batch) error {
 
 // fill makes records of rows from to to; records points to the first of them.
 func (s *shape) fill(batch *wire.Batch, from, to int, records unsafe.Pointer) {
-	if s.bad != nil {
-		s.bad = nil
-	}
+	s.bad = nil
 	for i := range s.reads {
 		s.reads[i].fill(s, &batch.Columns[i], from, to, unsafe.Add(records, s.reads[i].offset))
 	}

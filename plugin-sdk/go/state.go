@@ -12,28 +12,51 @@ import (
 
 // A codec turns a state or an accumulator into bytes and back: by the type's own methods where *State has them
 // (encoding.BinaryUnmarshaler with encoding.BinaryAppender or BinaryMarshaler), else as JSON, which a person can read.
+//
+// What it reads goes into one place, whose methods are found once.
 type codec[State any] struct {
-	binary  bool
-	buffer  bytes.Buffer
-	encoder *json.Encoder
+	state    *State
+	reader   encoding.BinaryUnmarshaler // nil for JSON
+	appender encoding.BinaryAppender
+	buffer   bytes.Buffer
+	encoder  *json.Encoder
 }
 
-func (c *codec[State]) prepare() {
-	var state State
-	_, reads := any(&state).(encoding.BinaryUnmarshaler)
-	_, appends := any(&state).(encoding.BinaryAppender)
-	_, marshals := any(&state).(encoding.BinaryMarshaler)
-	c.binary = reads && (appends || marshals)
+func (c *codec[State]) prepare(state *State) {
+	c.state = state
+	reader, reads := any(state).(encoding.BinaryUnmarshaler)
+	if appender := appenderOf(state); reads && appender != nil {
+		c.reader, c.appender = reader, appender
+	}
 	c.encoder = json.NewEncoder(&c.buffer)
 	c.encoder.SetEscapeHTML(false)
 }
 
-// decode reads a state into one that is zero.
-func (c *codec[State]) decode(text []byte, state *State) (err error) {
-	if c.binary {
-		err = any(state).(encoding.BinaryUnmarshaler).UnmarshalBinary(text)
+// appenderOf finds how a type writes itself; nil where it does not.
+func appenderOf(state any) encoding.BinaryAppender {
+	switch it := state.(type) {
+	case encoding.BinaryAppender:
+		return it
+	case encoding.BinaryMarshaler:
+		return marshaler{it}
+	default:
+		return nil
+	}
+}
+
+type marshaler struct{ encoding.BinaryMarshaler }
+
+func (m marshaler) AppendBinary(to []byte) ([]byte, error) {
+	text, err := m.MarshalBinary()
+	return append(to, text...), err
+}
+
+// decode reads a state into its place, which is zero.
+func (c *codec[State]) decode(text []byte) (err error) {
+	if c.reader != nil {
+		err = c.reader.UnmarshalBinary(text)
 	} else {
-		err = json.Unmarshal(text, state)
+		err = json.Unmarshal(text, c.state)
 	}
 	if err != nil {
 		return fmt.Errorf("the stored state is not what this version of the plugin writes (%w): raise StateVersion and migrate it", err)
@@ -41,20 +64,17 @@ func (c *codec[State]) decode(text []byte, state *State) (err error) {
 	return nil
 }
 
-// encode adds a state to strings.
+// encode adds a state, which may be one of the author's own, to strings.
 func (c *codec[State]) encode(state *State, to *wire.Strings) (err error) {
-	if c.binary {
-		if appender, ok := any(state).(encoding.BinaryAppender); ok {
-			to.Data, err = appender.AppendBinary(to.Data)
-		} else {
-			var text []byte
-			text, err = any(state).(encoding.BinaryMarshaler).MarshalBinary()
-			to.Data = append(to.Data, text...)
-		}
-	} else {
+	switch {
+	case c.reader == nil:
 		c.buffer.Reset()
 		err = c.encoder.Encode(state)
 		to.Data = append(to.Data, bytes.TrimSuffix(c.buffer.Bytes(), []byte("\n"))...)
+	case state == c.state:
+		to.Data, err = c.appender.AppendBinary(to.Data)
+	default:
+		to.Data, err = appenderOf(state).AppendBinary(to.Data)
 	}
 	if err != nil {
 		return fmt.Errorf("a state that cannot be stored: %w", err)

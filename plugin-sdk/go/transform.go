@@ -33,7 +33,7 @@ func (t *transform[In, Config, Out]) process(batch *wire.Batch) (produced *wire.
 		t.shape.fill(batch, from, to, unsafe.Pointer(unsafe.SliceData(t.records)))
 		for i := range t.records[:to-from] {
 			t.outputs.call.row = uint32(from + i)
-			err := t.shape.bad[from+i]
+			err := t.shape.rejected(from + i)
 			if err == nil {
 				err = t.rule(t.records[i], &t.config, &t.out)
 			}

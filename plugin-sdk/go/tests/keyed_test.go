@@ -120,3 +120,31 @@ func TestAStateOfBytesIsItsTypes(t *testing.T) {
 		t.Errorf("found %v and %v", test.State("ann"), test.State("7"))
 	}
 }
+
+func TestAKeysRowsAreHandedOverAsColumns(t *testing.T) {
+	type columns struct{ N wasmill.Int64s }
+	plugin := wasmill.KeyedColumns(options,
+		func(b *wasmill.Batch[columns], rows wasmill.Rows, key *wasmill.Key[sum], _ *wasmill.NoConfig, out *wasmill.Output[total]) error {
+			if key.State == nil {
+				key.State = &sum{}
+			}
+			for row := rows.From; row < rows.To; row++ {
+				n := b.Columns.N.Values[row]
+				key.State.Sum += n
+				out.EmitRow(row, total{"", key.State.Sum})
+				if n < 0 {
+					b.Reject(row, errors.New("negative"))
+				}
+			}
+			key.SetTimer(0, 10)
+			return nil
+		},
+		func(timer wasmill.Timer, key *wasmill.Key[sum], _ *wasmill.NoConfig, out *wasmill.Output[total]) error {
+			out.Emit(total{timer.KeyText(), key.State.Sum})
+			return nil
+		})
+	test := plugintest.Keyed(t, plugin, "")
+	test.Run(event("bob", 1, 0), event("ann", 2, 0), event("bob", -4, 0), event("ann", 8, 0)).Expect(
+		`out: {"key":"","sum":2}`, `out: {"key":"","sum":10}`, `out: {"key":"","sum":1}`, "reject 2: negative")
+	test.Advance(10).Expect(`out: {"key":"ann","sum":10}`, `out: {"key":"bob","sum":-3}`)
+}
