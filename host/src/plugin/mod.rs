@@ -27,6 +27,7 @@ mod supervised;
 #[cfg(test)]
 mod testing;
 mod transform;
+mod wasi_stub;
 mod wasm;
 
 pub use aggregate::{Added, AggregateRunner};
