@@ -3,6 +3,8 @@
 
 #define ROWS_MIN 16
 
+static char nothing[1];
+
 static const wm_port_spec *spec_of(const wm_port *port) {
     return &wm_the_plugin.ports[port->number];
 }
@@ -76,8 +78,10 @@ static void grow_columns(wm_port *port) {
         const size_t extra = is_strings(kind) ? 1 : 0;
         const size_t used = first ? 0 : port->rows + extra;
         column->values = wm_grow(column->values, used * width(kind), (port->rows_max + extra) * width(kind));
-        if (first && extra)
+        if (first && extra) {
             *(uint32_t *)column->values = 0;
+            column->data = nothing; /* A place to copy no bytes to. */
+        }
         if (column->nulls) {
             column->nulls = wm_grow(column->nulls, port->rows, port->rows_max);
             memset(column->nulls + port->rows, 0, port->rows_max - port->rows);
