@@ -3,6 +3,9 @@
 
 #define ROWS_MIN 16
 
+/* What a column of strings begins with: most batches fit, and a column that is not used costs nothing. */
+#define FIRST_BYTES ((size_t)16 << 10)
+
 static char nothing[1];
 
 static const wm_port_spec *spec_of(const wm_port *port) {
@@ -107,7 +110,7 @@ void wm_make_bytes_(wm_builder *column, size_t bytes) {
     const size_t needed = column->bytes + bytes;
     if (needed > UINT32_MAX)
         WM_FAIL("a column of %zu bytes is longer than a batch can hold", needed);
-    size_t max = column->bytes_max ? 2 * column->bytes_max : 4096;
+    size_t max = column->bytes_max ? 2 * column->bytes_max : FIRST_BYTES;
     max = max > needed ? max : needed;
     column->data = wm_grow(column->data, column->bytes, max);
     column->bytes_max = max;
@@ -167,10 +170,9 @@ void wm_reject(wm_out *out, const char *reason, ...) {
     for (size_t i = 0; i < wm_the_plugin.port_count; i++)
         take_back(&out->ports[i], out->row);
     if (out->key)
-        out->key->timer_count_ = out->key->timer_mark_;
-    if (out->refused)
+        wm_forget_timers(out->key);
+    if (out->reject_count && out->rejects[out->reject_count - 1].row == out->row)
         return;
-    out->refused = true;
     if (out->reject_count == out->reject_max) {
         const size_t max = out->reject_max ? 2 * out->reject_max : ROWS_MIN;
         out->rejects = wm_grow(out->rejects, out->reject_count * sizeof(wm_rejected), max * sizeof(wm_rejected));

@@ -25,6 +25,8 @@ static void keyed_begin(keyed_run *run, const wm_batch *records, size_t groups) 
     wm_out_begin(&run->out, records->rows);
     run->key = (wm_key){.state_ = wm_alloc(size), .size_ = size, .watermark_ = records->watermark};
     run->out.key = &run->key;
+    run->key.out_ = &run->out;
+    run->key.timer_row_ = UINT32_MAX;
     wm_states_begin(&run->after, groups);
 }
 
@@ -32,10 +34,11 @@ static void keyed_begin(keyed_run *run, const wm_batch *records, size_t groups) 
 static wm_str keyed_group(keyed_run *run, const wm_groups *groups, uint32_t group) {
     const wm_column *states = &groups->states;
     run->key.group_ = group;
-    run->key.timer_mark_ = run->key.timer_count_;
     run->key.present_ = !(states->null_count && states->nulls[group]);
-    if (!run->key.present_)
+    if (!run->key.present_) {
+        memset(run->key.state_, 0, run->key.size_);
         return (wm_str){NULL, 0};
+    }
     return wm_state_read(&wm_the_plugin.form, wm_string_at(&states->values.strings, group), run->key.state_);
 }
 
@@ -99,12 +102,21 @@ wm_str wm_run_timers(const wm_batch *due, const uint32_t *ids, size_t id_count, 
 }
 
 static void change_timer(wm_key *key, wm_timer_change change) {
+    if (key->timer_row_ != key->out_->row) {
+        key->timer_row_ = key->out_->row;
+        key->timer_mark_ = key->timer_count_;
+    }
     if (key->timer_count_ == key->timer_max_) {
         const size_t max = key->timer_max_ ? 2 * key->timer_max_ : 64;
         key->timers_ = wm_grow(key->timers_, key->timer_count_ * sizeof change, max * sizeof change);
         key->timer_max_ = max;
     }
     key->timers_[key->timer_count_++] = change;
+}
+
+void wm_forget_timers(wm_key *key) {
+    if (key->timer_row_ == key->out_->row)
+        key->timer_count_ = key->timer_mark_;
 }
 
 void wm_set_timer(wm_key *key, uint32_t id, int64_t at) {

@@ -57,6 +57,9 @@ wm_str wm_run_merge(wm_strings left, wm_strings right, wm_strings *merged);
 wm_str wm_run_finish(const wm_batch *windows, wm_strings accumulators, wm_produced *produced);
 wm_str wm_run_migrate(uint32_t from_version, wm_strings states, wm_strings *migrated);
 
+/* Takes back the timers of the row at hand. */
+void wm_forget_timers(wm_key *key);
+
 /* A call's output. */
 void wm_out_begin(wm_out *out, uint32_t rows);
 wm_produced wm_out_end(wm_out *out);

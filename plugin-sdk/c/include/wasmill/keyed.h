@@ -47,7 +47,10 @@ typedef struct wm_key {
     int64_t watermark_;
     wm_timer_change *timers_;
     size_t timer_count_, timer_max_;
-    size_t timer_mark_; /* Those set before the row at hand. */
+    const wm_out *out_;
+    /* The last row that set a timer, and how many were set before it. */
+    uint32_t timer_row_;
+    size_t timer_mark_;
 } wm_key;
 
 /* A timer that is due. */
@@ -64,15 +67,13 @@ WM_ALWAYS bool wm_has_state(const wm_key *key) {
 
 /* The state, to read and to change in place. Where the key has none it gets one of zeroes. */
 WM_ALWAYS void *wm_state(wm_key *key) {
-    if (__builtin_expect(!key->present_, 0)) {
-        memset(key->state_, 0, key->size_);
-        key->present_ = true;
-    }
+    key->present_ = true; /* What is there without a state is zeroes. */
     return key->state_;
 }
 
-/* Deletes the state. Timers stay. */
+/* Deletes the state: what `wm_state` gave is zeroes then. Timers stay. */
 WM_ALWAYS void wm_forget(wm_key *key) {
+    memset(key->state_, 0, key->size_);
     key->present_ = false;
 }
 

@@ -48,8 +48,6 @@ typedef struct wm_port {
 typedef struct wm_out {
     uint32_t row; /* The input row that is answered. */
     uint32_t rows;
-    bool refused;
-    bool without_records;
     wm_port *ports;
     wm_rejected *rejects;
     size_t reject_count, reject_max;
@@ -82,10 +80,9 @@ WM_ALWAYS void wm_pass(wm_out *out) {
  * `finish` it refuses the window. The rule should return then. */
 __attribute__((format(printf, 2, 3), cold)) void wm_reject(wm_out *out, const char *reason, ...);
 
-/* In a rule over a whole batch: what follows is said of row `row`. Rows are taken in order. */
+/* In a rule over a whole batch: what follows is said of row `row`. Rows are taken in order, each once. */
 WM_ALWAYS void wm_row(wm_out *out, uint32_t row) {
     out->row = row;
-    out->refused = false;
 }
 
 /* Emits a row: `WM_EMIT(out, alert, .amount = 7)`. */

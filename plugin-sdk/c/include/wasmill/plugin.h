@@ -106,7 +106,6 @@ extern const wm_plugin wm_the_plugin;
         for (uint32_t at_ = start_; at_ < end_; at_++) {                                                               \
             const record_ one_ = record_##_at(&columns_, at_);                                                         \
             wm_row(to_, at_);                                                                                          \
-            key_->timer_mark_ = key_->timer_count_;                                                                    \
             rule_(&one_, key_, (const config_ *)with_, to_);                                                           \
         }                                                                                                              \
     }                                                                                                                  \
