@@ -63,6 +63,16 @@ static wm_str read_member(const wm_member *member, const wm_json *json, wm_str p
     return fits ? (wm_str){NULL, 0} : wrong_type(member, json, path);
 }
 
+/* What stands for a missing member, as JSON; empty when it must be there. */
+static wm_str otherwise(const wm_member *member) {
+    /* <stdbool.h> may have made numbers of the author's words. */
+    if (member->kind == WM_BOOLEAN && strcmp(member->otherwise, "0") == 0)
+        return WM_STR("false");
+    if (member->kind == WM_BOOLEAN && strcmp(member->otherwise, "1") == 0)
+        return WM_STR("true");
+    return wm_str_of(member->otherwise);
+}
+
 /* "`a`, `b` or `c`". */
 static wm_str names_of(const wm_object *object) {
     wm_str names = WM_STR("there are no fields");
@@ -94,7 +104,7 @@ static wm_str read_object(const wm_object *object, const wm_json *json, wm_str p
         wm_str why = {"", 0};
         if (!value && !*member->otherwise)
             return wm_format("%.*s: missing field `%s`", WM_ARG(path), member->name);
-        if (!value && !(value = wm_json_parse(wm_str_of(member->otherwise), &why)))
+        if (!value && !(value = wm_json_parse(otherwise(member), &why)))
             return wm_format("%.*s.%s: what stands for a missing one, `%s`, is no JSON: %.*s", WM_ARG(path), member->name,
                              member->otherwise, WM_ARG(why));
         const wm_str error = read_member(member, value, wm_format("%.*s.%s", WM_ARG(path), member->name), into);
@@ -184,7 +194,7 @@ static void put_schema(const wm_object *object, wm_json_writer *writer) {
         }
         if (*member->otherwise && !member->optional) {
             wm_json_put_name(writer, WM_STR("default"));
-            wm_json_put_raw(writer, wm_str_of(member->otherwise));
+            wm_json_put_raw(writer, otherwise(member));
         }
         wm_json_end_object(writer);
     }

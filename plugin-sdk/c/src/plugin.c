@@ -20,8 +20,9 @@ wm_str wm_plugin_open(wm_str text) {
     wm_memory = &wm_kept_memory; /* What the configuration points to stays. */
     void *opened = wm_alloc(object->size);
     wm_str error = wm_object_read(object, text, "config", opened);
-    if (wm_is_null(error) && wm_the_plugin.check && !wm_the_plugin.check(opened, &error))
-        error = wm_format("config: %.*s", WM_ARG(error));
+    wm_str why = WM_STR("refused");
+    if (wm_is_null(error) && wm_the_plugin.check && !wm_the_plugin.check(opened, &why))
+        error = wm_format("config: %.*s", WM_ARG(why));
     if (wm_is_null(error))
         config = opened;
     wm_memory = &wm_call_memory;

@@ -26,7 +26,11 @@ wm_str wm_format(const char *format, ...) {
 }
 
 wm_str wm_copy(wm_str text) {
-    return wm_is_null(text) ? text : (wm_str){wm_grow(text.ptr, text.len, text.len + 1), text.len};
+    if (wm_is_null(text))
+        return text;
+    char *copy = wm_grow(text.ptr, text.len, text.len + 1);
+    copy[text.len] = 0; /* For those that take it for a C string. */
+    return (wm_str){copy, text.len};
 }
 
 /* Bytes of the character that begins at `at`, or 0 when none does: the table of well-formed sequences of the Unicode standard (3-7). */
