@@ -33,5 +33,5 @@ install_venv
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 printf '#include <stdio.h>\nint f(char *to, double it) { return snprintf(to, 9, "%%f", it); }\n' >"$scratch/warm.c"
-"$tools/venv/bin/python-zig" cc -target wasm32-wasi -O2 -mexec-model=reactor -o "$scratch/warm.wasm" "$scratch/warm.c"
+"$tools/venv/bin/python-zig" cc -target wasm32-wasi -std=gnu11 -O2 -UNDEBUG -s -mexec-model=reactor -o "$scratch/warm.wasm" "$scratch/warm.c"
 cp "$requirements" "$done"

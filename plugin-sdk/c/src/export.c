@@ -28,11 +28,6 @@ _Noreturn void __assert_fail(const char *expression, const char *file, int line,
     wm_fail_at(file, line, "assertion failed: %s, in %s", expression, function);
 }
 
-_Noreturn void abort(void) {
-    wm_host_log(WM_CRITICAL, WM_STR("abort() was called; WM_FAIL says where and why"));
-    wm_host_stop();
-}
-
 /* The host writes arguments here. They go when the call is answered, with all that it made. */
 WM_EXPORT_("cabi_realloc") void *wm_export_realloc(void *old, size_t old_bytes, size_t align, size_t bytes) {
     void *place = wm_arena_take(&wm_call_memory, bytes, align);

@@ -3,6 +3,7 @@
 #define WASMILL_LOG_H
 
 #include <stdint.h>
+#include <stdlib.h> /* Before `abort` is replaced. */
 
 typedef enum wm_level { WM_TRACE, WM_DEBUG, WM_INFO, WM_WARN, WM_ERROR, WM_CRITICAL } wm_level;
 
@@ -22,6 +23,9 @@ void wm_count(const char *name, uint64_t amount);
  * plugin's author got wrong; a record that is wrong is refused with `wm_reject`, which costs the other records nothing.
  * `assert` and `abort` end the same way. */
 #define WM_FAIL(...) wm_fail_at(__FILE__, __LINE__, __VA_ARGS__)
+
+/* libc's ends without a word. */
+#define abort() WM_FAIL("abort() was called")
 
 /* Gives up with this message when `condition` does not hold. */
 #define WM_ASSERT(condition, ...) ((condition) ? (void)0 : WM_FAIL(__VA_ARGS__))

@@ -11,8 +11,9 @@ use std::process::{Command, Stdio};
 /// The stack of a rule, in bytes: Zig's default of 16 MiB would be the size of every instance.
 const STACK_BYTES: u32 = 128 << 10;
 
-/// What both compilers are told. Names and debug information go: a failure names its place by itself, and libc has a megabyte of them.
-const FLAGS: [&str; 5] = ["-std=gnu11", "-O2", "-s", "-Wall", "-mexec-model=reactor"];
+/// What both compilers are told. An `assert` stays, which Zig would take away. Names and debug information go: a failure names its place by
+/// itself, and libc has a megabyte of them.
+const FLAGS: [&str; 6] = ["-std=gnu11", "-O2", "-UNDEBUG", "-s", "-Wall", "-mexec-model=reactor"];
 
 /// Where libc is, when it is a package of the system.
 const SYSTEM_LIBC: &str = "/usr/lib/wasm32-wasi/libc.a";
