@@ -23,11 +23,6 @@ _Noreturn void wm_host_stop(void) {
     __builtin_trap();
 }
 
-/* libc's own would write to a standard error stream that is not there, or trap without a word. */
-_Noreturn void __assert_fail(const char *expression, const char *file, int line, const char *function) {
-    wm_fail_at(file, line, "assertion failed: %s, in %s", expression, function);
-}
-
 /* The host writes arguments here. They go when the call is answered, with all that it made. */
 WM_EXPORT_("cabi_realloc") void *wm_export_realloc(void *old, size_t old_bytes, size_t align, size_t bytes) {
     void *place = wm_arena_take(&wm_call_memory, bytes, align);
