@@ -14,7 +14,9 @@ mod answer;
 mod request;
 
 use answer::Answer;
+use exports::wasmill::plugin::lifecycle as outer;
 use request::Request;
+use wasmill::plugin::lifecycle as inner;
 use wasmill::python::calls;
 
 /// The types of the boundary.
@@ -27,6 +29,19 @@ mod wire {
 
 struct Adapter;
 export!(Adapter);
+
+impl exports::wasmill::plugin::lifecycle::Guest for Adapter {
+    fn describe() -> outer::Info {
+        let inner::Info { name, version, description, config_schema } = inner::describe();
+        outer::Info { name, version, description, config_schema }
+    }
+
+    fn open(config: String) -> Result<outer::Spec, String> {
+        let inner::Spec { reads, ports, state_version } = inner::open(&config)?;
+        let ports = ports.into_iter().map(|it| outer::Port { name: it.name, fields: it.fields }).collect();
+        Ok(outer::Spec { reads, ports, state_version })
+    }
+}
 
 /// Reads all of an answer with `read`.
 fn read<T>(answer: Vec<String>, read: impl FnOnce(&mut Answer) -> Result<T, String>) -> Result<T, String> {

@@ -1,6 +1,8 @@
 //! Writes a request: numbers as words, everything long as a blob.
 
-use crate::wire::{Batch, Column, Kind, Strings, Values};
+#[cfg(any(feature = "keyed", feature = "aggregate"))]
+use crate::wire::Strings;
+use crate::wire::{Batch, Column, Kind, Values};
 
 /// A request under way. Every word comes before every blob.
 #[derive(Default)]
@@ -39,6 +41,7 @@ impl Blob {
 
 impl Request {
     /// A number.
+    #[cfg(any(feature = "keyed", feature = "aggregate"))]
     pub(crate) fn word(mut self, word: u32) -> Self {
         self.words.push(word);
         self
@@ -50,6 +53,7 @@ impl Request {
     }
 
     /// Bounds of groups, or ids of timers.
+    #[cfg(any(feature = "keyed", feature = "aggregate"))]
     pub(crate) fn numbers(mut self, numbers: Vec<u32>) -> Self {
         self.blob(Blob::U32(numbers));
         self
@@ -81,6 +85,7 @@ impl Request {
     }
 
     /// Accumulators or states that are all there.
+    #[cfg(any(feature = "keyed", feature = "aggregate"))]
     pub(crate) fn strings(mut self, strings: Strings) -> Self {
         self.blob(Blob::U32(strings.offsets));
         self.blob(Blob::Bytes(strings.data));

@@ -1,5 +1,6 @@
 //! `wasmill plugin build`: one file for each language, which answers a core module or a component; what follows is the same for all.
 
+mod python;
 mod rust;
 mod tool;
 
@@ -102,6 +103,7 @@ pub(crate) fn build(options: &Build) -> Result<()> {
 fn compile(project: &Project, scratch: &Path) -> Result<Compiled> {
     match project.language {
         Language::Rust => rust::compile(project, scratch),
+        Language::Python => python::compile(project, scratch),
         other => bail!("{other:?} cannot be built by this version of wasmill"),
     }
 }
