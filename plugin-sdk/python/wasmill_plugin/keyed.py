@@ -69,7 +69,7 @@ class Keyed(Migrating, Plugin):
         return self.rule(*arguments, **named)
 
     def on_timer(self, function: Callable) -> Callable:
-        """Names what happens when a timer fires: it takes a `Timer` first, and may emit, but not keep or reject."""
+        """Names what happens when a timer fires: it takes a `Timer` first, and may emit, but has no record to keep."""
         self._timer_rule = Rule(function, ("state", "timers", "config", "out"))
         return function
 
@@ -133,7 +133,12 @@ class Keyed(Migrating, Plugin):
             old = states[row]
             state.value = None if old is None else self.codec.decode(old)
             timers._group = out._row = row
-            rule.function(Timer(id, at.int_at(row) or 0, key.bytes_at(row) or b""), *rest)
+            timer, mark = Timer(id, at.int_at(row) or 0, key.bytes_at(row) or b""), timers._mark()
+            try:
+                rule.function(timer, *rest)
+            except Reject as reject:
+                timers._forget(mark)
+                out._refuse((row,), reject.reason)
             states[row] = None if state.value is None else self.codec.encode(state.value)
         self._finish(out, states, timers, answer)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib.machinery
 import os
 import sys
+import threading
+import time
 from typing import Any, Callable, NoReturn
 
 #: Capabilities, and the beginnings of the audit events that stand for them.
@@ -17,10 +19,8 @@ _EVENTS = {
                   "os.scandir", "os.symlink", "os.truncate", "os.utime", "os.walk", "shutil.", "tempfile.", "glob.", "sqlite3."),
     "sockets are": ("socket.", "urllib.", "http.", "smtplib.", "ftplib.", "ssl."),
     "processes are": ("subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.kill", "pty."),
-    "threads are": ("_thread.start_new_thread", "_thread.start_joinable_thread"),
     "environment variables are": ("os.putenv", "os.unsetenv"),
     "standard input is": ("builtins.input",),
-    "sleeping is": ("time.sleep",),
 }  # fmt: skip
 
 #: Functions that ask the system without an audit event.
@@ -93,6 +93,8 @@ def seal() -> None:
     for name in _FILE_FUNCTIONS:
         if hasattr(os, name):
             setattr(os, name, lambda *_, name=name, **__: _refuse("files are", f"os.{name}"))
+    time.sleep = lambda *_: _refuse("sleeping is", "time.sleep")
+    threading.Thread.start = lambda *_: _refuse("threads are", "Thread.start")  # type: ignore[method-assign]
     os.environ = os.environb = _Environment()  # type: ignore[assignment]
     os.getenv = os.environ._refuse  # type: ignore[attr-defined]
     sys.meta_path[:] = [importlib.machinery.BuiltinImporter, importlib.machinery.FrozenImporter, _NoMoreModules]
