@@ -6,6 +6,7 @@ the component starts with; from the first call on `seal` refuses with a Permissi
 
 from __future__ import annotations
 
+import builtins
 import importlib.machinery
 import os
 import sys
@@ -20,7 +21,6 @@ _EVENTS = {
     "sockets are": ("socket.", "urllib.", "http.", "smtplib.", "ftplib.", "ssl."),
     "processes are": ("subprocess.", "os.system", "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.kill", "pty."),
     "environment variables are": ("os.putenv", "os.unsetenv"),
-    "standard input is": ("builtins.input",),
 }  # fmt: skip
 
 #: Functions that ask the system without an audit event.
@@ -94,7 +94,10 @@ def seal() -> None:
         if hasattr(os, name):
             setattr(os, name, lambda *_, name=name, **__: _refuse("files are", f"os.{name}"))
     time.sleep = lambda *_: _refuse("sleeping is", "time.sleep")
+    builtins.input = lambda *_: _refuse("standard input is", "input")
     threading.Thread.start = lambda *_: _refuse("threads are", "Thread.start")  # type: ignore[method-assign]
+    if subprocess := sys.modules.get("subprocess"):
+        subprocess.Popen.__init__ = lambda *_, **__: _refuse("processes are", "subprocess.Popen")  # type: ignore[attr-defined]
     os.environ = os.environb = _Environment()  # type: ignore[assignment]
     os.getenv = os.environ._refuse  # type: ignore[attr-defined]
     sys.meta_path[:] = [importlib.machinery.BuiltinImporter, importlib.machinery.FrozenImporter, _NoMoreModules]

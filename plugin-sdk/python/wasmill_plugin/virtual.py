@@ -65,6 +65,16 @@ class _Replayed(_REAL):
         return _turn.numbers.getrandbits(bits)
 
 
+class _Seeded(_REAL):
+    """A `random.Random`: the real one asks the system for a seed where it is given none."""
+
+    def __new__(cls, x=None):
+        return super().__new__(cls, 0)
+
+    def seed(self, a=None, version=2) -> None:
+        super().seed(_random_bytes(16) if a is None else a, version)
+
+
 def _random_bytes(size: int) -> bytes:
     _turn.begin()
     return _turn.numbers.randbytes(size)
@@ -77,6 +87,8 @@ def install() -> None:
     for name in random.__all__:
         if not isinstance(getattr(random, name), type) and name not in ("seed", "getstate", "setstate"):
             setattr(random, name, getattr(shared, name))
+    _Seeded.__name__ = _Seeded.__qualname__ = "Random"
+    random.Random = _Seeded  # type: ignore[misc]
     random._urandom = os.urandom = _random_bytes  # type: ignore[attr-defined]
     _install_clock()
 
