@@ -3,6 +3,7 @@ from dataclasses import dataclass
 import pytest
 
 from wasmill_plugin import Group, Key, Output, Reject, State, Time, Timer, Timers, keyed
+from wasmill_plugin.output import Cursor
 from wasmill_plugin.testing import KeyedTest, Row
 from wasmill_plugin.testing.rows import Writer
 from wasmill_plugin.testing.run import Reader
@@ -100,6 +101,7 @@ class Total:
 @keyed(output=Total)
 def totals(group: Group[Txn], state: State[float], out: Output[Total]):
     if group.amount[0] < 0:
+        out.keep(group.rows)
         raise Reject("negative")
     state.value = (state.value or 0.0) + sum(group.amount)
     out.emit(Total(state.value, list(group.note)))
@@ -170,4 +172,4 @@ def test_state_of_another_form_says_what_to_do():
 
 def test_a_timer_outside_of_64_bits_is_refused():
     with pytest.raises(ValueError, match="expected an int of 64 bits"):
-        Timers(None).set(0, 2**63)
+        Timers(None, Cursor()).set(0, 2**63)

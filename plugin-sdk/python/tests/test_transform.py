@@ -136,13 +136,14 @@ def test_a_rule_over_columns_keeps_emits_and_rejects_by_row():
 
 
 def test_a_batch_that_is_refused_is_refused_whole():
-    @transform
+    @transform(output=Pair)
     def refuse(batch: Batch[Pair], out: Output):
         out.keep(batch.rows)
+        out.emit_columns([1, 0], a=[1, 1], b=["x", "x"])
         raise Reject("no")
 
     run = TransformTest(refuse).run([{"a": 1}, {"a": 2}])
-    assert run.rejects == [(0, "no"), (1, "no")]
+    assert (run.emitted, run.rejects) == ([], [(0, "no"), (1, "no")])
 
 
 @pytest.mark.parametrize(

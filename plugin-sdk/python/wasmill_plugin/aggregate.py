@@ -144,10 +144,10 @@ class Aggregate(Migrating, Plugin):
         out = self.output(windows)
         key, start, end = (windows._raw[it] for it in self._window)
         for row, accumulator in enumerate(strings(data, offsets)):
-            out._row = row
+            out._at.row = row
             try:
                 window = Window(key.bytes_at(row) or b"", start.int_at(row) or 0, end.int_at(row) or 0)
                 self._self.finish(window, self.codec.decode(accumulator), out)
             except Reject as reject:
-                out._refuse((row,), reject.reason)
+                out._refuse(reject.reason)
         out._answer(answer)

@@ -61,6 +61,8 @@ class Group(Generic[R]):
     A rule whose first parameter is a `Group[Txn]` is called once for each key of a batch. `group.rows` are the numbers of its rows.
     """
 
+    __slots__ = ("_batch", "rows")
+
     def __init__(self, batch: Batch, rows: range) -> None:
         self._batch, self.rows = batch, rows
 
@@ -117,7 +119,7 @@ class _Later:
         if record is None:
             raise AttributeError(self.name)
         value = record._wasmill_cells[self.index][record._wasmill_row]
-        record.__dict__[self.name] = value
+        setattr(record, self.name, value)  # In the way from now on: this has no __set__.
         return value
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from array import array
 from functools import partial
-from itertools import compress
+from itertools import compress, pairwise
+from operator import itemgetter
 from typing import Any, Callable, Iterable, Sequence
 
 from .fields import Field
@@ -22,7 +23,8 @@ class Numbers(array):
 
     def take(self, rows: Iterable[int]) -> array:
         """The values of these rows."""
-        return array(self.typecode, map(self.__getitem__, rows))
+        rows = list(rows)
+        return array(self.typecode, itemgetter(*rows)(self) if len(rows) > 1 else map(self.__getitem__, rows))
 
 
 class Cells(list):
@@ -65,8 +67,8 @@ class Strings:
     def __iter__(self):
         if self._nulls or not len(self):
             return map(self.__getitem__, range(len(self)))
-        offsets = self._offsets.tolist()
-        values = map(self._data.__getitem__, map(slice, offsets, offsets[1:]))
+        data = self._data
+        values = iter([data[start:end] for start, end in pairwise(self._offsets.tolist())])
         return values if self._make is None else map(self._make, values)
 
     def take(self, rows: Iterable[int]) -> list:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import typing
+from itertools import islice
 from typing import Any, Callable
 
 from . import encode
 from .batch import Batch, Group
 from .columns import RawColumn
 from .fields import Field
-from .plugin import Plugin, Reader, Rule, index_of_slot
+from .plugin import Plugin, Reader, Rule, index_of_slot, looping
 from .reject import Reject
 from .migration import Migrating
 from .slots import BYTES, S64
@@ -62,6 +63,7 @@ class Keyed(Migrating, Plugin):
         if typing.get_origin(kind) is not State:
             raise TypeError(f"{self._rule.name}() takes a state of {kind}, expected State[...] of what is kept")
         self.codec = Codec(typing.get_args(kind)[0])
+        self._loop = looping(function, len(self._rule.wants))
         super().__init__(function, output, ports, about)
         self.config_type = self._rule.config_type
 
@@ -84,40 +86,40 @@ class Keyed(Migrating, Plugin):
         """Answers a batch, key by key."""
         batch: Batch = Batch(self.reads(), request)
         bounds, before = request.numbers(), stored(RawColumn(request))
-        out, state, timers = self.output(batch), State(), Timers(batch.watermark)
+        out, state = self.output(batch), State()
+        timers = Timers(batch.watermark, out._at)
         rest = self._rule.arguments(state=state, timers=timers, config=self.config, out=out)
         each = self._group if self._reader.style == "group" else self._records
         each(batch, bounds.tolist(), before, state, timers, out, rest)
         self._finish(out, before, timers, answer)
 
     def _group(self, batch, bounds, states, state, timers, out, rest) -> None:
-        rule, encode_state, decode = self.rule, self.codec.encode, self.codec.decode
-        for group, (start, end) in enumerate(zip(bounds, bounds[1:])):
-            old = states[group]
-            state.value = None if old is None else decode(old)
-            timers._group, out._row, mark = group, end - 1, timers._mark()
-            try:
-                rule(Group(batch, range(start, end)), *rest)
-            except Reject as reject:
-                timers._forget(mark)
-                out._refuse(range(start, end), reject.reason)
-            states[group] = None if state.value is None else encode_state(state.value)
+        encode_state, decode, loop = self.codec.encode, self.codec.decode, self._loop
 
-    def _records(self, batch, bounds, states, state, timers, out, rest) -> None:
-        rule, encode_state, decode = self.rule, self.codec.encode, self.codec.decode
-        records = enumerate(self._reader.records.of(batch))
+        def refuse(reject: Reject) -> None:
+            timers._forget()
+            out._refuse_rows(range(bounds[timers._group], bounds[timers._group + 1]), reject.reason)
+
         for group, (start, end) in enumerate(zip(bounds, bounds[1:])):
             old = states[group]
             state.value = None if old is None else decode(old)
             timers._group = group
-            for _ in range(start, end):
-                out._row, record = next(records)
-                mark = timers._mark()
-                try:
-                    rule(record, *rest)
-                except Reject as reject:
-                    timers._forget(mark)
-                    out._refuse((out._row,), reject.reason)
+            loop(((end - 1, Group(batch, range(start, end))),), out._at, refuse, *rest)
+            states[group] = None if state.value is None else encode_state(state.value)
+
+    def _records(self, batch, bounds, states, state, timers, out, rest) -> None:
+        encode_state, decode, loop = self.codec.encode, self.codec.decode, self._loop
+        records = enumerate(self._reader.records.of(batch))
+
+        def refuse(reject: Reject) -> None:
+            timers._forget()
+            out._refuse(reject.reason)
+
+        for group, (start, end) in enumerate(zip(bounds, bounds[1:])):
+            old = states[group]
+            state.value = None if old is None else decode(old)
+            timers._group = group
+            loop(islice(records, end - start), out._at, refuse, *rest)
             states[group] = None if state.value is None else encode_state(state.value)
 
     def on_timers(self, request: Request, answer: Answer) -> None:
@@ -125,20 +127,20 @@ class Keyed(Migrating, Plugin):
         fields = self.reads()
         due: Batch = Batch(fields, request)
         ids, _, states = request.numbers(), request.numbers(), stored(RawColumn(request))
-        out, state, timers = self.output(due), State(), Timers(due.watermark)
+        out, state = self.output(due), State()
+        timers = Timers(due.watermark, out._at)
         rule = self._timer_rule
         rest = rule.arguments(state=state, timers=timers, config=self.config, out=out) if rule else []
         key, at = due._raw[index_of_slot(fields, "key", BYTES)], due._raw[index_of_slot(fields, "time", S64)]
         for row, id in enumerate(ids) if rule else ():
             old = states[row]
             state.value = None if old is None else self.codec.decode(old)
-            timers._group = out._row = row
-            timer, mark = Timer(id, at.int_at(row) or 0, key.bytes_at(row) or b""), timers._mark()
+            timers._group = out._at.row = row
             try:
-                rule.function(timer, *rest)
+                rule.function(Timer(id, at.int_at(row) or 0, key.bytes_at(row) or b""), *rest)
             except Reject as reject:
-                timers._forget(mark)
-                out._refuse((row,), reject.reason)
+                timers._forget()
+                out._refuse(reject.reason)
             states[row] = None if state.value is None else self.codec.encode(state.value)
         self._finish(out, states, timers, answer)
 

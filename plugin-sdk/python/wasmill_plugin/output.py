@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Any, Generic, Iterable, Sequence, TypeVar
+from typing import Any, Container, Generic, Iterable, Sequence, TypeVar
 
 from . import encode
 from .fields import Field, writes
@@ -28,11 +28,20 @@ class _Table:
         self.origins, self.rows, self.columns = origins, rows, columns
 
 
+class Cursor:
+    """The record at hand, by its row. Outputs point to it and not to each other: no cycles are left for the collector."""
+
+    __slots__ = ("row",)
+
+    def __init__(self) -> None:
+        self.row = 0
+
+
 class Port(Generic[O]):
     """One output."""
 
-    def __init__(self, index: int, spec: PortSpec, out: Output | None) -> None:
-        self._index, self._spec, self._out = index, spec, out or self
+    def __init__(self, index: int, spec: PortSpec, at: Cursor) -> None:
+        self._index, self._spec, self._at = index, spec, at
         self._tables: list[_Table] = []
         self._kept: list[int] = []
         self._origins: list[int] = []
@@ -42,7 +51,7 @@ class Port(Generic[O]):
         """Writes an output row. Key and time are the record's, unless the row's type has them."""
         if self._kept:
             self._close()
-        self._origins.append(self._out._row)
+        self._origins.append(self._at.row)
         self._rows.append(row)
 
     def keep(self, rows: Iterable[int] | None = None) -> None:
@@ -50,7 +59,7 @@ class Port(Generic[O]):
         if self._rows:
             self._close()
         if rows is None:
-            self._kept.append(self._out._row)
+            self._kept.append(self._at.row)
         else:
             self._kept.extend(rows)
 
@@ -70,11 +79,13 @@ class Port(Generic[O]):
             self._tables.append(_Table(self._origins, self._rows))
             self._origins, self._rows = [], []
 
-    def _forget(self, row: int) -> None:
-        """Takes back what was made from `row`, the latest record."""
+    def _forget(self, rows: Container[int]) -> None:
+        """Takes back what was made from `rows`, the latest that a rule was called for."""
         self._close()
         for table in self._tables:
-            while table.columns is None and table.origins and table.origins[-1] == row:
+            if table.columns is not None and table.origins and table.origins[-1] in rows:
+                table.origins.clear()
+            while table.origins and table.origins[-1] in rows:
                 table.origins.pop()
                 if table.rows:
                     table.rows.pop()
@@ -124,33 +135,37 @@ class Output(Port[O]):
     """The default output, and the way to the others and to the dead letters."""
 
     def __init__(self, specs: list[PortSpec]) -> None:
-        super().__init__(0, specs[0], None)
-        #: The record at hand.
-        self._row = 0
-        self._ports: list[Port] = [self, *(Port(at, spec, self) for at, spec in enumerate(specs[1:], 1))]
+        super().__init__(0, specs[0], Cursor())
+        self._others: list[Port] = [Port(index, spec, self._at) for index, spec in enumerate(specs[1:], 1)]
         self._rejects: dict[int, str] = {}
 
     def to(self, name: str) -> Port[Any]:
         """A side output, by its name."""
-        for port in self._ports:
+        for port in self._ports():
             if port._spec.name == name:
                 return port
-        raise KeyError(f"no port `{name}`: there are {', '.join(it._spec.name for it in self._ports)}")
+        raise KeyError(f"no port `{name}`: there are {', '.join(it._spec.name for it in self._ports())}")
+
+    def _ports(self) -> list[Port]:
+        return [self, *self._others]
 
     def reject(self, row: int, reason: str) -> None:
         """In a rule over columns: sends the record of `row` to the dead letters. A rule over records raises `Reject`."""
         self._rejects.setdefault(int(row), str(reason))
 
-    def _refuse(self, rows: Iterable[int], reason: str) -> None:
+    def _refuse(self, reason: str) -> None:
+        self._refuse_rows((self._at.row,), reason)
+
+    def _refuse_rows(self, rows: Sequence[int], reason: str) -> None:
+        for port in self._ports():
+            port._forget(rows)
         for row in rows:
-            for port in self._ports:
-                port._forget(row)
             self.reject(row, reason)
 
     def _answer(self, answer: Answer) -> None:
         at = len(answer.words)
         answer.word(0, len(self._rejects))
-        answer.words[at] = sum(port._write(answer) for port in self._ports)
+        answer.words[at] = sum(port._write(answer) for port in self._ports())
         if self._rejects:
             rows = sorted(self._rejects)
             answer.numbers("I", rows)

@@ -129,9 +129,21 @@ def index_of_slot(fields: list[Field], place: str, kind: int) -> int:
     return len(fields) - 1
 
 
-def call(out: Output, rows: range, rule: Callable, *arguments: Any) -> None:
-    """Calls a rule; a `Reject` that it raises refuses `rows`."""
-    try:
-        rule(*arguments)
-    except Reject as reject:
-        out._refuse(rows, reject.reason)
+def looping(rule: Callable, extra: int) -> Callable:
+    """A loop that calls `rule(record, a, b)` for records one after the other, with `extra` arguments after the record.
+
+    It is written out for their number: `rule(record, *rest)` would cost as much again as the whole call. `records` yields numbers of
+    rows and records, `at` is the output's cursor, and `refuse` is called with a `Reject`.
+    """
+    names = [f"a{it}" for it in range(extra)]
+    source = f"""
+def loop(records, at, refuse{"".join(", " + it for it in names)}):
+    for at.row, record in records:
+        try:
+            rule(record{"".join(", " + it for it in names)})
+        except Reject as reject:
+            refuse(reject)
+"""
+    scope: dict[str, Any] = {"rule": rule, "Reject": Reject}
+    exec(compile(source, "<wasmill>", "exec"), scope)
+    return scope["loop"]

@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from .batch import Batch
 from .fields import Field
-from .plugin import Plugin, Reader, Rule, call
+from .plugin import Plugin, Reader, Rule, looping
 from .reject import Reject
 from .wire import Answer, Request
 
@@ -44,6 +44,7 @@ class Transform(Plugin):
     def __init__(self, function: Callable, output: type | None, ports: dict, about: dict) -> None:
         self._rule = Rule(function, ("config", "out"))
         self._reader = Reader(self._rule, may_group=False)
+        self._loop = looping(function, len(self._rule.wants))
         super().__init__(function, output, ports, about)
         self.config_type = self._rule.config_type
 
@@ -59,12 +60,11 @@ class Transform(Plugin):
         out = self.output(batch)
         rest = self._rule.arguments(config=self.config, out=out)
         if self._reader.style == "batch":
-            call(out, batch.rows, self.rule, batch, *rest)
+            try:
+                self.rule(batch, *rest)
+            except Reject as reject:
+                out._refuse_rows(batch.rows, reject.reason)
         else:
-            rule = self.rule
-            for out._row, record in enumerate(self._reader.records.of(batch)):
-                try:
-                    rule(record, *rest)
-                except Reject as reject:
-                    out._refuse((out._row,), reject.reason)
+            records = enumerate(self._reader.records.of(batch))
+            self._loop(records, out._at, lambda reject: out._refuse(reject.reason), *rest)
         out._answer(answer)

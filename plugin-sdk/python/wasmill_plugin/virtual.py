@@ -30,9 +30,9 @@ class _Turn:
 
     def begin(self) -> None:
         """Begins again where the record is another than at the last look."""
-        if self.out is None or self.row == self.out._row:
+        if self.out is None or self.row == self.out._at.row:
             return
-        self.row, self.looks, self.base_ns = self.out._row, 0, 0
+        self.row, self.looks, self.base_ns = self.out._at.row, 0, 0
         self.numbers.seed(self.batch.fingerprint(self.row))
         for field, raw in zip(self.batch._fields, self.batch._raw):
             if field.slot.place == "time":
