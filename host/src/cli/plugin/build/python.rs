@@ -124,8 +124,9 @@ mod tests {
         }
         copy(from.path(), to.path(), &|it| !it.starts_with('.') && !NOT_SOURCES.contains(&it)).unwrap();
         let there = |it: &str| to.path().join(it).exists();
-        assert_eq!([there("rule.py"), there("model/tree.json"), there(".venv"), there("tests")], [
-            true, true, false, false
-        ]);
+        assert_eq!(
+            [there("rule.py"), there("model/tree.json"), there(".venv"), there("tests")],
+            [true, true, false, false]
+        );
     }
 }
