@@ -22,7 +22,7 @@ pub(super) fn compile(project: &Project, scratch: &Path) -> Result<Compiled> {
         Some(Kind::Aggregate) => "aggregate",
         Some(Kind::Transform) | None => "transform",
     };
-    let (tool, environment) = componentizer(project)?;
+    let (tool, packages) = componentizer(project)?;
     let adapter = project.sdk.join("adapters").join(format!("{kind}.wasm"));
     let adapter = std::fs::read(&adapter).with_context(|| format!("the SDK is incomplete: {}", adapter.display()))?;
 
@@ -41,8 +41,10 @@ pub(super) fn compile(project: &Project, scratch: &Path) -> Result<Compiled> {
         command.arg("-p").arg(folder);
     }
     command.arg("-o").arg(&component).arg(ENTRY);
-    // Where the packages are that the rule imports. Without it the tool would look around in the system's Python.
-    command.env("VIRTUAL_ENV", environment).env_remove("PYTHONPATH").env_remove("PYTHONHOME");
+    // Where the packages are that the rule imports; without one the tool would look around in the system's Python.
+    let none = scratch.join("venv");
+    std::fs::create_dir_all(none.join("site-packages"))?;
+    command.env("VIRTUAL_ENV", packages.unwrap_or(none)).env_remove("PYTHONPATH").env_remove("PYTHONHOME");
     tool::run(&mut command).context("the component cannot be built")?;
     let component = std::fs::read(&component).context("componentize-py wrote no component")?;
     let composed = wasmill::plugin::adapt(&adapter, &component)
@@ -65,8 +67,8 @@ fn module_of(entry: &str) -> Result<String> {
     }
 }
 
-/// componentize-py, and the virtual environment with the packages that go into the component: the project's own, or the tool's.
-fn componentizer(project: &Project) -> Result<(PathBuf, PathBuf)> {
+/// componentize-py, and the virtual environment with the packages that a rule may import: the project's own, or else the tool's.
+fn componentizer(project: &Project) -> Result<(PathBuf, Option<PathBuf>)> {
     let own = project.folder.join(".venv");
     let tools = folders::tools().map(|it| it.join("python"));
     let places: Vec<PathBuf> = [Some(&own), tools.as_ref()].into_iter().flatten().map(|it| it.join("bin")).collect();
@@ -79,7 +81,8 @@ fn componentizer(project: &Project) -> Result<(PathBuf, PathBuf)> {
     })?;
     let beside = tool.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
     let environment = [own.as_path(), beside].into_iter().find(|it| it.join("pyvenv.cfg").is_file());
-    Ok((tool.clone(), environment.map_or(own.clone(), Path::to_owned)))
+    let environment = environment.map(Path::to_owned);
+    Ok((tool, environment))
 }
 
 /// Copies the files below `from` whose names, and whose folders' names, `wanted` takes.
