@@ -2,6 +2,7 @@
 
 mod go;
 mod c;
+mod python;
 mod rust;
 mod tool;
 
@@ -106,6 +107,7 @@ fn compile(project: &Project, scratch: &Path) -> Result<Compiled> {
         Language::Rust => rust::compile(project, scratch),
         Language::Go => go::compile(project, scratch),
         Language::C => c::compile(project, scratch),
+        Language::Python => python::compile(project, scratch),
         other => bail!("{other:?} cannot be built by this version of wasmill"),
     }
 }
