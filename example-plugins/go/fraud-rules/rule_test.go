@@ -40,8 +40,8 @@ func TestARecordWithoutAnAmountNeverReachesTheRule(t *testing.T) {
 		`{"transaction_id": "t", "customer_id": "ann", "timestamp": ""}`,
 		`{"transaction_id": "t", "customer_id": 7, "timestamp": "", "amount": 1}`,
 	).Expect(
-		"reject 0: `amount` is missing: expected f64",
-		"reject 1: `customer_id` is 7: expected text",
+		"reject 0: field `amount` is missing",
+		"reject 1: field `customer_id` is 7, expected text",
 	)
 }
 

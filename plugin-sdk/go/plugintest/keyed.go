@@ -145,11 +145,12 @@ func (t *KeyedTest) giveKey(row *Row) {
 	if t.key == "" || row.Key != nil {
 		return
 	}
-	value := at([]byte(row.Value), t.key)
-	if text, found := jsonCell(value, wire.Text); found == "" {
+	value := compact(at([]byte(row.Value), t.key))
+	switch text, _ := jsonCell(value, wire.Text); {
+	case text != nil:
 		row.Key, _ = text.([]byte)
-	} else {
-		row.Key = compact(value)
+	case len(value) != 0 && string(value) != "null":
+		row.Key = value
 	}
 }
 

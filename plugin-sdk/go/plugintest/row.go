@@ -55,19 +55,16 @@ func (r *Row) misfit(fields []wire.FieldSpec) string {
 		return fmt.Sprintf("the value is not JSON: %.40q", r.Value)
 	}
 	for i := range fields {
-		field := &fields[i]
-		value, found := r.cell(field)
-		switch {
-		case found != "":
-			return fmt.Sprintf("%s is %s: expected %v", nameOf(field.Slot), found, field.Kind)
-		case value == nil && field.Required:
-			return fmt.Sprintf("%s is missing: expected %v", nameOf(field.Slot), field.Kind)
+		if field := &fields[i]; field.Required {
+			if value, found := r.cell(field); value == nil {
+				return nameOf(field.Slot) + found
+			}
 		}
 	}
 	return ""
 }
 
-// cell is the record's value for a field, or what was found instead of one of its kind.
+// cell is the record's value for a field; nil where there is none of its kind, with what was found instead.
 func (r *Row) cell(field *wire.FieldSpec) (value cell, found string) {
 	switch field.Slot.Place {
 	case wire.Field:
@@ -93,7 +90,7 @@ func (r *Row) cell(field *wire.FieldSpec) (value cell, found string) {
 	case wire.Offset:
 		return r.Offset, ""
 	}
-	return nil, ""
+	return nil, " is missing"
 }
 
 // at is the value at a path of names joined by dots; nil when there is none.
@@ -110,12 +107,12 @@ func at(value json.RawMessage, path string) json.RawMessage {
 
 func jsonCell(value json.RawMessage, kind wire.Kind) (cell, string) {
 	value = compact(value)
-	if len(value) == 0 || string(value) == "null" {
-		return nil, ""
+	if len(value) == 0 {
+		return nil, " is missing"
 	}
 	number := value[0] == '-' || value[0] >= '0' && value[0] <= '9'
 	switch {
-	case kind == wire.JSON:
+	case kind == wire.JSON && string(value) != "null":
 		return []byte(value), ""
 	case kind == wire.S64 && number:
 		if integer, err := strconv.ParseInt(string(value), 10, 64); err == nil {
@@ -133,7 +130,7 @@ func jsonCell(value json.RawMessage, kind wire.Kind) (cell, string) {
 			return []byte(text), ""
 		}
 	}
-	return nil, string(value)
+	return nil, fmt.Sprintf(" is %s, expected %v", value, kind)
 }
 
 func compact(value json.RawMessage) []byte {
@@ -147,7 +144,7 @@ func compact(value json.RawMessage) []byte {
 func nameOf(slot wire.Slot) string {
 	switch slot.Place {
 	case wire.Field:
-		return "`" + slot.Name + "`"
+		return "field `" + slot.Name + "`"
 	case wire.Header:
 		return "header `" + slot.Name + "`"
 	default:

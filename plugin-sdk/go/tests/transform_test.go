@@ -134,7 +134,7 @@ func TestPortsKeepTheirOrderAndARejectedRecordLeavesNone(t *testing.T) {
 		`large: {"amount":1}`, `large: {"amount":4}`, `large: {"amount":4.0}`,
 		`audit-log: {"text":"1"}`, `audit-log: {"text":"4"}`,
 		`rest: {"amount":1}`, `rest: {"amount":4}`,
-		"reject 1: three", "reject 3: `amount` is \"x\": expected f64",
+		"reject 1: three", "reject 3: field `amount` is \"x\", expected f64",
 	)
 }
 
@@ -237,7 +237,7 @@ func TestColumnsPassEmitAndReject(t *testing.T) {
 		`{"id": "a", "n": 1, "x": 2}`, `{"id": "b", "x": 3, "open": true}`, `{"id": "c", "x": 4, "open": false}`, `{"id": "d"}`,
 	).Expect(
 		`large: {"amount":3.0}`, `large: {"amount":4.0}`, `rest: {"id":"c","x":4,"open":false}`,
-		"reject 1: open: b", "reject 3: `x` is missing: expected f64",
+		"reject 1: open: b", "reject 3: field `x` is missing",
 	)
 }
 
@@ -290,4 +290,18 @@ func reading[In any]() *wasmill.Plugin {
 
 func writing[Row any]() *wasmill.Plugin {
 	return wasmill.Transform(options, func(amount, *wasmill.NoConfig, *wasmill.Output[Row]) error { return nil })
+}
+
+func TestAFieldThatMayBeMissingIsNilWhereItIsOfAnotherKind(t *testing.T) {
+	type in struct {
+		N *int64
+		X float64
+	}
+	plugin := wasmill.Transform(options, func(in in, _ *wasmill.NoConfig, out *wasmill.Output[struct{ N *int64 }]) error {
+		out.Emit(struct{ N *int64 }{in.N})
+		return nil
+	})
+	plugintest.Transform(t, plugin, "").Run(`{"n": 1.5, "x": 1}`, `{"n": null, "x": 1}`, `{"n": 2, "x": null}`, `hello`).Expect(
+		`out: {"n":null}`, `out: {"n":null}`,
+		"reject 2: field `x` is null, expected f64", `reject 3: the value is not JSON: "hello"`)
 }
