@@ -1,7 +1,7 @@
 //! `wasmill plugin build`: one file for each language, which answers a core module or a component; what follows is the same for all.
 
-mod go;
 mod c;
+mod go;
 mod python;
 mod rust;
 mod tool;
