@@ -7,7 +7,7 @@ import { Output } from './output.js';
 import { rowReader } from './rows.js';
 import { formOf, migration, readAll, readStates, versionOf } from './state.js';
 import { oneRule } from './transform.js';
-import { Batch, keysOf, viewsOf } from './views.js';
+import { Batch, keysOf } from './views.js';
 import { withoutRecords } from './keyed.js';
 
 /** A plugin that folds the records of a window into an accumulator. See `index.d.ts` for what `definition` holds. */
@@ -40,7 +40,7 @@ function addRows({ accumulator, add }, fields, form) {
   const rows = rowReader(fields);
   return (config, batch, bounds, column) => {
     const accumulators = readStates(form, column);
-    rows.bind(viewsOf(batch, fields));
+    rows.bind(batch);
     const at = { origin: 0 };
     let current;
     const rule = (record) => {
@@ -49,7 +49,7 @@ function addRows({ accumulator, add }, fields, form) {
     };
     for (let group = 0; group < accumulators.length; group++) {
       current = accumulators[group] ?? accumulator(config);
-      rows.each(rule, at, config, bounds[group], bounds[group + 1]);
+      rows.each(rule, at, bounds[group], bounds[group + 1]);
       accumulators[group] = current;
     }
     return form.write(accumulators);
@@ -57,9 +57,10 @@ function addRows({ accumulator, add }, fields, form) {
 }
 
 function addBatch(definition, fields, form) {
-  return (config, batch, bounds, column) => {
+  const batch = new Batch(fields);
+  return (config, wire, bounds, column) => {
     const accumulators = readStates(form, column).map((it) => it ?? definition.accumulator(config));
-    definition.addBatch(new Batch(batch, fields, viewsOf(batch, fields)), { count: accumulators.length, bounds, accumulators }, config);
+    definition.addBatch(batch.bind(wire), { count: accumulators.length, bounds, accumulators }, config);
     return form.write(accumulators);
   };
 }
@@ -73,10 +74,11 @@ function merge(definition, form) {
 }
 
 function finish(definition, window, ports, form) {
+  const out = new Output(ports);
   return (config, windows, strings) => {
+    out.begin();
     const accumulators = readAll(form, strings);
     const keys = keysOf(windows.columns[window.key]);
-    const out = new Output(ports);
     const bound = (index, row) => Number(windows.columns[index].values.val[row]);
     for (let row = 0; row < windows.rows; row++) {
       out.origin = row;

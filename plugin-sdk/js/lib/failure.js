@@ -1,7 +1,8 @@
 // What went wrong in the author's code, in one line: message, type, and the file and line as the author wrote them.
 
-/** Lines of the bundle: `[first line, count, file, first line in that file]`, ascending. Told by the build; natively there is no bundle. */
+/** Runs of lines of the bundle: `[first line, count, file, first line in that file]`, ascending. Told by the build; natively there is no bundle. */
 let places = [];
+let bundle;
 
 /** Names that exist elsewhere, and what is missing here. */
 const ELSEWHERE = {
@@ -17,8 +18,9 @@ const ELSEWHERE = {
   Intl: 'locale data are',
 };
 
-/** Tells where the lines of the bundle come from. */
-export function setPlaces(table) {
+/** Tells where the lines of the file `name` come from. */
+export function setPlaces(name, table) {
+  bundle = name;
   places = table;
 }
 
@@ -48,7 +50,8 @@ function frame(line) {
   const [, file, number] = /([^\s@(]+?):(\d+):\d+\)?$/.exec(line) ?? [];
   if (!file) return undefined;
   const at = Number(number);
-  if (places.length === 0) return { file: file.replace(/^file:\/\//, ''), line: at };
+  if (bundle === undefined) return { file: file.replace(/^file:\/\//, ''), line: at };
+  if (!file.endsWith(bundle)) return undefined; // The engine's own glue.
   const run = places.findLast(([first, count]) => first <= at && at < first + count);
   return run && { file: run[2], line: run[3] + at - run[0] };
 }

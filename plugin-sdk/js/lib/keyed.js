@@ -6,7 +6,7 @@ import { BatchOutput, Output } from './output.js';
 import { rowReader } from './rows.js';
 import { formOf, migration, readStates, versionOf, writeStates } from './state.js';
 import { oneRule } from './transform.js';
-import { Batch, keysOf, viewsOf, watermarkOf } from './views.js';
+import { Batch, keysOf, watermarkOf } from './views.js';
 
 /** A plugin with a state for each key. See `index.d.ts` for what `definition` holds. */
 export function defineKeyed(definition) {
@@ -29,12 +29,15 @@ function start({ definition, fields, ports }) {
 
 /** A key while its records or a timer are at hand. */
 class Key {
-  #timers;
+  #timers = [];
+  /** The row that each timer was set for. */
+  #rows = [];
   #states;
+  #out;
 
-  constructor(states, watermark) {
-    this.#timers = [];
+  constructor(states, watermark, out) {
     this.#states = states;
+    this.#out = out;
     this.group = 0;
     /** No record on time is older than this, ms since the Unix epoch; null before the first watermark. */
     this.watermark = watermark;
@@ -52,11 +55,21 @@ class Key {
   /** Calls `onTimer` once the watermark has passed `at`, ms since the Unix epoch. Replaces the key's timer of that id. */
   setTimer(id, at) {
     this.#timers.push(timer(this.group, id, at));
+    this.#rows.push(this.#out.origin);
   }
 
   /** Cancels the key's timer of that id, if it has one. */
   cancelTimer(id) {
     this.#timers.push(timer(this.group, id, undefined));
+    this.#rows.push(this.#out.origin);
+  }
+
+  /** Takes back the timers of the last row, which is refused. */
+  forget(row) {
+    while (this.#rows.at(-1) === row) {
+      this.#rows.pop();
+      this.#timers.pop();
+    }
   }
 
   get timers() {
@@ -76,25 +89,21 @@ function timer(group, id, at) {
 
 function processRows({ process }, fields, ports, form) {
   const rows = rowReader(fields);
+  const out = new Output(ports);
   return (config, batch, { bounds, states: column }) => {
     const states = readStates(form, column);
-    const out = new Output(ports);
-    const it = new Key(states, watermarkOf(batch));
-    rows.bind(viewsOf(batch, fields));
-    let mark = 0;
-    const rule = (record) => {
-      mark = it.timers.length;
-      process(record, it, out, config);
-    };
-    const refuse = (_, reason) => {
-      it.timers.length = mark; // What a refused record set is taken back.
+    out.begin();
+    const it = new Key(states, watermarkOf(batch), out);
+    rows.bind(batch);
+    const refuse = (row, reason) => {
+      it.forget(row);
       out.reject(reason);
     };
     for (let group = 0; group < states.length; group++) {
       it.group = group;
       const end = bounds[group + 1];
       out.origin = bounds[group];
-      throughRejects(end, () => out.origin, (from) => rows.each(rule, out, config, Math.max(from, bounds[group]), end), refuse);
+      throughRejects(end, () => out.origin, (from) => rows.each(process, out, Math.max(from, bounds[group]), end, it, out, config), refuse);
     }
     return { output: out.finish(), states: writeStates(form, states), timers: it.timers };
   };
@@ -124,31 +133,32 @@ class Groups {
 }
 
 function processBatch(definition, fields, ports, form) {
-  return (config, batch, { bounds, states: column }) => {
+  const batch = new Batch(fields);
+  const out = new BatchOutput(ports);
+  return (config, wire, { bounds, states: column }) => {
     const groups = new Groups(bounds, readStates(form, column));
-    const out = new BatchOutput(ports);
-    definition.processBatch(new Batch(batch, fields, viewsOf(batch, fields)), groups, out, config);
+    out.begin();
+    definition.processBatch(batch.bind(wire), groups, out, config);
     return { output: out.finish(), states: writeStates(form, groups.states), timers: groups.timers };
   };
 }
 
 function onTimers({ onTimer }, due, ports, form) {
+  const out = new Output(ports);
   return (config, batch, ids, { states: column }) => {
     const states = readStates(form, column);
-    const out = new Output(ports);
-    const it = new Key(states, watermarkOf(batch));
+    out.begin();
+    const it = new Key(states, watermarkOf(batch), out);
     const keys = due && keysOf(batch.columns[due.key]);
-    let mark = 0;
     const fire = (from) => {
       for (let row = from; row < batch.rows; row++) {
         out.origin = it.group = row;
-        mark = it.timers.length;
         const at = Number(batch.columns[due.time].values.val[row]);
         onTimer({ id: ids[row], at, key: keys.textAt(row), keyBytes: keys.bytesAt(row) }, it, out, config);
       }
     };
-    const refuse = (_, reason) => {
-      it.timers.length = mark;
+    const refuse = (row, reason) => {
+      it.forget(row);
       out.reject(reason);
     };
     if (onTimer) throughRejects(batch.rows, () => out.origin, fire, refuse);

@@ -1,4 +1,4 @@
-// What a rule says about a batch: rows for its ports, records passed on, records refused.
+// What a rule says about a batch: rows for its ports, records passed on, records refused. One object serves batch after batch.
 
 import { PortTable } from './table.js';
 
@@ -11,88 +11,96 @@ export function portsOf({ emits, ports }, fieldsOf) {
   return declared.map(([name, fields], index) => ({ name, index, fields: fieldsOf(fields, name) }));
 }
 
-/** Where the rows of one batch go, record by record. A new one for each call. */
-export class Output {
+/** The answer as the boundary has it. */
+function produced(tables, rejected) {
+  const rejects = rejected.size === 0 ? [] : Array.from(rejected, ([row, reason]) => ({ row, reason }));
+  return { tables: tables.length === 1 ? tables[0].tables() : tables.flatMap((it) => it.tables()), rejects };
+}
+
+/** Where the rows of one batch go, record by record: a table of the default port, and those of the others. */
+export class Output extends PortTable {
+  #tables;
+  #rejected = new Map();
+
   constructor(ports) {
+    super(ports[0]);
+    /** The input row at hand. */
     this.origin = 0;
-    this.tables = ports.map((it) => new PortTable(it));
-    this.main = this.tables[0];
-    this.rejected = new Map();
+    this.#tables = ports.map((it, index) => (index === 0 ? this : new SideOutput(it, this)));
     /** The ports by name, to emit to and to pass to. */
-    this.ports = Object.fromEntries(this.tables.map((table) => [table.port.name, new Port(this, table)]));
+    this.ports = Object.fromEntries(this.#tables.map((it) => [it.port.name, it]));
   }
 
-  /** Emits a row made from this record to the default output. It has the record's key and time unless it sets its own. */
-  emit(row) {
-    this.main.emit(this.origin, row);
-  }
-
-  /** Passes this record on as it is, byte for byte, to the default output. */
-  pass() {
-    this.main.pass(this.origin);
+  /** Begins a batch. */
+  begin() {
+    this.#rejected.clear();
+    for (const it of this.#tables) it.clear();
   }
 
   /** Refuses this record, and takes back what was emitted for it. */
   reject(reason) {
-    for (const table of this.tables) table.forget(this.origin);
-    if (!this.rejected.has(this.origin)) this.rejected.set(this.origin, String(reason));
+    for (const it of this.#tables) it.forget(this.origin);
+    if (!this.#rejected.has(this.origin)) this.#rejected.set(this.origin, String(reason));
   }
 
-  /** The answer as the boundary has it. */
+  /** Ends the batch. */
   finish() {
-    return {
-      tables: this.tables.flatMap((it) => it.tables()),
-      rejects: Array.from(this.rejected, ([row, reason]) => ({ row, reason })),
-    };
+    return produced(this.#tables, this.#rejected);
   }
 }
 
-/** A port of an output that goes record by record. */
-class Port {
+/** Another port of an output. */
+class SideOutput extends PortTable {
   #out;
-  #table;
 
-  constructor(out, table) {
+  constructor(port, out) {
+    super(port);
     this.#out = out;
-    this.#table = table;
   }
 
-  emit(row) {
-    this.#table.emit(this.#out.origin, row);
-  }
-
-  pass() {
-    this.#table.pass(this.#out.origin);
+  get origin() {
+    return this.#out.origin;
   }
 }
 
 /** Where the rows of one batch go, as columns. */
 export class BatchOutput {
+  #tables;
+  #rejected = new Map();
+
   constructor(ports) {
-    this.tables = ports.map((it) => new PortTable(it));
-    this.rejected = new Map();
-    this.ports = Object.fromEntries(this.tables.map((table) => [table.port.name, new BatchPort(table)]));
-    this.main = this.ports[ports[0].name];
+    this.#tables = ports.map((it) => new PortTable(it));
+    this.ports = Object.fromEntries(this.#tables.map((it) => [it.port.name, new BatchPort(it)]));
+  }
+
+  /** Begins a batch. */
+  begin() {
+    this.#rejected.clear();
+    for (const it of this.#tables) it.clear();
   }
 
   /** Passes the records of `rows` on as they are, to the default output. */
   keep(rows) {
-    this.main.keep(rows);
+    this.#tables[0].keep(rows);
   }
 
   /** Emits a row for each of `rows`, to the default output: `columns` has as many values for each field. */
   emit(rows, columns) {
-    this.main.emit(rows, columns);
+    this.#tables[0].emitColumns(rows, columns);
   }
 
   /** Refuses the record of `row`. What was emitted for it stays; leave it out. */
   reject(row, reason) {
-    if (!this.rejected.has(row)) this.rejected.set(row, String(reason));
+    if (!this.#rejected.has(row)) this.#rejected.set(row, String(reason));
+  }
+
+  /** Ends the batch. */
+  finish() {
+    return produced(this.#tables, this.#rejected);
   }
 }
 
-BatchOutput.prototype.finish = Output.prototype.finish;
-
+/** A port of an output that goes by columns. */
 class BatchPort {
   #table;
 

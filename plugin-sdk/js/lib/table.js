@@ -4,49 +4,48 @@ import { columnOf } from './column.js';
 
 /**
  * Rows of one port, in order. Records passed on and rows emitted lie in tables of their own, so a port that mixes the two starts a table at
- * each change.
+ * each change. A subclass says which input row is at hand: `origin`.
  */
 export class PortTable {
   /** `port` is `{ name, index, fields }`. */
   constructor(port) {
     this.port = port;
+    this.clear();
+  }
+
+  /** Drops all rows. */
+  clear() {
     this.finished = [];
-    this.begin(true);
+    this.#start(true);
   }
 
-  /** Starts a table: of records passed on, or of rows. */
-  begin(unchanged) {
-    this.unchanged = unchanged;
-    this.origins = [];
-    this.columns = this.port.fields.map(() => []);
+  /** Adds the record at hand as it is, byte for byte. */
+  pass() {
+    if (!this.unchanged) this.#seal(true);
+    this.origins.push(this.origin);
   }
 
-  /** Adds an input row as it is. */
-  pass(origin) {
-    if (!this.unchanged) this.seal(true);
-    this.origins.push(origin);
-  }
-
-  /** Adds a row: an object with a value for each field. */
-  emit(origin, row) {
-    if (this.unchanged) this.seal(false);
+  /** Adds a row made from the record at hand: an object with a value for each field. It has the record's key and time unless it sets its own. */
+  emit(row) {
     const { fields } = this.port;
-    if (this.origins.length === 0) checkNames(row, this.port);
-    for (let at = 0; at < fields.length; at++) this.columns[at].push(row[fields[at].name]);
-    this.origins.push(origin);
-  }
-
-  /** Adds rows as columns: a list, a typed array or a picked column for each field. */
-  emitColumns(origins, columns) {
-    this.seal(true);
-    checkNames(columns, this.port);
-    this.finished.push({ unchanged: false, origins, columns: this.port.fields.map(({ name }) => columns[name]) });
+    if (this.unchanged) this.#seal(false);
+    const { columns, origins } = this;
+    if (origins.length === 0) checkNames(row, this.port);
+    for (let at = 0; at < fields.length; at++) columns[at].push(row[fields[at].name]);
+    origins.push(this.origin);
   }
 
   /** Adds input rows as they are. */
   keep(rows) {
-    this.seal(true);
+    this.#seal(true);
     this.finished.push({ unchanged: true, origins: rows, columns: [] });
+  }
+
+  /** Adds rows as columns: a list, a typed array or a picked column for each field. */
+  emitColumns(origins, columns) {
+    this.#seal(true);
+    checkNames(columns, this.port);
+    this.finished.push({ unchanged: false, origins, columns: this.port.fields.map(({ name }) => columns[name]) });
   }
 
   /** Takes back what was made from `origin`, the last input row that anything was made from. */
@@ -61,27 +60,37 @@ export class PortTable {
     }
   }
 
-  /** Ends the table; the next one is of the other sort. */
-  seal(unchanged) {
-    if (this.origins.length > 0) this.finished.push({ unchanged: this.unchanged, origins: this.origins, columns: this.columns });
-    this.begin(unchanged);
-  }
-
   /** The tables as the boundary has them. A value that does not fit its field throws. */
   tables() {
-    this.seal(true);
+    this.#seal(true);
     return this.finished.map(({ unchanged, origins, columns }) => ({
       port: this.port.index,
       origins: origins instanceof Uint32Array ? origins : new Uint32Array(origins),
-      body: unchanged ? { tag: 'unchanged' } : { tag: 'columns', val: this.port.fields.map((field, at) => this.column(field, columns[at], origins)) },
+      body: unchanged ? { tag: 'unchanged' } : { tag: 'columns', val: this.#columns(columns, origins) },
     }));
   }
 
-  column(field, values, origins) {
-    return columnOf(field, values, origins.length, (at, found, expected) => {
-      const row = at === undefined ? '' : ` of the row made from record ${origins[at]}`;
-      throw new TypeError(`port \`${this.port.name}\`, field \`${field.name}\`${row}: expected ${expected}, found ${found}`);
-    });
+  /** Starts a table: of records passed on, or of rows. */
+  #start(unchanged) {
+    this.unchanged = unchanged;
+    this.origins = [];
+    this.columns = unchanged ? [] : this.port.fields.map(() => []);
+  }
+
+  /** Ends the table; the next one is of the other sort. */
+  #seal(unchanged) {
+    if (this.origins.length > 0) this.finished.push({ unchanged: this.unchanged, origins: this.origins, columns: this.columns });
+    this.#start(unchanged);
+  }
+
+  #columns(columns, origins) {
+    const { name, fields } = this.port;
+    return fields.map((field, index) =>
+      columnOf(field, columns[index], origins.length, (at, found, expected) => {
+        const row = at === undefined ? '' : ` of the row made from record ${origins[at]}`;
+        throw new TypeError(`port \`${name}\`, field \`${field.name}\`${row}: expected ${expected}, found ${found}`);
+      }),
+    );
   }
 }
 

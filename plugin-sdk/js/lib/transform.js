@@ -3,7 +3,7 @@
 import { plugin, throughRejects } from './define.js';
 import { BatchOutput, Output } from './output.js';
 import { rowReader } from './rows.js';
-import { Batch, viewsOf } from './views.js';
+import { Batch } from './views.js';
 
 /** A plugin that maps, filters, splits or routes records. See `index.d.ts` for what `definition` holds. */
 export function defineTransform(definition) {
@@ -24,17 +24,22 @@ function start({ definition, fields, ports }) {
 
 const byRow = (rule) => (fields, ports) => {
   const rows = rowReader(fields);
+  const out = new Output(ports);
   return (config, batch) => {
-    const out = new Output(ports);
-    rows.bind(viewsOf(batch, fields));
+    out.begin();
+    rows.bind(batch);
     const at = () => out.origin;
-    throughRejects(batch.rows, at, (from) => rows.each(rule, out, config, from, batch.rows), (_, reason) => out.reject(reason));
+    throughRejects(batch.rows, at, (from) => rows.each(rule, out, from, batch.rows, out, config), (_, reason) => out.reject(reason));
     return out.finish();
   };
 };
 
-const byBatch = (rule) => (fields, ports) => (config, batch) => {
+const byBatch = (rule) => (fields, ports) => {
+  const batch = new Batch(fields);
   const out = new BatchOutput(ports);
-  rule(new Batch(batch, fields, viewsOf(batch, fields)), out, config);
-  return out.finish();
+  return (config, wire) => {
+    out.begin();
+    rule(batch.bind(wire), out, config);
+    return out.finish();
+  };
 };

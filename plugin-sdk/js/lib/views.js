@@ -7,11 +7,14 @@ import { bytesAt, pick, textAt, textOf } from './strings.js';
 const TWO_32 = 4294967296;
 const NOTHING = new Uint8Array(0);
 
-/** What all columns have: how many rows, and which of them are null. */
+/** What all columns have: which rows are null. One object serves batch after batch: in a call of an interpreter, making objects is what costs. */
 class View {
-  constructor(column, field, rows) {
+  constructor(field) {
     this.field = field;
-    this.rows = rows;
+  }
+
+  /** Shows `column` from now on. */
+  bind(column) {
     this.wire = column.values.val;
     /** One byte a row, 1 for null; null where no row is. */
     this.nulls = column.nulls.length === 0 ? null : column.nulls;
@@ -81,8 +84,8 @@ class BigintView extends View {
 
 /** Kind s64 as numbers. A value that a number does not hold exactly refuses its record. */
 class IntegerView extends View {
-  constructor(column, field, rows) {
-    super(column, field, rows);
+  bind(column) {
+    super.bind(column);
     // Halves, since a bigint for each row would cost more than the rule.
     this.high = new Int32Array(this.wire.buffer, this.wire.byteOffset, this.wire.length * 2);
     this.low = new Uint32Array(this.wire.buffer, this.wire.byteOffset, this.wire.length * 2);
@@ -100,8 +103,13 @@ class IntegerView extends View {
 
 /** Kinds text, bytes and json: `at` decodes one row. */
 class StringsView extends View {
+  bind(column) {
+    super.bind(column);
+    this.lastRow = -1;
+  }
+
   at(row) {
-    // A rule looks at a field more than once, and what it hands on is recognised by this.
+    // A rule often looks at a field more than once.
     if (row === this.lastRow) return this.last;
     this.last = this.nulls !== null && this.nulls[row] === 1 ? null : this.decode(row);
     this.lastRow = row;
@@ -138,9 +146,12 @@ class JsonView extends StringsView {
 
 const VIEWS = { f64: FloatView, s64: IntegerView, bigint: BigintView, boolean: BooleanView, text: TextView, bytes: BytesView, json: JsonView };
 
-/** The columns of `batch` for `fields`, which are the first of it. */
-export function viewsOf(batch, fields) {
-  return fields.map((field, at) => new VIEWS[field.kind](batch.columns[at], field, batch.rows));
+/** A view for each of `fields`. */
+export const viewsOf = (fields) => fields.map((field) => new VIEWS[field.kind](field));
+
+/** Shows the columns of `batch`, the first of which are those of `views`. */
+export function bindAll(views, batch) {
+  for (let at = 0; at < views.length; at++) views[at].bind(batch.columns[at]);
 }
 
 /** The bytes of each key of `column`, empty for the null key, whichever kind the author reads keys as. */
@@ -148,15 +159,30 @@ export function keysOf(column) {
   return { bytesAt: (row) => bytesAt(column.values.val, row), textAt: (row) => textOf(bytesAt(column.values.val, row)) };
 }
 
-/** A batch as `processBatch` gets it. */
+/** A batch as `processBatch` gets it; valid until the rule returns. */
 export class Batch {
-  constructor(batch, fields, views) {
+  #views;
+  #wire;
+
+  constructor(fields) {
+    this.#views = viewsOf(fields);
     /** How many rows. */
-    this.rows = batch.rows;
+    this.rows = 0;
     /** A column for each field read, by the author's name. */
-    this.columns = Object.fromEntries(fields.map((field, at) => [field.name, views[at]]));
-    /** Milliseconds since the Unix epoch before which no record on time is; null before the first watermark. */
-    this.watermark = watermarkOf(batch);
+    this.columns = Object.fromEntries(fields.map((field, at) => [field.name, this.#views[at]]));
+  }
+
+  /** Shows `wire` from now on. */
+  bind(wire) {
+    this.#wire = wire;
+    this.rows = wire.rows;
+    bindAll(this.#views, wire);
+    return this;
+  }
+
+  /** No record on time is older than this, ms since the Unix epoch; null before the first watermark. */
+  get watermark() {
+    return watermarkOf(this.#wire);
   }
 }
 
