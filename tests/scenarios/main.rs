@@ -13,4 +13,5 @@ mod reference;
 mod run;
 mod takeover;
 mod tidy;
+mod upgrade;
 mod workers;
