@@ -89,11 +89,7 @@ const MAKE = {
   },
   text: (values, wrong) => ofTexts(values, (at) => wrong(at, shown(values[at]), EXPECTED.text)),
   bytes: (values, wrong) => ofByteStrings(values, (at) => wrong(at, shown(values[at]), EXPECTED.bytes)),
-  json: (values, wrong) =>
-    ofTexts(
-      Array.from(values, (it) => (it === null || it === undefined ? null : JSON.stringify(it) ?? it)),
-      (at) => wrong(at, shown(values[at]), EXPECTED.json),
-    ),
+  json: (values, wrong) => ofTexts(values, (at) => wrong(at, shown(values[at]), EXPECTED.json), JSON.stringify),
 };
 
 function shown(value) {

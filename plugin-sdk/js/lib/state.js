@@ -19,7 +19,7 @@ const BYTES_FORM = {
 
 const JSON_FORM = {
   read: (strings, nulls) => readTogether(strings, nulls) ?? eachState(strings, nulls, (at) => readOne(strings, at)),
-  write: (states) => ofTexts(writeTogether(states) ?? states.map((it) => (it === null ? null : JSON.stringify(it))), (at) => wrong(states[at], 'a value that JSON can hold')),
+  write: (states) => ofTexts(states, (at) => wrong(states[at], 'a value that JSON can hold'), JSON.stringify),
 };
 
 function wrong(state, expected) {
@@ -73,24 +73,6 @@ function spread(list, count, nulls) {
   const states = new Array(count);
   for (let at = 0, next = 0; at < count; at++) states[at] = nulls[at] === 1 ? null : list[next++];
   return states;
-}
-
-/** Stands between two states while they are one text. */
-const MARK = 'wasmill: the state ends here';
-
-/** The text of each state, written as one list; undefined where a state holds the mark. */
-function writeTogether(states) {
-  const items = [];
-  for (let at = 0; at < states.length; at++) if (states[at] !== null) items.push(states[at], MARK);
-  items.push(0);
-  const texts = JSON.stringify(items).slice(1).split(`,"${MARK}",`);
-  if (texts.length - 1 !== (items.length - 1) / 2) return undefined;
-  texts.pop();
-  if (texts.length === states.length) return texts;
-  let next = 0;
-  for (let at = 0; at < states.length; at++) items[at] = states[at] === null ? null : texts[next++];
-  items.length = states.length;
-  return items;
 }
 
 /** The form that a definition asks for: `json()` unless it says otherwise. */

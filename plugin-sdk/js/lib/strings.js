@@ -14,19 +14,31 @@ export const textAt = ({ offsets, data }, at) => decoder.decode(data.subarray(of
 /** UTF-8 as text. */
 export const textOf = (bytes) => decoder.decode(bytes);
 
-/** `texts`, of which some may be null or undefined, end to end; `wrong(at)` is called for one that is neither that nor text. */
-export function ofTexts(texts, wrong) {
-  const offsets = new Uint32Array(texts.length + 1);
+/**
+ * Texts end to end; those of `values` themselves, or what `form` (`JSON.stringify`) makes of each. Some may be null or undefined; `wrong(at)` is called
+ * for one that is neither that nor text.
+ */
+export function ofTexts(values, wrong, form) {
+  const offsets = new Uint32Array(values.length + 1);
   let joined = '';
-  for (let at = 0; at < texts.length; at++) {
-    const text = texts[at];
-    if (typeof text === 'string') joined += text;
-    else if (text !== null && text !== undefined) wrong(at);
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at];
+    if (value !== null && value !== undefined) {
+      const text = form === undefined ? value : form(value);
+      if (typeof text !== 'string') wrong(at);
+      joined += text;
+    }
     offsets[at + 1] = joined.length;
   }
   const data = encoder.encode(joined); // All at once: a call for each text would cost five times as much.
   if (data.length === joined.length) return { offsets, data }; // ASCII: a byte for each unit of the text.
-  return ofByteStrings(Array.from(texts, (it) => (typeof it === 'string' ? encoder.encode(it) : null)), wrong);
+  return inUnits(joined, offsets);
+}
+
+/** As `ofTexts`, where `offsets` count units of UTF-16: text by text. */
+function inUnits(joined, offsets) {
+  const parts = Array.from({ length: offsets.length - 1 }, (_, at) => encoder.encode(joined.slice(offsets[at], offsets[at + 1])));
+  return ofByteStrings(parts);
 }
 
 /** `parts`, each a `Uint8Array`, null or undefined, end to end; `wrong(at)` is called for one that is none of these. */

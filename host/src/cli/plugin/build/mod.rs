@@ -1,5 +1,6 @@
 //! `wasmill plugin build`: one file for each language, which answers a core module or a component; what follows is the same for all.
 
+mod js;
 mod rust;
 mod tool;
 
@@ -49,7 +50,6 @@ enum Compiled {
     /// A module; with a world where it does not carry its own WIT.
     Module(Vec<u8>, Option<World>),
     /// A component.
-    #[allow(dead_code, reason = "the languages whose tools make components themselves")]
     Component(Vec<u8>),
 }
 
@@ -102,6 +102,7 @@ pub(crate) fn build(options: &Build) -> Result<()> {
 fn compile(project: &Project, scratch: &Path) -> Result<Compiled> {
     match project.language {
         Language::Rust => rust::compile(project, scratch),
+        Language::Js | Language::Ts => js::compile(project, scratch),
         other => bail!("{other:?} cannot be built by this version of wasmill"),
     }
 }
