@@ -1,6 +1,6 @@
 // Runs the native tests of a TypeScript project: bundles each file of `tests/`, since this node reads no TypeScript, and hands them to node's own runner.
 //
-//   node sdk/test.mjs [what `node --test` takes]
+//   node sdk/run-tests.mjs [what `node --test` takes]
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
