@@ -117,6 +117,9 @@ type Config = { readonly [key: string]: t.Type<any> };
 /** Throw it to refuse the record at hand. What was emitted for it, and the timers set, are taken back; what was done to the state stays. */
 export class Reject extends Error {}
 
+/** Throw it in `open` to refuse a configuration: its message, which should begin with the key (`config.limits[2]: ..`), is all that the deployment is told. */
+export class ConfigError extends Error {}
+
 /** A port, record by record. */
 export interface Port<E extends Fields> {
   /** Emits a row made from this record. It has the record's key and time unless it sets its own. Values are checked when the batch ends. */

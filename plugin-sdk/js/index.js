@@ -9,4 +9,5 @@ export { defineKeyed } from './lib/keyed.js';
 export { Reject } from './lib/reject.js';
 export { defineTransform } from './lib/transform.js';
 export { bytes, json } from './lib/state.js';
-export * as t from './lib/types.js';
+export { ConfigError } from './lib/config.js';
+export * as t from './lib/config.js';

@@ -6,7 +6,7 @@ import { describe } from './failure.js';
 import { fieldsOf, wireFields } from './fields.js';
 import { setContext } from './host.js';
 import { portsOf } from './output.js';
-import { object } from './types.js';
+import { object } from './config.js';
 
 /** Keys that a definition of any kind may have. */
 const COMMON = ['name', 'version', 'description', 'config', 'reads', 'emits', 'ports'];

@@ -129,7 +129,10 @@ mod tests {
         let wanted = project(folder.path(), Language::Ts);
         // Where the toolchain script has been run, its folder serves.
         if let Err(error) = tools(&wanted) {
-            let expected = format!("`typescript` is missing; install it with\n  npm --prefix {} install\n", folder.path().display());
+            let expected = format!(
+                "`typescript` is missing; install it with\n  npm --prefix {} install\n",
+                folder.path().display()
+            );
             assert!(error.to_string().starts_with(&expected), "{error}");
         }
     }
