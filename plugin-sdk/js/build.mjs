@@ -32,7 +32,10 @@ async function tool(name) {
 /** Checks the types of a TypeScript project, whose rules the project itself decides on. */
 function checkTypes() {
   const tsc = join(options.tools, 'node_modules', 'typescript', 'bin', 'tsc');
-  const { status, stdout, stderr, error } = spawnSync(process.execPath, [tsc, '--noEmit', '--pretty', 'false', '-p', options.project], { encoding: 'utf8', cwd: options.project });
+  // Node's types are beside the compiler, wherever that was found.
+  const types = join(options.tools, 'node_modules', '@types');
+  const given = [tsc, '--noEmit', '--pretty', 'false', '--typeRoots', types, '-p', options.project];
+  const { status, stdout, stderr, error } = spawnSync(process.execPath, given, { encoding: 'utf8', cwd: options.project });
   if (error) throw error;
   if (status !== 0) throw new Error(`the types do not fit:\n${stdout}${stderr}`.trimEnd());
 }
