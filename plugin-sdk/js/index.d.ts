@@ -74,7 +74,8 @@ export function field<K extends Declared>(path: string, kind: K): Slot<K>;
 /** The whole value as bytes; null is a tombstone. Written, it is the whole record. */
 export const value: Slot<'bytes?'>;
 /** The record's key: `text?` unless it says `bytes?`. */
-export function key<K extends 'text' | 'text?' | 'bytes' | 'bytes?' = 'text?'>(kind?: K): Slot<K>;
+export function key(): Slot<'text?'>;
+export function key<K extends 'text' | 'text?' | 'bytes' | 'bytes?'>(kind: K): Slot<K>;
 /** Event time in milliseconds since the Unix epoch. */
 export const time: Slot<'s64'>;
 /** The header `name`. */
