@@ -51,9 +51,9 @@ export async function bundle(esbuild, { project, entry, kind, name }) {
     throw new Error(failure.errors ? messages(failure.errors) : failure.message);
   });
   warnings.push(...result.warnings.map((it) => messages([it])));
-  const file = (suffix) => result.outputFiles.find((it) => it.path.endsWith(suffix)).text;
-  const places = lineTable(JSON.parse(file('.js.map')), (source) => shownPath(project, source));
-  return { code: `${file('.js')}\nglobalThis[Symbol.for('wasmill.places')](${JSON.stringify(name)}, ${JSON.stringify(places)});\n`, places, warnings };
+  const text = (isMap) => result.outputFiles.find((it) => it.path.endsWith('.map') === isMap).text;
+  const places = lineTable(JSON.parse(text(true)), (source) => shownPath(project, source));
+  return { code: `${text(false)}\nglobalThis[Symbol.for('wasmill.places')](${JSON.stringify(name)}, ${JSON.stringify(places)});\n`, places, warnings };
 }
 
 /** The module that joins the author's plugin to the boundary. Its first import is for its effect, before any code of the author. */

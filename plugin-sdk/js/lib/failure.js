@@ -56,6 +56,7 @@ function frame(line) {
   return run && { file: run[2], line: run[3] + at - run[0] };
 }
 
+/** Whether a file is the SDK's, a package's, node's, or what stands for a module that is not available. */
 function isForeign(file) {
-  return /(^|\/)(sdk|plugin-sdk\/js|node_modules)\//.test(file) || file.startsWith('node:') || file.startsWith('<');
+  return /(^|\/)(sdk|plugin-sdk\/js|node_modules)\//.test(file) || /^(node:|refused:|<)/.test(file);
 }
