@@ -9,6 +9,7 @@ use super::produced::REASON_BYTES_MAX;
 use super::spec;
 use crate::config::PluginLimits;
 use crate::schema::Spec;
+use std::time::Instant;
 use wasmtime::component::Instance as WasmInstance;
 use wasmtime::{Store, Trap};
 
@@ -132,9 +133,11 @@ impl Instance {
         invoke: impl FnOnce(&mut Store<GuestHost>, &KindGuest) -> wasmtime::Result<Result<A, String>>,
         check: impl FnOnce(A) -> Result<T, String>,
     ) -> Result<T, Fault> {
-        self.begin(ms_max);
+        let started = self.begin(ms_max);
         let answer = invoke(&mut self.store, &self.guest);
-        self.end(ms_max, answer, check)
+        let answer = self.end(ms_max, answer, check);
+        self.store.data_mut().counters.busy += started.elapsed();
+        answer
     }
 
     /// Calls `migrate`, where it is exported.
@@ -145,14 +148,19 @@ impl Instance {
     ) -> Option<Result<T, Fault>> {
         let guest = self.migration.clone()?;
         let ms_max = self.limits.call_ms_max;
-        self.begin(ms_max);
+        let started = self.begin(ms_max);
         let answer = invoke(&mut self.store, &guest);
-        Some(self.end(ms_max, answer, check))
+        let answer = self.end(ms_max, answer, check);
+        self.store.data_mut().counters.busy += started.elapsed();
+        Some(answer)
     }
 
-    fn begin(&mut self, ms_max: u64) {
+    /// Answers when the call began: how long calls take is told, and nothing depends on it.
+    #[expect(clippy::disallowed_methods, reason = "once a call, and only to be told")]
+    fn begin(&mut self, ms_max: u64) -> Instant {
         self.store.set_epoch_deadline(ticks(ms_max));
         self.store.data_mut().begin_call();
+        Instant::now()
     }
 
     fn end<A, T>(
