@@ -1,5 +1,6 @@
 //! The arguments, with the help that teaches them.
 
+use super::plugin;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ Examples:
   wasmill check fraud.toml               say all that is wrong with a pipeline, run nothing
   wasmill run fraud.toml                 run it until Ctrl-C, which commits and stops
   wasmill run demo.toml --until-end      run it to the end of its input
+  wasmill plugin new big-spender --lang python   begin a rule of your own
 
 Exit codes:
   0   done, or stopped by a signal with everything committed
@@ -44,6 +46,10 @@ pub(crate) enum Command {
     /// Loads and opens the plugins that it names; asks no broker. Every error has its file and line, what was found and
     /// what was expected.
     Check(Check),
+    /// Make, build, test and measure plugins
+    ///
+    /// A plugin is a rule, written in Rust, Python, JavaScript, TypeScript, Go or C and built into a WebAssembly component.
+    Plugin(plugin::Plugin),
 }
 
 /// `wasmill run`.
@@ -159,7 +165,7 @@ mod tests {
     fn run(line: &str) -> Result<Run, clap::Error> {
         match Arguments::try_parse_from(format!("wasmill run {line}").split_whitespace())?.command {
             Command::Run(run) => Ok(run),
-            Command::Check(_) => unreachable!("`run` was asked for"),
+            Command::Check(_) | Command::Plugin(_) => unreachable!("`run` was asked for"),
         }
     }
 

@@ -5,6 +5,7 @@ mod check;
 mod exit;
 mod live;
 mod logging;
+mod plugin;
 mod report;
 mod run;
 
@@ -19,6 +20,7 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let exit = match Arguments::try_parse_from(arguments) {
         Ok(Arguments { command: Command::Run(options) }) => run::run(&options),
         Ok(Arguments { command: Command::Check(options) }) => check::check(&options),
+        Ok(Arguments { command: Command::Plugin(options) }) => plugin::plugin(&options),
         Err(error) => {
             // Nowhere to report a terminal that is gone.
             let _ = error.print();

@@ -125,7 +125,10 @@ impl Sinks {
             },
             Writer::Kafka(topic) => {
                 let Some(producer) = &mut self.producer else { return Ok(()) };
-                append_all(producer, *topic, output.rows, &output.times).map_err(|error| kafka_failed(name, error))
+                append_all(producer, *topic, output.rows, &output.times).map_err(|error| match error {
+                    KafkaError::MustAbort { reason } => aborted(producer, &format!("`{name}`: {reason}")),
+                    error => kafka_failed(name, error),
+                })
             }
         }
     }
@@ -167,16 +170,7 @@ impl Sinks {
         let Some(producer) = &mut self.producer else { return Ok(()) };
         match producer.commit(offsets, group) {
             Outcome::Committed => Ok(()),
-            Outcome::MustAbort(reason) => {
-                match producer.abort() {
-                    // Not to be tried again: the next attempt would fence the one that took over.
-                    Err(KafkaError::Fenced { .. }) => return Err(taken_over()),
-                    // Best effort: the next attempt fences this producer, which aborts as well.
-                    Err(error) => tracing::warn!("the transaction could not be aborted: {error}"),
-                    Ok(()) => {}
-                }
-                Err(PipelineError::restart(format!("the transaction was aborted: {reason}")))
-            }
+            Outcome::MustAbort(reason) => Err(aborted(producer, &reason)),
             Outcome::Unknown(reason) => {
                 Err(PipelineError::restart(format!("nobody knows whether the transaction committed: {reason}")))
             }
@@ -270,6 +264,18 @@ fn append_all(producer: &mut KafkaSink, topic: usize, mut rows: RawRows, times: 
         rows.records.drain(..taken);
         std::thread::park_timeout(FULL_WAIT);
     }
+}
+
+/// Aborts a transaction that cannot be committed, and says what that means: begin again, unless another instance took over.
+/// The next attempt would fence that one.
+fn aborted(producer: &mut KafkaSink, reason: &str) -> PipelineError {
+    match producer.abort() {
+        Err(KafkaError::Fenced { .. }) => return taken_over(),
+        // Best effort: the next attempt fences this producer, which aborts as well.
+        Err(error) => tracing::warn!("the transaction could not be aborted: {error}"),
+        Ok(()) => {}
+    }
+    PipelineError::restart(format!("the transaction was aborted: {reason}"))
 }
 
 fn taken_over() -> PipelineError {

@@ -1,6 +1,7 @@
 //! From a file to a component that was found to fit the boundary, or to a refusal that says why it does not.
 
 use super::bindings::{aggregate, keyed, lifecycle, logging, metrics, migration, transform};
+use super::componentize::componentize;
 use super::engine::PluginEngine;
 use super::error::LoadError;
 use super::guest_host::GuestHost;
@@ -192,7 +193,7 @@ pub(super) fn compile(engine: &PluginEngine, label: &str, bytes: &[u8]) -> Resul
     let bytes = match wasm::form(label, bytes)? {
         Form::Component => bytes,
         Form::Module => {
-            encoded = encode(label, bytes)?;
+            encoded = componentize(label, bytes, None)?;
             &encoded
         }
     };
@@ -201,23 +202,6 @@ pub(super) fn compile(engine: &PluginEngine, label: &str, bytes: &[u8]) -> Resul
 
 fn invalid(label: &str, error: &wasmtime::Error) -> LoadError {
     LoadError::Invalid { plugin: label.to_owned(), detail: format!("{error:#}") }
-}
-
-/// Makes a component of a core module that carries its WIT.
-fn encode(label: &str, module: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let encoder = wit_component::ComponentEncoder::default().validate(true).module(module);
-    encoder.and_then(|mut it| it.encode()).map_err(|error| {
-        let detail = format!("{error:#}");
-        if detail.contains("wasi_snapshot_preview1") {
-            return LoadError::Imports {
-                plugin: label.to_owned(),
-                imports: "wasi_snapshot_preview1".to_owned(),
-                capabilities: " (no files, clock, environment or network)".to_owned(),
-                hint: "build it with the SDK's stub adapter, or (Rust) with `--target wasm32-unknown-unknown`",
-            };
-        }
-        LoadError::Invalid { plugin: label.to_owned(), detail: format!("no component can be made of it: {detail}") }
-    })
 }
 
 /// The names that a component exports and imports.
@@ -525,7 +509,7 @@ mod tests {
         let engine = PluginEngine::new(Some(dir.path())).unwrap();
         let bytes = std::fs::read(testing::guest("misbehaving")).unwrap();
         Plugin::from_bytes(&engine, "p.wasm", &bytes).unwrap();
-        let native = engine.wasmtime().precompile_component(&encode("p.wasm", &bytes).unwrap()).unwrap();
+        let native = engine.wasmtime().precompile_component(&componentize("p.wasm", &bytes, None).unwrap()).unwrap();
         assert!(matches!(Plugin::from_bytes(&engine, "p.cwasm", &native), Err(LoadError::Precompiled { .. })));
         drop(engine);
         let again = PluginEngine::new(Some(dir.path())).unwrap();

@@ -14,6 +14,7 @@ mod answer;
 mod bindings;
 mod bisect;
 mod component;
+mod componentize;
 mod engine;
 mod error;
 mod guest_host;
@@ -31,6 +32,7 @@ mod wasm;
 
 pub use aggregate::{Added, AggregateRunner};
 pub use component::{Plugin, PluginKind};
+pub use componentize::{WIT, World, componentize};
 pub use engine::PluginEngine;
 pub use error::{Blame, Fault, FaultKind, LoadError, PluginError};
 pub use inspect::Inspection;

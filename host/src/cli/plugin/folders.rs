@@ -1,0 +1,27 @@
+//! Folders of the user that the environment names.
+
+use std::path::PathBuf;
+
+fn var(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from)
+}
+
+fn cache() -> Option<PathBuf> {
+    var("XDG_CACHE_HOME").or_else(|| var("HOME").map(|it| it.join(".cache")))
+}
+
+/// Where compiled code is kept between commands: a folder of the user's cache, or none.
+pub(crate) fn compiled() -> Option<PathBuf> {
+    cache().map(|it| it.join("wasmill"))
+}
+
+#[allow(dead_code, reason = "the languages whose tools are no part of a system")]
+/// Where the toolchain scripts of wasmill's repository install to: `$WASMILL_TOOLS`, or else a folder of the user's cache.
+pub(crate) fn tools() -> Option<PathBuf> {
+    var("WASMILL_TOOLS").or_else(|| cache().map(|it| it.join("wasmill-tools")))
+}
+
+/// The folders that programs are looked for in.
+pub(crate) fn path() -> Vec<PathBuf> {
+    std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect()
+}
