@@ -36,7 +36,7 @@ pub use componentize::{WIT, World, componentize};
 pub use engine::PluginEngine;
 pub use error::{Blame, Fault, FaultKind, LoadError, PluginError};
 pub use inspect::Inspection;
-pub use instance::{Info, Instance, Opened};
+pub use instance::{Info, Instance, Opened, Started};
 pub use keyed::{Groups, KeyedProduced, KeyedRunner, Timer};
 pub use produced::{Body, Call, Produced, REASON_BYTES_MAX, Rejected, Table};
 pub use spec::SpecError;
