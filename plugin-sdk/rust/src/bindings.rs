@@ -8,7 +8,7 @@
 /// The types, the imports and the interface that every plugin exports.
 pub mod lifecycle {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "
             package wasmill:sdk;
             world lifecycle {
@@ -30,7 +30,7 @@ pub mod lifecycle {
 /// The interface of a plugin without state.
 pub mod transform {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "
             package wasmill:sdk;
             world transform { export wasmill:plugin/transform@0.1.0; }
@@ -49,7 +49,7 @@ pub mod transform {
 /// The interface of a plugin with state for each key.
 pub mod keyed {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "
             package wasmill:sdk;
             world keyed { export wasmill:plugin/keyed@0.1.0; }
@@ -68,7 +68,7 @@ pub mod keyed {
 /// The interface of a plugin that folds windows.
 pub mod aggregate {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "
             package wasmill:sdk;
             world aggregate { export wasmill:plugin/aggregate@0.1.0; }
@@ -87,7 +87,7 @@ pub mod aggregate {
 /// The interface of a plugin that brings older state up to date.
 pub mod migration {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         inline: "
             package wasmill:sdk;
             world migration { export wasmill:plugin/migration@0.1.0; }

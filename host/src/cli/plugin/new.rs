@@ -3,7 +3,7 @@
 use super::project::{Kind, Language, check_name};
 use super::sdk;
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -52,21 +52,21 @@ pub(crate) fn new(options: &New) -> Result<()> {
         open_to_others(&folder)
     };
     made().with_context(|| format!("cannot make {}", folder.display()))?;
+    let lang = options.lang.to_possible_value();
     // A reader that has closed the pipe has read enough.
     let _ = writeln!(
         std::io::stdout(),
-        "made {folder} ({kind:?} in {lang:?}). Next:\n  cd {folder}\n  cat README.md              # what to install, once\n  wasmill plugin build\n  wasmill plugin test",
+        "made {folder}, a {kind} plugin in {lang}. Next:\n  cd {folder}\n  less README.md             what to install, once\n  wasmill plugin build\n  wasmill plugin test",
         folder = folder.display(),
-        kind = options.kind,
-        lang = options.lang,
+        kind = options.kind.name(),
+        lang = lang.as_ref().map_or("", |it| it.get_name()),
     );
     Ok(())
 }
 
 fn write(root: &Path, options: &New) -> Result<()> {
     let name = Name::of(&options.name);
-    let kind = format!("{:?}", options.kind).to_lowercase();
-    let template = format!("{}/{kind}/", options.lang.templates());
+    let template = format!("{}/{}/", options.lang.templates(), options.kind.name());
     for file in sdk::files(options.lang.sdk()) {
         match file.path.strip_prefix(&*template) {
             Some(path) => put(&root.join(name.fill(path)), &name.fill_bytes(file.bytes))?,

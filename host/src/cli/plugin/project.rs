@@ -48,6 +48,13 @@ pub(crate) enum Kind {
     Aggregate,
 }
 
+impl Kind {
+    /// As arguments and `plugin.toml` have it.
+    pub(crate) fn name(self) -> &'static str {
+        PluginKind::from(self).name()
+    }
+}
+
 impl From<Kind> for PluginKind {
     fn from(kind: Kind) -> Self {
         match kind {
