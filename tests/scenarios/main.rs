@@ -9,6 +9,7 @@ mod examples;
 mod languages;
 mod misbehaving;
 mod planes;
+mod plugin_cli;
 mod purchases;
 mod reference;
 mod run;
