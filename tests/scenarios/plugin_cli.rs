@@ -85,7 +85,8 @@ fn check_refuses_with_all_reasons_and_what_is_known_all_the_same() {
     check(b"not a component\n").expect_error(&["not WebAssembly", "it is text"]);
     check(b"").expect_error(&["empty"]);
     check(&components::core_module()).expect_error(&["a core module without an interface"]);
-    let world = check(&components::of_another_world()).expect_error(&["wasi:cli/run@0.2.0", "wasmill:plugin/lifecycle"]);
+    let world =
+        check(&components::of_another_world()).expect_error(&["wasi:cli/run@0.2.0", "wasmill:plugin/lifecycle"]);
     assert!(world.stdout.contains("refused: no plugin") && world.stdout.contains("1 error"), "{}", world.tails());
     let whole = std::fs::read(settings::plugin("revenue")).expect("the plugin is built");
     check(&whole[..whole.len() / 2]).expect_error(&["truncated"]);
@@ -510,7 +511,8 @@ fn a_benchmark_takes_records_of_a_file_and_says_which_do_not_fit() {
     let base = ["bench", "rule.wasm", "--seconds", "0.05", "--batch", "8", "--input", "in.jsonl"];
     let ended = plugin(&folder, &base).expect_code(65);
     ended.expect_error(&["no record fits", "`customer_id` is 7"]);
-    let good = json!({"customer_id": "a", "transaction_id": "t", "amount": 20_000, "timestamp": "2026-01-01T00:00:00Z"});
+    let good =
+        json!({"customer_id": "a", "transaction_id": "t", "amount": 20_000, "timestamp": "2026-01-01T00:00:00Z"});
     folder.write_lines("in.jsonl", [&good]);
     let ended = plugin(&folder, &base).expect_code(0);
     assert!(ended.stdout.contains("in.jsonl") && ended.stdout.contains("best"), "{}", ended.tails());

@@ -1,17 +1,33 @@
 //! The handle by which a running pipeline is watched and stopped.
 
 use super::clock::Clock;
+use super::error::{Failure, PipelineError};
+use super::upgrade::{Following, Prepared, Running, Upgrade};
 use crate::metrics::{Counters, Progress};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Shared by whoever runs a pipeline and whoever watches it.
-#[derive(Debug)]
 pub struct Control {
     stopped: AtomicBool,
     aborted: AtomicBool,
     counters: OnceLock<Arc<Counters>>,
     clock: Clock,
+    /// What runs, once it does.
+    running: Mutex<Option<Running>>,
+    upgrade: Mutex<Upgrading>,
+    /// True while an upgrade waits: what the coordinator looks at each turn.
+    requested: AtomicBool,
+}
+
+/// How far an upgrade is.
+enum Upgrading {
+    /// There is none.
+    No,
+    /// Nobody has taken it up yet.
+    Waiting(Box<Prepared>),
+    /// It is being switched to, or on probation.
+    Trial,
 }
 
 impl Control {
@@ -22,6 +38,9 @@ impl Control {
             aborted: AtomicBool::new(false),
             counters: OnceLock::new(),
             clock: Clock::start(),
+            running: Mutex::new(None),
+            upgrade: Mutex::new(Upgrading::No),
+            requested: AtomicBool::new(false),
         })
     }
 
@@ -55,9 +74,74 @@ impl Control {
         self.clock
     }
 
+    /// Puts another version of a step's plugin into the place of the one that runs, at the next barrier. Prepares it here, which takes as long
+    /// as it takes to compile and open it; the pipeline goes on meanwhile. What follows is told through the answer.
+    ///
+    /// # Errors
+    /// The pipeline does not run, the version does not fit, or another upgrade is waiting for its barrier.
+    pub fn upgrade(&self, upgrade: &Upgrade) -> Result<Following, PipelineError> {
+        let Some(running) = lock(&self.running).clone() else {
+            return Err(PipelineError::stop(Failure::Config, "the pipeline does not run yet, or has ended"));
+        };
+        let busy = || {
+            let why = "another upgrade is under way: try again when its first epoch is committed";
+            Err(PipelineError::stop(Failure::Config, why))
+        };
+        if !matches!(*lock(&self.upgrade), Upgrading::No) {
+            return busy();
+        }
+        let (prepared, following) = Prepared::new(&running, upgrade)?;
+        let mut upgrade = lock(&self.upgrade);
+        // Another one may have come in between, and what runs may be another version since.
+        let same = lock(&self.running).as_ref().is_some_and(|it| Arc::ptr_eq(&it.plan, &running.plan));
+        if !same || !matches!(*upgrade, Upgrading::No) {
+            return busy();
+        }
+        *upgrade = Upgrading::Waiting(Box::new(prepared));
+        self.requested.store(true, Relaxed);
+        Ok(following)
+    }
+
+    /// The upgrade that waits, if any. It is under way from here on.
+    pub(super) fn take_upgrade(&self) -> Option<Prepared> {
+        if !self.requested.swap(false, Relaxed) {
+            return None;
+        }
+        match std::mem::replace(&mut *lock(&self.upgrade), Upgrading::Trial) {
+            Upgrading::Waiting(prepared) => Some(*prepared),
+            Upgrading::No | Upgrading::Trial => None,
+        }
+    }
+
+    /// The upgrade is accepted, with what runs from here on, or rolled back: the next one may come.
+    pub(super) fn settle_upgrade(&self, accepted: Option<Running>) {
+        let mut upgrade = lock(&self.upgrade);
+        if accepted.is_some() {
+            *lock(&self.running) = accepted;
+        }
+        if matches!(*upgrade, Upgrading::Trial) {
+            *upgrade = Upgrading::No;
+        }
+    }
+
+    /// What runs; none before the first attempt.
+    pub(super) fn running(&self) -> Option<Running> {
+        lock(&self.running).clone()
+    }
+
+    /// What runs from here on; none when nothing does.
+    pub(super) fn runs(&self, running: Option<Running>) {
+        *lock(&self.running) = running;
+    }
+
     /// Makes the counters visible.
     pub(super) fn watch(&self, counters: Arc<Counters>) {
         // A pipeline starts once under one control.
         let _ = self.counters.set(counters);
     }
+}
+
+/// What is behind a lock is replaced whole, so that a panic elsewhere leaves nothing half.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,7 +8,8 @@ use super::control::Control;
 use super::error::{Failure, PipelineError};
 use super::sinks::CommitPoint;
 use super::snapshots::Snapshots;
-use super::start::Started;
+use super::start::{Started, plugin_states};
+use super::upgrade::{Candidate, Progress, Trial, roll_back};
 use super::worker::{Command, OUTPUT_MESSAGES_MAX, Output, Report, Sealed};
 use crate::checkpoint::Pointer;
 use crate::exchange::Wakers;
@@ -38,12 +39,21 @@ pub(super) struct WorkerHandle {
 }
 
 /// Why the coordinator came to an end without a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// Every source was read to its end.
     Input,
     /// Somebody asked.
     Stopped,
+    /// An upgrade changes more than one step's plugin: the next attempt begins with it.
+    Upgrade(Box<Trial>),
+}
+
+/// Why the last barrier was begun.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Input,
+    Stopped,
+    Upgrade,
 }
 
 /// One attempt at running a pipeline, from a committed epoch on.
@@ -64,6 +74,8 @@ pub(super) struct Coordinator<'scope> {
     held: Vec<Output>,
     /// True when the sinks have taken something since the last barrier.
     changed: bool,
+    /// An upgrade that is being switched to, or on probation.
+    trial: Option<Trial>,
 }
 
 /// The barrier under way.
@@ -90,7 +102,7 @@ impl<'scope> Coordinator<'scope> {
         control: &Arc<Control>,
         interval_ms: u64,
     ) -> Self {
-        let Started { workers, committer, wakers, cancelled, paused, epoch } = started;
+        let Started { workers, committer, wakers, cancelled, paused, epoch, trial } = started;
         Coordinator {
             workers,
             committer,
@@ -105,6 +117,7 @@ impl<'scope> Coordinator<'scope> {
             epoch,
             held: Vec::new(),
             changed: false,
+            trial,
         }
     }
 
@@ -117,10 +130,16 @@ impl<'scope> Coordinator<'scope> {
         }
         self.join();
         let stored = self.snapshots.end();
-        result.and_then(|end| stored.map(|()| end))
+        let ending = result.and_then(|ending| stored.map(|()| ending));
+        let ending = ending.map_err(|error| roll_back(self.trial.take(), &self.control, error))?;
+        Ok(match (ending, self.trial) {
+            (Ending::Upgrade, Some(trial)) => End::Upgrade(Box::new(trial)),
+            (Ending::Input, _) => End::Input,
+            (Ending::Stopped | Ending::Upgrade, _) => End::Stopped,
+        })
     }
 
-    fn epochs(&mut self) -> Result<End, PipelineError> {
+    fn epochs(&mut self) -> Result<Ending, PipelineError> {
         let mut ended = vec![false; self.workers.len()];
         let mut barrier: Option<Barrier> = None;
         let mut commit: Option<Commit> = None;
@@ -134,7 +153,9 @@ impl<'scope> Coordinator<'scope> {
             let last = commit.as_ref().is_some_and(|it| it.last);
             let mut busy = !last && self.hear_all(&mut barrier, &mut ended)?;
             if let Some(complete) = barrier.take_if(|it| it.sealed.iter().all(Option::is_some)) {
+                let (epoch, started_ms) = (self.epoch, complete.started_ms);
                 commit = Some(self.begin_commit(complete)?);
+                self.switched(epoch, started_ms);
                 busy = true;
             } else if let Some(pointer) = commit.as_ref().and_then(|_| self.snapshots.written()) {
                 if let Some(commit) = commit.take() {
@@ -146,16 +167,28 @@ impl<'scope> Coordinator<'scope> {
                 busy = true;
             }
             if barrier.is_none() && commit.is_none() {
+                let mut candidates = Vec::new();
+                let mut due = false;
                 if end.is_none() && ended.iter().all(|it| *it) {
-                    end = Some(End::Input);
+                    end = Some(Ending::Input);
                 } else if end.is_none() && self.control.is_stopped() {
-                    end = Some(End::Stopped);
+                    end = Some(Ending::Stopped);
+                } else if let (None, None, Some(prepared)) = (&end, &self.trial, self.control.take_upgrade()) {
+                    let (trial, in_place) = Trial::new(prepared);
+                    self.trial = Some(trial);
+                    due = true;
+                    match in_place {
+                        Some(in_place) => candidates = in_place,
+                        None => end = Some(Ending::Upgrade),
+                    }
                 }
                 let now_ms = self.clock.now_ms();
                 let records = self.counters.records_in.load(Relaxed);
-                if end.is_some() || (now_ms >= due_ms && (self.changed || records != records_committed)) {
+                // An epoch on probation ends even if nothing came, so that the upgrade is settled.
+                let changed = self.changed || records != records_committed || self.trial.is_some();
+                if due || end.is_some() || (now_ms >= due_ms && changed) {
                     records_committed = records;
-                    barrier = Some(self.begin(end.is_some(), now_ms)?);
+                    barrier = Some(self.begin(end.is_some(), now_ms, candidates)?);
                     busy = true;
                 }
                 if now_ms >= due_ms {
@@ -227,9 +260,13 @@ impl<'scope> Coordinator<'scope> {
         }
     }
 
-    fn begin(&mut self, last: bool, now_ms: u64) -> Result<Barrier, PipelineError> {
+    /// Begins a barrier; with `candidates`, one for each worker, the step on trial goes on as these after it.
+    fn begin(&mut self, last: bool, now_ms: u64, candidates: Vec<Candidate>) -> Result<Barrier, PipelineError> {
+        let mut candidates = candidates.into_iter();
         for (index, worker) in self.workers.iter().enumerate() {
-            let command = Command::Barrier { epoch: self.epoch, last };
+            let step = self.trial.as_ref().map_or(0, |it| it.step);
+            let swap = candidates.next().map(|it| Box::new((step, it)));
+            let command = Command::Barrier { epoch: self.epoch, last, swap };
             if worker.commands.try_send(command).is_err() {
                 return Err(PipelineError::restart(format!("worker {index} ended without a reason; see the log")));
             }
@@ -248,9 +285,27 @@ impl<'scope> Coordinator<'scope> {
         Ok(Commit { last: barrier.last, started_ms: barrier.started_ms, keys, pending })
     }
 
+    /// The barrier that ends `epoch` has passed: an upgrade that was to be switched to at it is on probation.
+    fn switched(&mut self, epoch: u64, started_ms: u64) {
+        let Some(trial) = self.trial.as_mut().filter(|it| it.epoch.is_none()) else { return };
+        trial.epoch = Some(epoch + 1);
+        trial.tell(Progress::Switched { epoch, switch_ms: self.clock.now_ms() - started_ms });
+        self.committer.identity.plugins = plugin_states(&trial.next.plan);
+    }
+
+    /// `epoch` is committed: an upgrade whose probation it was stays.
+    fn accept(&mut self, epoch: u64) {
+        let Some(trial) = self.trial.take_if(|it| it.epoch == Some(epoch)) else { return };
+        tracing::info!(epoch, step = trial.next.plan.steps[trial.step].name, "the upgrade is accepted");
+        // First what runs, then the answer: who hears it may upgrade again at once.
+        self.control.settle_upgrade(Some(trial.next.clone()));
+        trial.tell(Progress::Accepted { epoch });
+    }
+
     fn finish_commit(&mut self, commit: Commit, pointer: Pointer) -> Result<(), PipelineError> {
         let epoch = commit.pending.epoch;
         self.committer.finish(commit.pending, pointer, &self.snapshots)?;
+        self.accept(epoch);
         if self.committer.commit_point == CommitPoint::Transaction {
             self.next_epoch()?; // A transaction holds one epoch and nothing else.
         }

@@ -16,24 +16,27 @@ mod snapshots;
 mod start;
 mod step;
 pub mod trial;
+mod upgrade;
 mod window_step;
 mod worker;
 
 pub use clock::Clock;
 pub use control::Control;
 pub use error::{Failure, PipelineError, Recovery};
+pub use upgrade::{Following, Progress, Upgrade};
 
 use crate::checkpoint::{CompactionLimits, Store};
 use crate::config::Pipeline;
 use crate::metrics::{Counters, Summary};
 use crate::plugin::PluginEngine;
 use coordinator::{Coordinator, End};
-use plan::{Plan, plan};
+use plan::plan;
 use snapshots::Snapshots;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use upgrade::{Running, Trial};
 
 /// Attempts without a commit between them, at most.
 const ATTEMPTS_MAX: u32 = 8;
@@ -91,13 +94,31 @@ pub fn run(pipeline: Pipeline, options: RunOptions, control: Arc<Control>) -> Re
     let mut store = store.map_err(|error| commit::store_failed(&error))?;
     let counters = Arc::new(Counters::new(plan.steps.len(), pipeline.sinks.len()));
     control.watch(Arc::clone(&counters));
-    let mut options = options;
+    control.runs(Some(Running { pipeline: Arc::new(pipeline), plan, engine, workers: options.workers }));
+    let ended = attempts(options, &control, &counters, &mut store);
+    let running = control.running();
+    control.runs(None);
+    let (running, stopped) = (running.ok_or_else(PipelineError::closed)?, ended?);
+    Ok(summary(&running.pipeline, &counters, &control, stopped))
+}
+
+/// Attempts until one ends well, or starting again would not help. True when somebody asked for the end.
+fn attempts(
+    mut options: RunOptions,
+    control: &Arc<Control>,
+    counters: &Arc<Counters>,
+    store: &mut Store,
+) -> Result<bool, PipelineError> {
     let mut failures = 0;
-    let end = loop {
+    let mut trial = None;
+    loop {
         let epoch = counters.epoch.load(Relaxed);
-        match attempt(&pipeline, &plan, &options, &control, &counters, &mut store) {
-            Ok(end) => break end,
+        match attempt(trial.take(), &options, control, counters, store) {
+            Ok(End::Input) => return Ok(false),
+            Ok(End::Stopped) => return Ok(true),
+            Ok(End::Upgrade(next)) => trial = Some(*next),
             Err(error) if error.recovery() == Recovery::Restart && !control.is_aborted() => {
+                control.settle_upgrade(None); // However it failed, no upgrade is on trial now.
                 failures = if counters.epoch.load(Relaxed) > epoch { 1 } else { failures + 1 };
                 if failures > ATTEMPTS_MAX {
                     return Err(PipelineError::stop(
@@ -105,29 +126,34 @@ pub fn run(pipeline: Pipeline, options: RunOptions, control: Arc<Control>) -> Re
                         format!("{failures} attempts without a commit between them; the last one: {error}"),
                     ));
                 }
-                // What was committed since is not to be discarded.
-                options.discard_state &= counters.epoch.load(Relaxed) == 0;
                 let wait = BACKOFF_MAX.min(BACKOFF * 2_u32.pow(failures - 1));
                 tracing::warn!(wait_ms = wait.as_millis() as u64, "starting again from the last commit: {error}");
                 counters.set_status(Some(format!("starting again from the last commit: {error}")));
-                pause(&control, wait);
+                pause(control, wait);
             }
             Err(error) => return Err(error),
         }
-    };
-    Ok(summary(&pipeline, &counters, &control, end))
+        // What was committed since is not to be discarded.
+        options.discard_state &= counters.epoch.load(Relaxed) == 0;
+    }
 }
 
-/// One attempt, from what is committed to the end, a stop or a failure.
+/// One attempt, from what is committed to the end, a stop or a failure. It runs what `control` says, or a `trial`.
 fn attempt(
-    pipeline: &Pipeline,
-    plan: &Arc<Plan>,
+    trial: Option<Trial>,
     options: &RunOptions,
     control: &Arc<Control>,
     counters: &Arc<Counters>,
     store: &mut Store,
 ) -> Result<End, PipelineError> {
-    let started = start::start(pipeline, plan, options, control, counters, store)?;
+    let running = trial.as_ref().map(|it| it.next.clone()).or_else(|| control.running());
+    let running = running.ok_or_else(PipelineError::closed)?;
+    let (pipeline, plan) = (&running.pipeline, &running.plan);
+    let mut started = match start::start(pipeline, plan, options, control, counters, store, trial.as_ref()) {
+        Ok(started) => started,
+        Err(error) => return Err(upgrade::roll_back(trial, control, error)),
+    };
+    started.trial = trial;
     counters.set_status(None);
     std::thread::scope(|scope| {
         let (wakers, coordinator) = (Arc::clone(&started.wakers), started.workers.len());
@@ -137,7 +163,7 @@ fn attempt(
     })
 }
 
-fn summary(pipeline: &Pipeline, counters: &Counters, control: &Control, end: End) -> Summary {
+fn summary(pipeline: &Pipeline, counters: &Counters, control: &Control, stopped: bool) -> Summary {
     let steps = pipeline.steps.iter().zip(&counters.per_step);
     let sinks = pipeline.sinks.iter().zip(&counters.per_sink);
     Summary {
@@ -147,10 +173,7 @@ fn summary(pipeline: &Pipeline, counters: &Counters, control: &Control, end: End
         per_step: steps
             .map(|(step, (read, made))| (step.name.clone(), read.load(Relaxed), made.load(Relaxed)))
             .collect(),
-        reason: match end {
-            End::Input => "end of input".to_owned(),
-            End::Stopped => "stopped".to_owned(),
-        },
+        reason: if stopped { "stopped" } else { "end of input" }.to_owned(),
     }
 }
 

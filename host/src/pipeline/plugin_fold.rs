@@ -33,6 +33,11 @@ impl PluginFold {
         Ok(PluginFold { runner, slots: Vec::new(), free: Vec::new(), rejects: Vec::new(), bytes: 0 })
     }
 
+    /// Exchanges plugin instances with `other`.
+    pub(super) fn exchange(&mut self, other: &mut PluginFold) {
+        std::mem::swap(&mut self.runner, &mut other.runner);
+    }
+
     /// The rows of the last batch that the plugin refused or failed on.
     pub(super) fn take_rejects(&mut self) -> Vec<Rejected> {
         let mut rejects = std::mem::take(&mut self.rejects);

@@ -8,6 +8,7 @@ use super::plan::{OperationPlan, Plan};
 use super::recover::{self, Found, Recovered};
 use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, source_failed};
 use super::step::Step;
+use super::upgrade::Trial;
 use super::worker::{Command, OUTPUT_MESSAGES_MAX, Worker, WorkerSettings, WorkerSource, WorkerStep};
 use super::{RunOptions, Until};
 use crate::checkpoint::{CheckpointError, PluginState, Restored, Store, extend_tables};
@@ -22,7 +23,7 @@ use crate::source::kafka::KafkaSource;
 use crate::source::{PartitionInfo, Source, Start};
 use crate::state::{Entry, TableId};
 use crate::watermark::{PartitionTime, Partitions, Valve, WATERMARK_NONE};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::sync_channel;
@@ -44,6 +45,8 @@ pub(super) struct Started {
     pub paused: Arc<AtomicBool>,
     /// The epoch that begins.
     pub epoch: u64,
+    /// An upgrade that is on probation from the first record on.
+    pub trial: Option<Trial>,
 }
 
 /// Starts from what was committed.
@@ -54,6 +57,7 @@ pub(super) fn start(
     control: &Arc<Control>,
     counters: &Arc<Counters>,
     store: &mut Store,
+    trial: Option<&Trial>,
 ) -> Result<Started, PipelineError> {
     let found: Vec<Found> =
         (0..pipeline.sources.len()).map(|it| recover::discover(pipeline, it)).collect::<Result<_, _>>()?;
@@ -77,6 +81,7 @@ pub(super) fn start(
         recovered: &recovered,
         tables: &tables,
         now_ms: control.clock().now_ms(),
+        probation: trial.map(|it| it.step),
     };
     let mut workers = build(&scene)?;
     restore(plan, &mut workers.made, &tables, &recovered)?;
@@ -92,7 +97,7 @@ pub(super) fn start(
             .collect(),
         steps: plan.steps.iter().map(|it| it.name.clone()).collect(),
         tables: tables.names,
-        plugins: plan.steps.iter().filter_map(|it| Some((it.name.clone(), plugin_state(&it.operation)?))).collect(),
+        plugins: plugin_states(plan),
     };
     let committer = Committer { sinks, commit_point, anchors, advisory, identity, marked: recovered.marked };
     let clock = control.clock();
@@ -106,7 +111,12 @@ pub(super) fn start(
             spawned.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
         handles.push(WorkerHandle { commands, reports, thread });
     }
-    Ok(Started { workers: handles, committer, wakers, cancelled, paused, epoch: recovered.epoch + 1 })
+    Ok(Started { workers: handles, committer, wakers, cancelled, paused, epoch: recovered.epoch + 1, trial: None })
+}
+
+/// The plugins whose state is kept, by step name.
+pub(super) fn plugin_states(plan: &Plan) -> BTreeMap<String, PluginState> {
+    plan.steps.iter().filter_map(|it| Some((it.name.clone(), plugin_state(&it.operation)?))).collect()
 }
 
 fn plugin_state(operation: &OperationPlan) -> Option<PluginState> {
@@ -167,6 +177,8 @@ struct Scene<'a> {
     recovered: &'a Recovered,
     tables: &'a Tables,
     now_ms: u64,
+    /// The step whose plugin must not fail in the first epoch.
+    probation: Option<usize>,
 }
 
 fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
@@ -200,6 +212,8 @@ fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
                 reached: watermark,
                 said: None,
                 epoch: recovered.epoch + 1,
+                plan: Arc::new(step.clone()),
+                probation: scene.probation == Some(number),
             });
         }
         let sources = (0..pipeline.sources.len()).map(|it| source(scene, index, it)).collect::<Result<_, _>>()?;

@@ -11,7 +11,7 @@ use crate::column::{Column, Kind, Strings, Values};
 use crate::decode::{explain, explain_other_kind};
 use crate::exchange::gather_times;
 use crate::plugin::{
-    Body, Call, Groups, KeyedProduced, KeyedRunner, PluginError, Produced, Table, TransformRunner, Vitals,
+    Body, Call, Groups, KeyedProduced, KeyedRunner, PluginError, Produced, Rejected, Table, TransformRunner, Vitals,
 };
 use crate::schema::Slot;
 use crate::state::{Delta, Entry, KeyedState, TableId};
@@ -33,6 +33,8 @@ pub(super) struct Refused {
     pub step: String,
     /// The digest of its plugin.
     pub plugin: Option<String>,
+    /// True when the plugin failed on one of them, rather than refuse it.
+    pub fault: bool,
 }
 
 /// What a step made of a batch.
@@ -207,6 +209,23 @@ impl Step {
         }
     }
 
+    /// Goes on as `new`, the step of the same shape with another version of the plugin, which `plan` is of. State stays; what was written in the
+    /// format of `version` is brought to the new one.
+    pub(super) fn replace(&mut self, new: Step, plan: &StepPlan, version: u32) -> Result<(), PipelineError> {
+        match (&mut self.operator, new.operator, &plan.operation) {
+            (Operator::Transform(runner), Operator::Transform(new), _) => *runner = new,
+            (Operator::Keyed(runner, state), Operator::Keyed(new, _), OperationPlan::Keyed(plugin)) => {
+                *runner = new;
+                if version != plugin.state_version() {
+                    migrate(runner, state, plan, plugin, version)?;
+                }
+            }
+            (Operator::Window(window), Operator::Window(new), _) => window.replace(*new),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Keys held in state.
     pub(super) fn keys(&self) -> u64 {
         match &self.operator {
@@ -308,7 +327,7 @@ fn part(plan: &StepPlan, batch: &Batch, bad: Vec<Option<String>>, plugin: Option
     }
     let reasons = bad.into_iter().flatten().collect();
     let batch = batch.gather(&refused);
-    Some((kept, Refused { batch, reasons, step: plan.name.clone(), plugin: plugin.map(str::to_owned) }))
+    Some((kept, Refused { batch, reasons, step: plan.name.clone(), plugin: plugin.map(str::to_owned), fault: false }))
 }
 
 fn lacks(batch: &Batch, row: usize, path: &str, kind: Kind) -> String {
@@ -355,6 +374,18 @@ fn transform(
     Ok(results)
 }
 
+/// The rows of `batch` that the plugin refused or failed on.
+pub(super) fn rejected(plan: &StepPlan, plugin: &PluginPlan, batch: &Batch, rejects: Vec<Rejected>) -> Refused {
+    let rows: Vec<u32> = rejects.iter().map(|it| it.row).collect();
+    Refused {
+        batch: batch.gather(&rows),
+        fault: rejects.iter().any(|it| it.fault),
+        reasons: rejects.into_iter().map(|it| it.reason).collect(),
+        step: plan.name.clone(),
+        plugin: Some(plugin.plugin.digest().to_owned()),
+    }
+}
+
 /// Turns a plugin's answer into batches and refused records.
 pub(super) fn take_produced(
     plan: &StepPlan,
@@ -365,13 +396,7 @@ pub(super) fn take_produced(
     results: &mut Results,
 ) -> Result<(), PipelineError> {
     if !produced.rejects.is_empty() {
-        let rows: Vec<u32> = produced.rejects.iter().map(|it| it.row).collect();
-        results.refused.push(Refused {
-            batch: batch.gather(&rows),
-            reasons: produced.rejects.into_iter().map(|it| it.reason).collect(),
-            step: plan.name.clone(),
-            plugin: Some(plugin.plugin.digest().to_owned()),
-        });
+        results.refused.push(rejected(plan, plugin, batch, produced.rejects));
     }
     for table in produced.tables {
         let port = table.port;

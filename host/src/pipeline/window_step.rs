@@ -5,8 +5,8 @@ use super::plan::{OperationPlan, PluginPlan, StepPlan};
 use super::plugin_fold::PluginFold;
 use super::reads::{Read, own_key};
 use super::step::{
-    Refused, Results, gather_keys, keys_column, plugin_failed, read_columns, take_produced, without_other_kinds,
-    without_required,
+    Refused, Results, gather_keys, keys_column, plugin_failed, read_columns, rejected, take_produced,
+    without_other_kinds, without_required,
 };
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
@@ -195,6 +195,13 @@ impl WindowStep {
         }
     }
 
+    /// Goes on with the plugin instance of `new`; accumulators stay.
+    pub(super) fn replace(&mut self, new: WindowStep) {
+        if let (Operator::Plugin(windows), Operator::Plugin(mut new)) = (&mut self.operator, new.operator) {
+            windows.accumulators().exchange(new.accumulators());
+        }
+    }
+
     /// Keys held.
     pub(super) fn keys(&self) -> u64 {
         match &self.operator {
@@ -208,7 +215,7 @@ fn late(plan: &StepPlan, batch: &Batch, rows: &[u32]) -> Refused {
     let batch = batch.gather(rows);
     let reason = |time: &EventTime| format!("late: all windows of its event time, {time} ms, had closed");
     let reasons = batch.times.iter().map(reason).collect();
-    Refused { batch, reasons, step: plan.name.clone(), plugin: None }
+    Refused { batch, reasons, step: plan.name.clone(), plugin: None, fault: false }
 }
 
 /// Rolling: every record that was not late goes on, with the answers as added fields. One without a key gets the step's, so
@@ -321,13 +328,7 @@ fn plugin_process(
     let processed = windows.process(&input).map_err(|error| plugin_failed(plan, &error))?;
     let rejects = windows.accumulators().take_rejects();
     if !rejects.is_empty() {
-        let rows: Vec<u32> = rejects.iter().map(|it| it.row).collect();
-        results.refused.push(Refused {
-            batch: batch.gather(&rows),
-            reasons: rejects.into_iter().map(|it| it.reason).collect(),
-            step: plan.name.clone(),
-            plugin: Some(plugin.plugin.digest().to_owned()),
-        });
+        results.refused.push(rejected(plan, plugin, &batch, rejects));
     }
     if !processed.late.is_empty() {
         results.late = Some(late(plan, &batch, &processed.late));

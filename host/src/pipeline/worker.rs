@@ -5,9 +5,10 @@
 //! and while something waits the worker only serves the steps after that queue.
 
 use super::error::{Failure, PipelineError};
-use super::plan::{Plan, SourcePlan, Stream, Target};
+use super::plan::{Plan, PluginPlan, SourcePlan, StepPlan, Stream, Target};
 use super::sinks::source_failed;
 use super::step::{Refused, Results, Step, gather_keys};
+use super::upgrade::{Candidate, plugin_plan};
 use crate::batch::{Batch, EventTime, Keys, Origin, RawRows, RowTimes};
 use crate::checkpoint::Position;
 use crate::config::{BadRecords, Late};
@@ -74,7 +75,6 @@ pub(super) enum Report {
 }
 
 /// What the coordinator tells a worker.
-#[derive(Clone, Copy, Debug)]
 pub(super) enum Command {
     /// End the epoch; after the last one, stop.
     Barrier {
@@ -82,6 +82,8 @@ pub(super) enum Command {
         epoch: u64,
         /// True when no epoch comes after it.
         last: bool,
+        /// Another version of a step's plugin, by the step's index: for the records after the barrier.
+        swap: Option<Box<(usize, Candidate)>>,
     },
 }
 
@@ -176,6 +178,10 @@ pub(super) struct WorkerStep {
     pub said: Option<TimeStatus>,
     /// The epoch that it is in.
     pub epoch: u64,
+    /// What it does, as of its plugin's present version.
+    pub plan: Arc<StepPlan>,
+    /// True in the first epoch of a new version of its plugin, which must not fail.
+    pub probation: bool,
 }
 
 /// A seal under way.
@@ -183,6 +189,7 @@ pub(super) struct Sealing {
     /// Steps that have not sealed.
     open: usize,
     last: bool,
+    swap: Option<Box<(usize, Candidate)>>,
     sealed: Box<Sealed>,
 }
 
@@ -208,8 +215,8 @@ impl Worker {
             }
             let now_ms = now_ms();
             let mut busy = false;
-            if let Ok(Command::Barrier { epoch, last }) = self.commands.try_recv() {
-                self.begin_seal(&plan, epoch, last)?;
+            if let Ok(Command::Barrier { epoch, last, swap }) = self.commands.try_recv() {
+                self.begin_seal(&plan, epoch, last, swap)?;
                 busy = true;
             }
             if self.seal_is_complete() && self.finish_seal() {
@@ -330,7 +337,7 @@ impl Worker {
         if let Some(batch) = decoded.rejected {
             let reasons = decoded.rejects.into_iter().map(|it| it.reason).collect();
             let step = self.settings.source_names[index].clone();
-            let refused = Refused { batch, reasons, step, plugin: None };
+            let refused = Refused { batch, reasons, step, plugin: None, fault: false };
             self.refuse(refused, Place { shape: &Shape::default(), source: index, epoch: self.epoch })?;
         }
         let SourcePlan { stream, .. } = &plan.sources[index];
@@ -408,7 +415,8 @@ impl Worker {
         if !encoded.rejects.is_empty() {
             let rows: Vec<u32> = encoded.rejects.iter().map(|it| it.row).collect();
             let reasons = encoded.rejects.into_iter().map(|it| it.reason).collect();
-            let refused = Refused { batch: batch.gather(&rows), reasons, step: name.clone(), plugin: None };
+            let refused =
+                Refused { batch: batch.gather(&rows), reasons, step: name.clone(), plugin: None, fault: false };
             let source = batch.origin.map_or(0, |it| it.source as usize);
             self.refuse(refused, Place { shape: &plan.sinks[sink].shape, source, epoch })?;
         }
@@ -430,8 +438,13 @@ impl Worker {
         let name = &plan.steps[step].name;
         let key = plan.steps[step].key_names.join(", ");
         let reason = format!("the key of step `{name}` ({key}) is missing or null");
-        let refused =
-            Refused { batch: batch.gather(rows), reasons: vec![reason; rows.len()], step: name.clone(), plugin: None };
+        let refused = Refused {
+            batch: batch.gather(rows),
+            reasons: vec![reason; rows.len()],
+            step: name.clone(),
+            plugin: None,
+            fault: false,
+        };
         self.refuse(
             refused,
             Place { shape: &plan.steps[step].input, source: plan.steps[step].source.unwrap_or(0), epoch },
@@ -511,7 +524,7 @@ impl Worker {
         self.counters.per_step[index].0.fetch_add(batch.rows as u64, Relaxed);
         let topic = plan.steps[index].source.map_or("", |it| &*self.sources[it].topic).to_owned();
         let step = &mut self.steps[index];
-        let results = step.step.process(&plan.steps[index], batch, keys, clock, step.watermark, &topic)?;
+        let results = step.step.process(&step.plan, batch, keys, clock, step.watermark, &topic)?;
         self.pass_on(plan, index, results)
     }
 
@@ -519,6 +532,9 @@ impl Worker {
         let epoch = self.steps[index].epoch;
         let place = Place { shape: &plan.steps[index].input, source: plan.steps[index].source.unwrap_or(0), epoch };
         for refused in results.refused {
+            if refused.fault && self.steps[index].probation {
+                return Err(failed_probation(&refused));
+            }
             self.refuse(refused, place)?;
         }
         if let Some(late) = results.late {
@@ -554,7 +570,7 @@ impl Worker {
     fn advance(&mut self, plan: &Plan, index: usize, now: TimeStatus) -> Result<(), PipelineError> {
         let step = &mut self.steps[index];
         if now.watermark > step.watermark {
-            let results = step.step.advance(&plan.steps[index], step.watermark, now.watermark)?;
+            let results = step.step.advance(&step.plan, step.watermark, now.watermark)?;
             step.watermark = now.watermark;
             if now.watermark != WATERMARK_END {
                 step.reached = now.watermark;
@@ -579,7 +595,7 @@ impl Worker {
     fn emit_on_time(&mut self, plan: &Plan, now_ms: u64) -> Result<(), PipelineError> {
         for index in 0..self.steps.len() {
             let step = &mut self.steps[index];
-            let results = step.step.tick(&plan.steps[index], step.watermark, now_ms)?;
+            let results = step.step.tick(&step.plan, step.watermark, now_ms)?;
             self.pass_on(plan, index, results)?;
         }
         Ok(())
@@ -587,7 +603,13 @@ impl Worker {
 
     // Barriers.
 
-    fn begin_seal(&mut self, plan: &Plan, epoch: u64, last: bool) -> Result<(), PipelineError> {
+    fn begin_seal(
+        &mut self,
+        plan: &Plan,
+        epoch: u64,
+        last: bool,
+        swap: Option<Box<(usize, Candidate)>>,
+    ) -> Result<(), PipelineError> {
         let mut positions = Vec::new();
         for (index, source) in self.sources.iter().enumerate() {
             let times = source.time.snapshot();
@@ -600,7 +622,7 @@ impl Worker {
         }
         let watermarks = vec![WATERMARK_NONE; self.steps.len()];
         let sealed = Sealed { positions, delta: Delta::default(), watermarks, keys: 0 };
-        self.sealing = Some(Sealing { open: self.steps.len(), last, sealed: Box::new(sealed) });
+        self.sealing = Some(Sealing { open: self.steps.len(), last, swap, sealed: Box::new(sealed) });
         self.epoch = epoch + 1;
         for source in &plan.sources {
             self.barrier_targets(plan, &source.stream, epoch)?;
@@ -642,6 +664,10 @@ impl Worker {
             sealing.sealed.watermarks[index] = step.reached;
             sealing.sealed.keys += step.step.keys();
             sealing.open -= 1;
+            step.probation = false;
+            if let Some(swap) = sealing.swap.take_if(|it| it.0 == index) {
+                step.swap(swap.1)?;
+            }
         }
         for port in &plan.steps[index].ports {
             self.barrier_targets(plan, &port.stream, epoch)?;
@@ -719,6 +745,21 @@ impl Worker {
         let output = Output { epoch: place.epoch, sink: DEAD_LETTERS, rows, times: batch.times.clone() };
         self.report(Report::Output(output));
     }
+}
+
+impl WorkerStep {
+    /// The records from here on are the new version's.
+    fn swap(&mut self, candidate: Candidate) -> Result<(), PipelineError> {
+        let version = plugin_plan(&self.plan.operation).map_or(0, PluginPlan::state_version);
+        self.plan = candidate.plan;
+        self.probation = true;
+        self.step.replace(candidate.step, &self.plan, version)
+    }
+}
+
+fn failed_probation(refused: &Refused) -> PipelineError {
+    let reason = refused.reasons.first().map_or("", String::as_str);
+    PipelineError::restart(format!("step `{}`: the new version failed on a record: {reason}", refused.step))
 }
 
 /// Where in the pipeline records were refused.

@@ -88,7 +88,7 @@ fn within(planned: &Planned, batch: Batch, window: &Range<i64>, timed: bool, mad
     let reason =
         |it: &i64| format!("its time, {it} ms, is outside of the window from {} to {}", window.start, window.end);
     let (reasons, step) = (outside.times.iter().map(reason).collect(), planned.step.name.clone());
-    made.refuse(Some(Refused { batch: outside, reasons, step, plugin: None }));
+    made.refuse(Some(Refused { batch: outside, reasons, step, plugin: None, fault: false }));
     batch.gather(&inside)
 }
 
@@ -96,6 +96,7 @@ fn refused_rows(planned: &Planned, plugin: &PluginPlan, batch: &Batch, rejects: 
     let rows: Vec<u32> = rejects.iter().map(|it| it.row).collect();
     (!rows.is_empty()).then(|| Refused {
         batch: batch.gather(&rows),
+        fault: rejects.iter().any(|it| it.fault),
         reasons: rejects.into_iter().map(|it| it.reason).collect(),
         step: planned.step.name.clone(),
         plugin: Some(plugin.plugin.digest().to_owned()),

@@ -177,7 +177,7 @@ impl Writer {
                 let rows: Vec<u32> = encoded.rejects.iter().map(|it| it.row).collect();
                 let reasons = encoded.rejects.into_iter().map(|it| it.reason).collect();
                 let (batch, step) = (batch.gather(&rows), port.name.to_string());
-                made.refused.push(Refused { batch, reasons, step, plugin: None });
+                made.refused.push(Refused { batch, reasons, step, plugin: None, fault: false });
             }
             made.tables.push(Rows {
                 port: number,

@@ -261,6 +261,7 @@ impl Planned {
             reasons: decoded.rejects.into_iter().map(|it| it.reason).collect(),
             step: self.step.name.clone(),
             plugin: None,
+            fault: false,
         });
         (decoded.batch, refused)
     }
@@ -291,6 +292,7 @@ impl Planned {
             reasons: vec![reason; keyless.len()],
             step: self.step.name.clone(),
             plugin: None,
+            fault: false,
         }));
         let kept: Vec<u32> = (0..batch.rows as u32).filter(|row| keyless.binary_search(row).is_err()).collect();
         (batch.gather(&kept), Some(gather_keys(&keys, &kept)), gather_times(&clock, &kept))

@@ -75,7 +75,29 @@ expected = "out: 2"
     #[test]
     fn only_what_is_expected_changes_and_comments_and_order_stay() {
         let changes = [(0, vec![Some("out: 3\nout: 4".to_owned()), Some(String::new())])];
-        expect![[r#""#]].assert_eq(&bless(FILE, &changes).unwrap());
+        expect![[r##"
+            # All cases.
+
+            [[case]]
+            name = "one"  # the first
+            expected = '''
+            out: 3
+            out: 4
+            ''' # behind it
+            input = '''
+            {"a":1}
+            '''
+
+            [[case.then]]
+            # a later round
+            watermark = 5
+            expected = '''
+            '''
+
+            [[case]]
+            name = "two"
+            expected = "out: 2"
+        "##]].assert_eq(&bless(FILE, &changes).unwrap());
         assert_eq!(bless(FILE, &[(1, vec![None])]).unwrap(), FILE);
     }
 

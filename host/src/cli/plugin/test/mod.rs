@@ -284,6 +284,24 @@ mod tests {
             outcome("fourth", Status::Failed, later),
             outcome("fifth", Status::Blessed, Vec::new()),
         ];
-        expect![[r#""#]].assert_eq(&shown(&outcomes));
+        expect![[r#"
+            tests/cases.toml
+              ok      first
+              FAILED  second (line 7)
+                      out: 1
+                    - out: 2
+                    + out: 3
+                      log info: hello
+              FAILED  third (line 7)
+                      the plugin
+                      failed
+                      log info: hello
+              FAILED  fourth (line 7)
+                      round 2:
+                      nothing is expected yet: `--bless` writes what came
+                    + out: 2
+                      log info: hello
+              blessed fifth
+        "#]].assert_eq(&shown(&outcomes));
     }
 }
