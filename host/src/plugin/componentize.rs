@@ -1,7 +1,7 @@
 //! From a core module to a component: what `plugin build` does last for the languages whose compilers stop at a module.
 
-use super::PluginKind;
 use super::error::LoadError;
+use super::{PluginKind, wasi_stub};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -63,7 +63,8 @@ pub fn componentize(label: &str, module: &[u8], world: Option<World>) -> Result<
 }
 
 fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
-    let encoder = ComponentEncoder::default().validate(true).module(module);
+    let adapted = |it: ComponentEncoder| it.adapter(wasi_stub::ADAPTER_NAME, &wasi_stub::adapter()?);
+    let encoder = ComponentEncoder::default().validate(true).module(module).and_then(adapted);
     encoder.and_then(|mut it| it.encode()).map_err(|error| format!("{error:#}"))
 }
 

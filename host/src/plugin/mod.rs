@@ -9,6 +9,7 @@
 //! Nothing that a guest answers is trusted, and nothing that it does can take the host down. This module knows no
 //! pipeline, no Kafka and no state: it is handed columns and hands columns back.
 
+mod adapt;
 mod aggregate;
 mod answer;
 mod bindings;
@@ -28,8 +29,10 @@ mod supervised;
 #[cfg(test)]
 mod testing;
 mod transform;
+mod wasi_stub;
 mod wasm;
 
+pub use adapt::{AdaptError, adapt};
 pub use aggregate::{Added, AggregateRunner};
 pub use component::{Plugin, PluginKind};
 pub use componentize::{WIT, World, componentize};

@@ -62,7 +62,7 @@ pub(super) fn form(plugin: &str, bytes: &[u8]) -> Result<Form, LoadError> {
 }
 
 /// Takes the next section: its id and its body.
-fn section<'a>(bytes: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
+pub(super) fn section<'a>(bytes: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
     let (&id, mut rest) = bytes.split_first()?;
     let body = prefixed(&mut rest)?;
     *bytes = rest;

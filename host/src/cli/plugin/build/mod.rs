@@ -1,5 +1,8 @@
 //! `wasmill plugin build`: one file for each language, which answers a core module or a component; what follows is the same for all.
 
+mod go;
+mod c;
+mod python;
 mod rust;
 mod tool;
 
@@ -102,6 +105,9 @@ pub(crate) fn build(options: &Build) -> Result<()> {
 fn compile(project: &Project, scratch: &Path) -> Result<Compiled> {
     match project.language {
         Language::Rust => rust::compile(project, scratch),
+        Language::Go => go::compile(project, scratch),
+        Language::C => c::compile(project, scratch),
+        Language::Python => python::compile(project, scratch),
         other => bail!("{other:?} cannot be built by this version of wasmill"),
     }
 }
