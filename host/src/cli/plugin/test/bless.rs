@@ -97,7 +97,8 @@ expected = "out: 2"
             [[case]]
             name = "two"
             expected = "out: 2"
-        "##]].assert_eq(&bless(FILE, &changes).unwrap());
+        "##]]
+        .assert_eq(&bless(FILE, &changes).unwrap());
         assert_eq!(bless(FILE, &[(1, vec![None])]).unwrap(), FILE);
     }
 

@@ -319,14 +319,36 @@ window = [0, 10]
     #[test]
     fn a_wrong_file_is_refused_with_its_line_and_what_was_expected() {
         refused("", expect!["1: there is no [[case]] in this file"]);
-        refused("[[case]]\nname = \"a\"\ninptu = ''\n", expect!["3: unknown field `inptu`, expected one of `name`, `config`, `key`, `time`, `topic`, `headers`, `state`, `state_version`, `window`, `input`, `watermark`, `expected`, `then`"]);
+        refused(
+            "[[case]]\nname = \"a\"\ninptu = ''\n",
+            expect![
+                "3: unknown field `inptu`, expected one of `name`, `config`, `key`, `time`, `topic`, `headers`, `state`, `state_version`, `window`, `input`, `watermark`, `expected`, `then`"
+            ],
+        );
         refused("[[case]]\ninput = ''\n", expect!["1: missing field `name`"]);
-        refused("[[case]]\nname = \"a\"\nwatermark = \"soon\"\n", expect![[r#"3: found "soon", expected milliseconds since 1970, a time such as "2026-01-31T12:00:00Z", or "end""#]]);
-        refused("[[case]]\nname = \"a\"\nwatermark = true\n", expect![[r#"3: expected milliseconds since 1970, a time such as "2026-01-31T12:00:00Z", or "end""#]]);
-        refused("[[case]]\nname = \"a\"\nwindow = [5, 5]\n", expect!["3: window = [5, 5]: expected the start, and an end that is later"]);
+        refused(
+            "[[case]]\nname = \"a\"\nwatermark = \"soon\"\n",
+            expect![[
+                r#"3: found "soon", expected milliseconds since 1970, a time such as "2026-01-31T12:00:00Z", or "end""#
+            ]],
+        );
+        refused(
+            "[[case]]\nname = \"a\"\nwatermark = true\n",
+            expect![[r#"3: expected milliseconds since 1970, a time such as "2026-01-31T12:00:00Z", or "end""#]],
+        );
+        refused(
+            "[[case]]\nname = \"a\"\nwindow = [5, 5]\n",
+            expect!["3: window = [5, 5]: expected the start, and an end that is later"],
+        );
         refused("[[case]]\nname = \"a\"\nconfig = '[]'\n", expect!["3: config: found [], expected an object"]);
-        refused("[[case]]\nname = \"a\"\nstate = { ann = { bytes = \"?\" } }\n", expect![[r#"3: state.ann: bytes = "?" is no base64: Invalid symbol 63, offset 0."#]]);
-        refused("[[case]]\nname = \"a\"\n[[case]]\nname = \"a\"\n", expect![[r#"3: the name "a" is that of the case in line 1 too"#]]);
+        refused(
+            "[[case]]\nname = \"a\"\nstate = { ann = { bytes = \"?\" } }\n",
+            expect![[r#"3: state.ann: bytes = "?" is no base64: Invalid symbol 63, offset 0."#]],
+        );
+        refused(
+            "[[case]]\nname = \"a\"\n[[case]]\nname = \"a\"\n",
+            expect![[r#"3: the name "a" is that of the case in line 1 too"#]],
+        );
         refused("[[case]]\nname = \"a\n", expect![[r#"2: invalid basic string, expected `"`"#]]);
     }
 }

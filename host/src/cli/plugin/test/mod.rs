@@ -302,6 +302,7 @@ mod tests {
                     + out: 2
                       log info: hello
               blessed fifth
-        "#]].assert_eq(&shown(&outcomes));
+        "#]]
+        .assert_eq(&shown(&outcomes));
     }
 }
