@@ -3,6 +3,7 @@
 mod made_up;
 
 use super::build::Format;
+use super::check::article;
 use super::records::Records;
 use super::stop::Stop;
 use super::subject::{self, Config, Limits};
@@ -255,7 +256,7 @@ fn time(clock: ClockId) -> Duration {
 fn text(figures: &Figures) -> String {
     let mib = |bytes: usize| format!("{:.2} MiB", bytes as f64 / f64::from(1 << 20));
     let mut lines = vec![
-        format!("{}: a {} plugin of {} bytes", figures.name, figures.kind, grouped(figures.bytes)),
+        format!("{}: {} plugin of {} bytes", figures.name, article(figures.kind), grouped(figures.bytes)),
         format!("  compile      {:.1} ms ({:.1} ms of CPU)", figures.compile_ms, figures.compile_cpu_ms),
         format!("  instantiate  {:.0} us, describe and open {:.0} us", figures.instantiate_us, figures.open_us),
         format!(
@@ -280,7 +281,7 @@ fn text(figures: &Figures) -> String {
         "groups",
         "best",
         "median",
-        if finish { "   ns/window" } else { "" },
+        if finish { "      window" } else { "" },
         "out",
         "refused"
     ));

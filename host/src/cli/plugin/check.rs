@@ -234,9 +234,9 @@ fn text(report: &Report) -> String {
         line("imports", &report.imports.join(", "));
     }
     let cached = if report.compile_cached { ", found compiled" } else { "" };
-    line("compile", &format!("{} ms{cached}", report.compile_ms));
+    line("compile", &format!("{:.1} ms{cached}", report.compile_ms));
     if let Some(open_ms) = report.open_ms {
-        line("open", &format!("{open_ms} ms"));
+        line("open", &format!("{open_ms:.2} ms"));
     }
     if !report.errors.is_empty() {
         let _ = writeln!(text, "  {}", counted(report.errors.len() as u64, "error"));
@@ -277,7 +277,8 @@ fn list(what: &str, fields: &[FieldReport], line: &mut impl FnMut(&str, &str)) {
     }
 }
 
-fn article(kind: &str) -> String {
+/// `a keyed`, `an aggregate`.
+pub(super) fn article(kind: &str) -> String {
     format!("{} {kind}", if kind.starts_with('a') { "an" } else { "a" })
 }
 
