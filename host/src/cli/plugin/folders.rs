@@ -20,6 +20,11 @@ pub(crate) fn tools() -> Option<PathBuf> {
     var("WASMILL_TOOLS").or_else(|| cache().map(|it| it.join("wasmill-tools")))
 }
 
+/// Where cargo builds to, where the environment says so.
+pub(crate) fn cargo_target() -> Option<PathBuf> {
+    var("CARGO_TARGET_DIR")
+}
+
 /// The folders that programs are looked for in.
 pub(crate) fn path() -> Vec<PathBuf> {
     std::env::var_os("PATH").iter().flat_map(std::env::split_paths).collect()
