@@ -43,6 +43,7 @@ check: plugins  ## format, lints, documentation, licences and every test
 	@$(MAKE) --no-print-directory test
 
 test: setup plugins build languages  ## every test, those on a real broker included
+	@scripts/sdk-tests.sh
 	WASMILL_BIN=$(TESTED) cargo test $(ALL) --no-fail-fast
 
 unit:       ## the quick tests: no broker, no plugins

@@ -147,3 +147,67 @@ macro_rules! languages {
 }
 
 languages!(rust, python, js, ts, go, c);
+
+/// The fraud pipeline with the rule of `example-plugins`, built in another language.
+fn fraud_alerts(folder: &Folder, plugin: &str) -> Vec<String> {
+    let component = wasmill_tests::settings::plugin(plugin);
+    folder.write(
+        &format!("{plugin}.toml"),
+        format!(
+            r#"
+name = "{plugin}"
+[sources.transactions]
+connector = "generator"
+kind = "transactions"
+seed = 7
+count = 100000
+event_time = {{ field = "timestamp", format = "rfc3339", delay = "5s" }}
+[steps.velocity]
+from = "transactions"
+key = "customer_id"
+window = {{ rolling = "5m" }}
+aggregate = {{ txn_count = "count()" }}
+[steps.rules]
+from = "velocity"
+plugin = {component:?}
+config = {{ max_amount = 1000, max_count = 2 }}
+[sinks.out]
+from = "rules"
+connector = "file"
+path = "out-{plugin}"
+"#
+        ),
+    );
+    folder.run_in(&format!("{plugin}.toml"), plugin).args(["--workers", "1"]).until_end();
+    folder.lines(&format!("out-{plugin}"))
+}
+
+#[test]
+fn the_fraud_rule_gives_the_same_bytes_in_every_language() {
+    let folder = Folder::new();
+    let expected = fraud_alerts(&folder, "fraud-rules");
+    assert!(expected.len() > 100, "the stream has fraud in it");
+    for language in ["python", "js", "go", "c"] {
+        let found = fraud_alerts(&folder, &format!("fraud-rules-{language}"));
+        let other = found.iter().zip(&expected).find(|(found, expected)| found != expected);
+        assert_eq!((other, found.len()), (None, expected.len()), "{language}");
+    }
+}
+
+#[test]
+fn a_missing_tool_is_named_with_the_command_that_installs_it() {
+    let folder = Folder::new();
+    for (lang, tool, install) in [
+        ("rust", "cargo", "rustup"),
+        ("python", "componentize-py", "pip install"),
+        ("js", "node", "apt-get install nodejs"),
+        ("go", "go", "go.dev"),
+        ("c", "C compiler", "pip install"),
+    ] {
+        folder.wasmill(["plugin", "new", lang, "--lang", lang]).end().expect_code(0);
+        let build = folder.wasmill(["plugin", "build", lang]).env("PATH", "/nowhere").env("WASMILL_TOOLS", "/nowhere");
+        let ended = build.end().expect_code(78).expect_error(&[tool, install, "run this command again"]);
+        println!("{}", ended.stderr);
+        assert!(!folder.path(&format!("{lang}/build")).exists(), "{lang}: nothing is half-built");
+    }
+}

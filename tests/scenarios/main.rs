@@ -6,6 +6,7 @@ mod crossings;
 mod dead_letter;
 mod exactly_once;
 mod examples;
+mod languages;
 mod misbehaving;
 mod planes;
 mod plugin_cli;
