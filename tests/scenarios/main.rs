@@ -8,6 +8,7 @@ mod exactly_once;
 mod examples;
 mod misbehaving;
 mod planes;
+mod plugin_cli;
 mod purchases;
 mod reference;
 mod run;

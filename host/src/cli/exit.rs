@@ -8,6 +8,8 @@ use wasmill::pipeline::Failure;
 pub(crate) enum Exit {
     /// All was done, or stopped and committed.
     Done,
+    /// Some cases of a plugin's test failed.
+    Failed,
     /// The command line is wrong.
     Usage,
     /// A record cannot be processed, and `bad_records` is `stop`.
@@ -27,6 +29,7 @@ impl Exit {
     pub(crate) fn code(self) -> u8 {
         match self {
             Exit::Done => 0,
+            Exit::Failed => 1,
             Exit::Usage => 64,
             Exit::BadData => 65,
             Exit::Unreachable => 69,

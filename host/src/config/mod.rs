@@ -22,6 +22,7 @@ mod windows;
 pub use errors::{ConfigError, ConfigErrors, Place};
 pub use model::*;
 pub use reference::reference;
+pub use units::{duration_ms, size_bytes};
 pub use warnings::warnings;
 
 use errors::Errors;

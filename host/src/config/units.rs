@@ -21,7 +21,7 @@ const SIZES: [(&str, u64); 7] = [
 ///
 /// # Errors
 /// What was expected and what to write, for the end of a message.
-pub(super) fn duration_ms(text: &str) -> Result<u64, String> {
+pub fn duration_ms(text: &str) -> Result<u64, String> {
     let ms = quantity(text, &DURATIONS, "a duration", "5s")?;
     if ms > DURATION_MS_MAX { Err("a duration of at most 36525d".to_owned()) } else { Ok(ms) }
 }
@@ -30,7 +30,7 @@ pub(super) fn duration_ms(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// What was expected and what to write, for the end of a message.
-pub(super) fn size_bytes(text: &str) -> Result<u64, String> {
+pub fn size_bytes(text: &str) -> Result<u64, String> {
     quantity(text, &SIZES, "a size", "64MiB")
 }
 

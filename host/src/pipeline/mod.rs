@@ -15,6 +15,7 @@ mod sinks;
 mod snapshots;
 mod start;
 mod step;
+pub mod trial;
 mod upgrade;
 mod window_step;
 mod worker;

@@ -3,8 +3,9 @@
 
 use super::plan::PluginPlan;
 use crate::column::{Column, Kind, Strings, Values};
-use crate::plugin::{AggregateRunner, Call, PluginError, Produced, Rejected};
+use crate::plugin::{AggregateRunner, Call, PluginError, Produced, Rejected, Vitals};
 use crate::window::{Accumulators, Add, Input, Merge, SlotId, StateError};
+use std::collections::BTreeMap;
 
 /// A slab of accumulators as the plugin encodes them.
 pub(super) struct PluginFold {
@@ -42,6 +43,11 @@ impl PluginFold {
         let mut rejects = std::mem::take(&mut self.rejects);
         rejects.sort_by_key(|it| it.row);
         rejects
+    }
+
+    /// How the instance is, and what the plugin counted.
+    pub(super) fn health(&self) -> (Vitals, &BTreeMap<String, u64>) {
+        (self.runner.vitals(), self.runner.counters())
     }
 
     /// Turns accumulators into rows.

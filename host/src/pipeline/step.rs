@@ -11,11 +11,12 @@ use crate::column::{Column, Kind, Strings, Values};
 use crate::decode::{explain, explain_other_kind};
 use crate::exchange::gather_times;
 use crate::plugin::{
-    Body, Call, Groups, KeyedProduced, KeyedRunner, PluginError, Produced, Rejected, Table, TransformRunner,
+    Body, Call, Groups, KeyedProduced, KeyedRunner, PluginError, Produced, Rejected, Table, TransformRunner, Vitals,
 };
 use crate::schema::Slot;
 use crate::state::{Delta, Entry, KeyedState, TableId};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Timers fired in one call of a keyed plugin, at most.
@@ -187,6 +188,24 @@ impl Step {
                 _ => Ok(()),
             },
             _ => Ok(()),
+        }
+    }
+
+    /// The plugin's instance and the state, where the step is keyed.
+    pub(super) fn keyed(&mut self) -> Option<(&mut KeyedRunner, &mut KeyedState)> {
+        match &mut self.operator {
+            Operator::Keyed(runner, state) => Some((runner, state)),
+            Operator::Transform(_) | Operator::Window(_) | Operator::Select => None,
+        }
+    }
+
+    /// How the plugin's instance is, and what it counted; none for a step without a plugin.
+    pub(super) fn health(&mut self) -> Option<(Vitals, &BTreeMap<String, u64>)> {
+        match &mut self.operator {
+            Operator::Transform(runner) => Some((runner.vitals(), runner.counters())),
+            Operator::Keyed(runner, _) => Some((runner.vitals(), runner.counters())),
+            Operator::Window(window) => window.health(),
+            Operator::Select => None,
         }
     }
 

@@ -12,11 +12,13 @@ use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
 use crate::config::{Emit, Window};
 use crate::exchange::gather_times;
-use crate::plugin::Call;
+use crate::plugin::{Call, Vitals};
+use crate::schema::{Field, Slot};
 use crate::state::{Delta, Entry, TableId};
 use crate::window::{Builtin, Fired, Input, Operator as Windows};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// A window step's operator in one worker.
 pub(super) struct WindowStep {
@@ -185,6 +187,14 @@ impl WindowStep {
         }
     }
 
+    /// How the plugin's instance is, and what it counted; none without a plugin.
+    pub(super) fn health(&mut self) -> Option<(Vitals, &BTreeMap<String, u64>)> {
+        match &mut self.operator {
+            Operator::Builtin(_) => None,
+            Operator::Plugin(windows) => Some(windows.accumulators().health()),
+        }
+    }
+
     /// Goes on with the plugin instance of `new`; accumulators stay.
     pub(super) fn replace(&mut self, new: WindowStep) {
         if let (Operator::Plugin(windows), Operator::Plugin(mut new)) = (&mut self.operator, new.operator) {
@@ -233,7 +243,7 @@ fn answered(
 }
 
 /// The batch that stands for fired windows: their time is their last millisecond, their key the step's.
-fn windows_batch(plan: &StepPlan, keys: &Strings, ends: &[i64], before: EventTime) -> (Batch, RowTimes) {
+pub(super) fn windows_batch(plan: &StepPlan, keys: &Strings, ends: &[i64], before: EventTime) -> (Batch, RowTimes) {
     let times: Vec<EventTime> = ends.iter().map(|end| end.saturating_sub(1)).collect();
     let behind = times.iter().enumerate().filter(|it| *it.1 <= before);
     let stragglers = behind.map(|it| (it.0 as u32, before)).collect();
@@ -344,17 +354,22 @@ fn finish(
     let pick = |values: &[i64]| -> Vec<i64> { some.iter().map(|&row| values[row as usize]).collect() };
     let (starts, ends) = (pick(&fired.starts), pick(&fired.ends));
     let (batch, clock) = windows_batch(plan, &fired.keys.gather(&some), &ends, before);
-    let fields = plugin.opened.spec.reads.iter().zip(&plugin.reads);
-    let column = |(field, read): (&crate::schema::Field, &Read)| match (&field.slot, read) {
-        (crate::schema::Slot::WindowStart, _) => Values::S64(starts.clone()).into(),
-        (crate::schema::Slot::WindowEnd, _) => Values::S64(ends.clone()).into(),
-        (_, Read::Key(Kind::Text | Kind::Bytes) | Read::Time) => read.of(&batch, None, "").into_owned(),
-        _ => Column::null(field.kind, batch.rows),
-    };
-    let columns: Vec<Column> = fields.map(column).collect();
+    let columns = window_columns(plugin, &batch, &starts, &ends);
     let columns: Vec<&Column> = columns.iter().collect();
     let call = Call { rows: batch.rows, columns: &columns, watermark: before };
     let accumulators = fired.values.accumulators.gather(&some);
     let produced = windows.accumulators().finish(&call, &accumulators).map_err(|error| plugin_failed(plan, &error))?;
     take_produced(plan, plugin, (&batch, None), &clock, produced, results)
+}
+
+/// What a plugin reads of windows that it finishes: key and bounds, every other field null.
+pub(super) fn window_columns(plugin: &PluginPlan, windows: &Batch, starts: &[i64], ends: &[i64]) -> Vec<Column> {
+    let fields = plugin.opened.spec.reads.iter().zip(&plugin.reads);
+    let column = |(field, read): (&Field, &Read)| match (&field.slot, read) {
+        (Slot::WindowStart, _) => Values::S64(starts.to_vec()).into(),
+        (Slot::WindowEnd, _) => Values::S64(ends.to_vec()).into(),
+        (_, Read::Key(Kind::Text | Kind::Bytes) | Read::Time) => read.of(windows, None, "").into_owned(),
+        _ => Column::null(field.kind, windows.rows),
+    };
+    fields.map(column).collect()
 }

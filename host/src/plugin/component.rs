@@ -102,19 +102,7 @@ impl Plugin {
     /// # Errors
     /// One for each way in which a file can fail to be a plugin; see [`LoadError`].
     pub fn load(engine: &PluginEngine, path: &Path) -> Result<Plugin, LoadError> {
-        let plugin = path.display().to_string();
-        let read = || -> std::io::Result<(u64, Vec<u8>)> {
-            let file = std::fs::File::open(path)?;
-            let bytes_max = file.metadata()?.len();
-            let mut bytes = Vec::new();
-            file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-            Ok((bytes_max.max(bytes.len() as u64), bytes))
-        };
-        let (bytes, content) = read().map_err(|source| LoadError::Read { plugin: plugin.clone(), source })?;
-        if bytes > FILE_BYTES_MAX {
-            return Err(LoadError::TooLarge { plugin, bytes, bytes_max: FILE_BYTES_MAX });
-        }
-        Self::from_bytes(engine, &plugin, &content)
+        Self::from_bytes(engine, &path.display().to_string(), &read(path)?)
     }
 
     /// As [`Plugin::load`], from memory. Messages call it `label`.
@@ -122,20 +110,24 @@ impl Plugin {
     /// # Errors
     /// See [`Plugin::load`].
     pub fn from_bytes(engine: &PluginEngine, label: &str, bytes: &[u8]) -> Result<Plugin, LoadError> {
-        let digest = hex(&Sha256::digest(bytes));
-        let encoded;
-        let bytes = match wasm::form(label, bytes)? {
-            Form::Component => bytes,
-            Form::Module => {
-                encoded = componentize(label, bytes, None)?;
-                &encoded
-            }
-        };
-        let component = Component::new(engine.wasmtime(), bytes).map_err(|error| invalid(label, &error))?;
+        let component = compile(engine, label, bytes)?;
         let found = Names::of(&component, engine);
         let kind = found.check(label)?;
-        let (pre, exports) = link(label, engine, &component, kind, found.has_export("migration"))?;
-        Ok(Plugin(Arc::new(Inner { label: label.to_owned(), digest, kind, engine: engine.clone(), pre, exports })))
+        Self::link(engine, label, bytes, &component, kind, &found)
+    }
+
+    /// Resolves the imports of a component that `found` says is a plugin of `kind`, made of `bytes`.
+    pub(super) fn link(
+        engine: &PluginEngine,
+        label: &str,
+        bytes: &[u8],
+        component: &Component,
+        kind: PluginKind,
+        found: &Names,
+    ) -> Result<Plugin, LoadError> {
+        let (pre, exports) = link(label, engine, component, kind, found.has_export("migration"))?;
+        let (label, digest) = (label.to_owned(), digest(bytes));
+        Ok(Plugin(Arc::new(Inner { label, digest, kind, engine: engine.clone(), pre, exports })))
     }
 
     /// What messages call it: the path that it was loaded from.
@@ -171,8 +163,41 @@ impl Plugin {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|it| format!("{it:02x}")).collect()
+/// The bytes of a file that is not too large to be a plugin.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    let plugin = path.display().to_string();
+    let read = || -> std::io::Result<(u64, Vec<u8>)> {
+        let file = std::fs::File::open(path)?;
+        let bytes_max = file.metadata()?.len();
+        let mut bytes = Vec::new();
+        file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        Ok((bytes_max.max(bytes.len() as u64), bytes))
+    };
+    match read() {
+        Err(source) => Err(LoadError::Read { plugin, source }),
+        Ok((bytes, _)) if bytes > FILE_BYTES_MAX => {
+            Err(LoadError::TooLarge { plugin, bytes, bytes_max: FILE_BYTES_MAX })
+        }
+        Ok((_, content)) => Ok(content),
+    }
+}
+
+/// The sha256 of `bytes`, in lower-case hexadecimal.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|it| format!("{it:02x}")).collect()
+}
+
+/// Compiles `bytes`, which are a component or a core module that one can be made of.
+pub(super) fn compile(engine: &PluginEngine, label: &str, bytes: &[u8]) -> Result<Component, LoadError> {
+    let encoded;
+    let bytes = match wasm::form(label, bytes)? {
+        Form::Component => bytes,
+        Form::Module => {
+            encoded = componentize(label, bytes, None)?;
+            &encoded
+        }
+    };
+    Component::new(engine.wasmtime(), bytes).map_err(|error| invalid(label, &error))
 }
 
 fn invalid(label: &str, error: &wasmtime::Error) -> LoadError {
@@ -181,13 +206,13 @@ fn invalid(label: &str, error: &wasmtime::Error) -> LoadError {
 
 /// The names that a component exports and imports.
 #[derive(Debug, Default)]
-struct Names {
-    exports: Vec<String>,
-    imports: Vec<String>,
+pub(super) struct Names {
+    pub(super) exports: Vec<String>,
+    pub(super) imports: Vec<String>,
 }
 
 impl Names {
-    fn of(component: &Component, engine: &PluginEngine) -> Names {
+    pub(super) fn of(component: &Component, engine: &PluginEngine) -> Names {
         let ty = component.component_type();
         let exports = ty.exports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
         let imports = ty.imports(engine.wasmtime()).map(|(name, _)| name.to_owned()).collect();
@@ -199,22 +224,49 @@ impl Names {
         self.exports.iter().any(|it| ours(it) == Some((name, true)))
     }
 
-    /// What the component is, or why it is no plugin.
+    /// What the component is, or the first reason why it is no plugin.
     fn check(&self, label: &str) -> Result<PluginKind, LoadError> {
+        self.check_all(label).map_err(|mut reasons| reasons.swap_remove(0))
+    }
+
+    /// What the component is, or all the reasons why it is no plugin: at least one.
+    pub(super) fn check_all(&self, label: &str) -> Result<PluginKind, Vec<LoadError>> {
+        let versions = self.check_versions(label);
+        let found = if versions.is_empty() { self.check_exports(label) } else { Err(versions) };
+        match (found, self.check_imports(label.to_owned())) {
+            (found, Ok(())) => found,
+            (Ok(_), Err(imports)) => Err(vec![imports]),
+            // Its imports are in that message already.
+            (Err(reasons), Err(_)) if matches!(reasons[..], [LoadError::AnotherWorld { .. }]) => Err(reasons),
+            (Err(mut reasons), Err(imports)) => {
+                reasons.push(imports);
+                Err(reasons)
+            }
+        }
+    }
+
+    /// Interfaces of the boundary's package in another version than this host's.
+    fn check_versions(&self, label: &str) -> Vec<LoadError> {
+        if !self.exports.iter().any(|it| ours(it).is_some()) {
+            return Vec::new(); // Not a plugin at all.
+        }
+        let other = self.exports.iter().chain(&self.imports).filter(|it| matches!(ours(it), Some((_, false))));
+        other.map(|it| LoadError::Version { plugin: label.to_owned(), found: it.clone(), expected: VERSION }).collect()
+    }
+
+    /// What the exports make of the component, versions apart.
+    fn check_exports(&self, label: &str) -> Result<PluginKind, Vec<LoadError>> {
         let plugin = label.to_owned();
         let exports = list(&self.exports);
         if !self.exports.iter().any(|it| ours(it).is_some()) {
             let missing = "a plugin exports wasmill:plugin/lifecycle and one of wasmill:plugin/transform, keyed and \
                            aggregate; build it for one of the worlds of wasmill.wit";
             let imports = list(&self.imports);
-            return Err(LoadError::AnotherWorld { plugin, exports, imports, missing });
+            return Err(vec![LoadError::AnotherWorld { plugin, exports, imports, missing }]);
         }
-        let named = self.exports.iter().chain(&self.imports);
-        if let Some(other) = named.into_iter().find(|it| matches!(ours(it), Some((_, false)))) {
-            return Err(LoadError::Version { plugin, found: other.clone(), expected: VERSION });
-        }
+        let mut reasons = Vec::new();
         if !self.has_export("lifecycle") {
-            return Err(LoadError::NoLifecycle { plugin, exports });
+            reasons.push(LoadError::NoLifecycle { plugin: plugin.clone(), exports: exports.clone() });
         }
         let kinds = [PluginKind::Transform, PluginKind::Keyed, PluginKind::Aggregate];
         let kinds: Vec<_> = kinds.into_iter().filter(|it| self.has_export(it.name())).collect();
@@ -224,13 +276,19 @@ impl Names {
                 [] => ("none".to_owned(), "export the interface of what it does"),
                 some => (some.join(" and "), "split it into one plugin for each"),
             };
-            return Err(LoadError::Kinds { plugin, found, exports, hint });
+            reasons.push(LoadError::Kinds { plugin, found, exports, hint });
+            return Err(reasons);
         };
-        self.check_imports(plugin).map(|()| kind)
+        if reasons.is_empty() { Ok(kind) } else { Err(reasons) }
     }
 
     fn check_imports(&self, plugin: String) -> Result<(), LoadError> {
-        let allowed = |name: &str| matches!(ours(name), Some((interface, true)) if IMPORTS.contains(&interface));
+        let allowed = |name: &str| match ours(name) {
+            Some((interface, true)) => IMPORTS.contains(&interface),
+            // Of another version: said for itself.
+            Some((_, false)) => true,
+            None => false,
+        };
         let extra: Vec<String> = self.imports.iter().filter(|it| !allowed(it)).cloned().collect();
         if extra.is_empty() {
             return Ok(());
@@ -316,12 +374,32 @@ mod tests {
     use crate::plugin::testing;
     use expect_test::{Expect, expect};
 
-    fn check(exports: &[&str], imports: &[&str], expected: Expect) {
+    fn names(exports: &[&str], imports: &[&str]) -> Names {
         let owned = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect();
-        expected.assert_eq(&match (Names { exports: owned(exports), imports: owned(imports) }).check("p.wasm") {
+        Names { exports: owned(exports), imports: owned(imports) }
+    }
+
+    fn check(exports: &[&str], imports: &[&str], expected: Expect) {
+        expected.assert_eq(&match names(exports, imports).check("p.wasm") {
             Ok(kind) => kind.to_string(),
             Err(error) => error.to_string(),
         });
+    }
+
+    #[test]
+    fn all_reasons_are_found_and_each_is_said_once() {
+        let all = |exports: &[&str], imports: &[&str]| names(exports, imports).check_all("p").unwrap_err();
+        let wrong = all(&[TRANSFORM, KEYED], &["wasi:io/streams@0.2.6"]);
+        let [LoadError::NoLifecycle { .. }, LoadError::Kinds { .. }, LoadError::Imports { .. }] = &wrong[..] else {
+            panic!("{wrong:?}")
+        };
+        let wrong = all(&["wasmill:plugin/keyed@1.0.0"], &["wasmill:plugin/logging@1.0.0", "wasi:io/streams@0.2.6"]);
+        let [LoadError::Version { .. }, LoadError::Version { .. }, LoadError::Imports { imports, .. }] = &wrong[..]
+        else {
+            panic!("{wrong:?}")
+        };
+        assert_eq!(imports, "wasi:io/streams@0.2.6");
+        assert!(matches!(all(&["a"], &["wasi:io/streams@0.2.6"])[..], [LoadError::AnotherWorld { .. }]));
     }
 
     const LIFECYCLE: &str = "wasmill:plugin/lifecycle@0.1.0";

@@ -3,6 +3,7 @@
 use super::bindings::{logging, metrics};
 use crate::config::PluginLimits;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
 /// Core instances, tables and memories of one instance: a Python component is linked from some twenty.
@@ -47,6 +48,8 @@ pub(super) struct Counters {
     pending: BTreeMap<String, u64>,
     /// Log lines dropped, in all.
     pub(super) lines_dropped: u64,
+    /// Wall time spent in calls, the check of their answers included.
+    pub(super) busy: Duration,
 }
 
 impl Counters {

@@ -9,6 +9,7 @@ use super::produced::REASON_BYTES_MAX;
 use super::spec;
 use crate::config::PluginLimits;
 use crate::schema::Spec;
+use std::time::{Duration, Instant};
 use wasmtime::component::Instance as WasmInstance;
 use wasmtime::{Store, Trap};
 
@@ -48,6 +49,16 @@ pub struct Instance {
     store: Store<GuestHost>,
     guest: KindGuest,
     migration: Option<migration::Guest>,
+    started: Started,
+}
+
+/// How long an instance took to start, wall time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Started {
+    /// To make it of the compiled component.
+    pub instantiate: Duration,
+    /// To let it describe itself and open.
+    pub open: Duration,
 }
 
 /// The functions of a kind in an instance.
@@ -81,9 +92,11 @@ impl Instance {
         store.set_epoch_deadline(ticks(ms_max));
         store.set_hostcall_fuel(limits.output_bytes_max.max(START_BYTES_MIN));
         let start = |fault| PluginError::Start { plugin: label.clone(), fault };
+        let began = now();
         let instance =
             plugin.pre().instantiate(&mut store).map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
         let (lifecycle, guest, migration) = find(plugin, &mut store, &instance)?;
+        let instantiate = began.elapsed();
         let info =
             lifecycle.call_describe(&mut store).map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
         let opened = lifecycle.call_open(&mut store, config);
@@ -95,11 +108,17 @@ impl Instance {
         let spec =
             spec::check(plugin.kind(), raw).map_err(|source| PluginError::Spec { plugin: label.clone(), source })?;
         store.data_mut().end_call(true);
+        let started = Started { instantiate, open: began.elapsed().saturating_sub(instantiate) };
         store.set_hostcall_fuel(limits.output_bytes_max);
         let lifecycle::Info { name, version, description, config_schema } = info;
         let line = |text: String| escape(&text, INFO_BYTES_MAX);
         let info = Info { name: line(name), version: line(version), description: line(description), config_schema };
-        Ok((Instance { label, limits: limits.clone(), store, guest, migration }, Opened { info, spec }))
+        Ok((Instance { label, limits: limits.clone(), store, guest, migration, started }, Opened { info, spec }))
+    }
+
+    /// How long it took to start.
+    pub fn started(&self) -> Started {
+        self.started
     }
 
     /// Linear memory in use, in bytes.
@@ -132,9 +151,11 @@ impl Instance {
         invoke: impl FnOnce(&mut Store<GuestHost>, &KindGuest) -> wasmtime::Result<Result<A, String>>,
         check: impl FnOnce(A) -> Result<T, String>,
     ) -> Result<T, Fault> {
-        self.begin(ms_max);
+        let started = self.begin(ms_max);
         let answer = invoke(&mut self.store, &self.guest);
-        self.end(ms_max, answer, check)
+        let answer = self.end(ms_max, answer, check);
+        self.store.data_mut().counters.busy += started.elapsed();
+        answer
     }
 
     /// Calls `migrate`, where it is exported.
@@ -145,14 +166,18 @@ impl Instance {
     ) -> Option<Result<T, Fault>> {
         let guest = self.migration.clone()?;
         let ms_max = self.limits.call_ms_max;
-        self.begin(ms_max);
+        let started = self.begin(ms_max);
         let answer = invoke(&mut self.store, &guest);
-        Some(self.end(ms_max, answer, check))
+        let answer = self.end(ms_max, answer, check);
+        self.store.data_mut().counters.busy += started.elapsed();
+        Some(answer)
     }
 
-    fn begin(&mut self, ms_max: u64) {
+    /// Answers when the call began.
+    fn begin(&mut self, ms_max: u64) -> Instant {
         self.store.set_epoch_deadline(ticks(ms_max));
         self.store.data_mut().begin_call();
+        now()
     }
 
     fn end<A, T>(
@@ -174,6 +199,12 @@ impl Instance {
         };
         Err(Fault { kind, logged: self.store.data_mut().end_call(false) })
     }
+}
+
+/// The time, to tell how long something took; nothing depends on it. Read once a call at most.
+#[expect(clippy::disallowed_methods, reason = "it is only told, and deadlines are counted in ticks")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// Deadline in ticks: one more than fits, since the next tick may be due right now.

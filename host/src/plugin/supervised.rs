@@ -13,6 +13,7 @@ use crate::config::PluginLimits;
 use crate::schema::Spec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Output rows that a call may always have, however few rows it is given.
 const OUTPUT_ROWS_FREE: usize = 1_024;
@@ -28,6 +29,8 @@ pub struct Vitals {
     pub memory_bytes: usize,
     /// Log lines that were over the limit of their call.
     pub log_lines_dropped: u64,
+    /// Wall time spent in calls of the plugin, with the check of its answers; starting instances is not in it.
+    pub busy: Duration,
 }
 
 /// What every runner owns.
@@ -101,6 +104,7 @@ impl Supervised {
             recycled: self.recycled,
             memory_bytes: self.instance.memory_bytes(),
             log_lines_dropped: self.instance.counters().lines_dropped,
+            busy: self.instance.counters().busy,
         }
     }
 

@@ -279,6 +279,11 @@ impl KeyedState {
         self.slots.iter().filter_map(|it| Some((it.hash, &it.key[..], it.state.as_deref()?)))
     }
 
+    /// Each timer that is set: the key, the timer's id and its time. In no order that means anything.
+    pub fn set_timers(&self) -> impl Iterator<Item = (&[u8], u32, EventTime)> {
+        self.slots.iter().flat_map(|slot| slot.timers.iter().map(|&(id, at)| (&slot.key[..], id, at)))
+    }
+
     fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
         let same = |&at: &u32| {
             let slot = &self.slots[at as usize];
