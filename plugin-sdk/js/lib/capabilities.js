@@ -9,6 +9,9 @@ import { log } from './host.js';
 /** One look at the clock moves it by this much, ms. */
 const LOOK_MS = 0.001;
 
+/** The watermark goes on to the end of time when the input ends; a Date does not. Year 9999. */
+const LATEST_MS = 253_402_300_799_000;
+
 const RealDate = Date;
 const NO_WATERMARK = -(2n ** 63n);
 
@@ -26,7 +29,7 @@ onCall((records) => {
 
 /** Milliseconds since the Unix epoch: the watermark, or 0 before the first one, and a little more at each look. */
 function now() {
-  start ??= batch === undefined || batch.watermark === NO_WATERMARK ? 0 : Number(batch.watermark);
+  start ??= batch?.watermark === undefined || batch.watermark === NO_WATERMARK ? 0 : Math.min(Number(batch.watermark), LATEST_MS);
   looks += 1;
   return start + Math.floor(looks * LOOK_MS);
 }

@@ -72,8 +72,7 @@ function guarded(call) {
 }
 
 function told(thrown) {
-  if (typeof thrown === 'string') return thrown;
-  // The reader of a refused configuration is its author, not the plugin's: no type, no place.
+  // The reader of a refused configuration or version is not the plugin's author: no type, no place.
   return thrown?.name === 'ConfigError' ? thrown.message : describe(thrown);
 }
 

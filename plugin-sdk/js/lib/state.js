@@ -1,6 +1,7 @@
 // A key's state and a window's accumulator as bytes: JSON, which a person can read and a later version of a plugin can migrate, or bytes of the
 // author's own.
 
+import { ConfigError } from './config.js';
 import { bytesAt, ofByteStrings, ofTexts, textAt, textOf } from './strings.js';
 
 const NOTHING = new Uint8Array(0);
@@ -107,7 +108,7 @@ export function versionOf({ stateVersion = 1 }) {
  */
 export function migration({ migrate }, form) {
   return (_config, fromVersion, strings) => {
-    if (!migrate) throw `no migration from state version ${fromVersion}`; // Answered as it is: there is no line to point at.
+    if (!migrate) throw new ConfigError(`no migration from state version ${fromVersion}`);
     const migrated = eachState(strings, NOTHING, (at) => migrate(bytesAt(strings, at), fromVersion) ?? null);
     if (migrated.includes(null)) throw new TypeError('`migrate` answered no state; a state cannot be dropped');
     return form.write(migrated);

@@ -5,7 +5,7 @@ import { decodeSegment, lineTable } from '../sourcemap.mjs';
 import { f64Text } from '../testing/run.js';
 
 test('digits after the point are rounded to the nearest, halves to even', () => {
-  const cases = [[0.125, '0.12'], [0.375, '0.38'], [0.135, '0.14'], [1.005, '1.00'], [-0.125, '-0.12'], [12_000, '12000.00'], [10_000.01, '10000.01'], [1e22, '10000000000000000000000.00']];
+  const cases = [[36028797018963.125, '36028797018963.12'], [0.125, '0.12'], [0.375, '0.38'], [0.135, '0.14'], [1.005, '1.00'], [-0.125, '-0.12'], [12_000, '12000.00'], [10_000.01, '10000.01'], [1e22, '10000000000000000000000.00']];
   for (const [number, expected] of cases) assert.equal(fixed(number, 2), expected);
   assert.deepEqual([0.5, 1.5, 2.5, -2.5].map((it) => fixed(it, 0)), ['0', '2', '2', '-2']);
 });
