@@ -7,22 +7,28 @@ PLUGINS := examples/plugins
 # The binary that scenarios run: with failpoints, and out of the way of `make demo`.
 TESTED  := $(abspath $(TARGET))/debug/wasmill-with-failpoints
 
-.PHONY: help setup wasm-target kafka plugins build check test unit demo bench clean
+.PHONY: help setup toolchains wasm-target kafka plugins languages build check test unit demo bench clean
 .NOTPARALLEL:
 
 help:       ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: wasm-target kafka  ## everything that is not in this folder: the wasm target, Java, Maven and Kafka for the tests
+setup: wasm-target toolchains kafka  ## everything that is not in this folder: compilers of plugins, Java, Maven and Kafka for the tests
 
 wasm-target:
 	@scripts/wasm-target.sh
+
+toolchains: ## what builds plugins in Python, JavaScript, Go and C
+	@for language in python js go c; do scripts/toolchain/$$language.sh || exit 1; done
 
 kafka:
 	@if [ -n "$${WASMILL_TEST_KAFKA:-}" ]; then echo "kafka: using $$WASMILL_TEST_KAFKA"; else scripts/kafka.sh fetch; fi
 
 plugins: wasm-target  ## the example plugins, into examples/plugins
 	@scripts/plugins.sh $(PLUGINS)
+
+languages: toolchains build  ## the example plugins in other languages, into examples/plugins
+	@scripts/languages.sh $(TESTED) $(PLUGINS)
 
 build:
 	cargo build $(ALL)
@@ -36,7 +42,7 @@ check: plugins  ## format, lints, documentation, licences and every test
 	 else echo "cargo-deny is not installed: licences and sources are checked by the test tidy"; fi
 	@$(MAKE) --no-print-directory test
 
-test: setup plugins build  ## every test, those on a real broker included
+test: setup plugins build languages  ## every test, those on a real broker included
 	WASMILL_BIN=$(TESTED) cargo test $(ALL) --no-fail-fast
 
 unit:       ## the quick tests: no broker, no plugins

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"unsafe"
 
 	"wasmill.dev/plugin/internal/wire"
 )
@@ -18,6 +20,7 @@ type codec[State any] struct {
 	state    *State
 	reader   encoding.BinaryUnmarshaler // nil for JSON
 	appender encoding.BinaryAppender
+	flat     *flat // nil where encoding/json does it all
 	buffer   bytes.Buffer
 	encoder  *json.Encoder
 }
@@ -28,6 +31,7 @@ func (c *codec[State]) prepare(state *State) {
 	if appender := appenderOf(state); reads && appender != nil {
 		c.reader, c.appender = reader, appender
 	}
+	c.flat = flatOf(reflect.TypeFor[State]())
 	c.encoder = json.NewEncoder(&c.buffer)
 	c.encoder.SetEscapeHTML(false)
 }
@@ -55,7 +59,9 @@ func (m marshaler) AppendBinary(to []byte) ([]byte, error) {
 func (c *codec[State]) decode(text []byte) (err error) {
 	if c.reader != nil {
 		err = c.reader.UnmarshalBinary(text)
-	} else {
+	} else if c.flat == nil || !c.flat.read(text, unsafe.Pointer(c.state)) {
+		var zero State
+		*c.state = zero
 		err = json.Unmarshal(text, c.state)
 	}
 	if err != nil {
@@ -68,9 +74,7 @@ func (c *codec[State]) decode(text []byte) (err error) {
 func (c *codec[State]) encode(state *State, to *wire.Strings) (err error) {
 	switch {
 	case c.reader == nil:
-		c.buffer.Reset()
-		err = c.encoder.Encode(state)
-		to.Data = append(to.Data, bytes.TrimSuffix(c.buffer.Bytes(), []byte("\n"))...)
+		to.Data, err = c.encodeJSON(state, to.Data)
 	case state == c.state:
 		to.Data, err = c.appender.AppendBinary(to.Data)
 	default:
@@ -81,6 +85,17 @@ func (c *codec[State]) encode(state *State, to *wire.Strings) (err error) {
 	}
 	to.Offsets = append(to.Offsets, uint32(len(to.Data)))
 	return nil
+}
+
+func (c *codec[State]) encodeJSON(state *State, to []byte) ([]byte, error) {
+	if c.flat != nil {
+		if text, ok := c.flat.write(to, unsafe.Pointer(state)); ok {
+			return text, nil
+		}
+	}
+	c.buffer.Reset()
+	err := c.encoder.Encode(state)
+	return append(to, bytes.TrimSuffix(c.buffer.Bytes(), []byte("\n"))...), err
 }
 
 var errGroups = errors.New("the host handed over groups that do not fit together")

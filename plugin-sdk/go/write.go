@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 	"unicode/utf8"
 	"unsafe"
 
@@ -109,6 +110,9 @@ func (l *layout) write(columns []wire.Column, rows unsafe.Pointer, count int) ([
 	return columns, nil
 }
 
+// intKind is the integer that an int is: 64 bits in a plugin, 32 in a test on a small machine.
+var intKind = map[int]reflect.Kind{32: reflect.Int32, 64: reflect.Int64}[strconv.IntSize]
+
 func (w *writing) write(column *wire.Column, at unsafe.Pointer, size uintptr, count int) *rowError {
 	if w.encode {
 		return w.writeEncoded(column, at, size, count)
@@ -117,9 +121,13 @@ func (w *writing) write(column *wire.Column, at unsafe.Pointer, size uintptr, co
 	if w.pointer {
 		typ = typ.Elem()
 	}
-	switch typ.Kind() {
-	case reflect.Int64, reflect.Int:
-		column.Ints = w.appendNumbers64(column, column.Ints, at, size, count)
+	kind := typ.Kind()
+	if kind == reflect.Int {
+		kind = intKind
+	}
+	switch kind {
+	case reflect.Int64:
+		column.Ints = appendNumbers[int64](w, column, column.Ints, at, size, count)
 	case reflect.Int32:
 		column.Ints = appendNumbers[int32](w, column, column.Ints, at, size, count)
 	case reflect.Int16:
@@ -144,10 +152,6 @@ func (w *writing) write(column *wire.Column, at unsafe.Pointer, size uintptr, co
 	return nil
 }
 
-func (w *writing) appendNumbers64(column *wire.Column, to []int64, at unsafe.Pointer, size uintptr, count int) []int64 {
-	return appendNumbers[int64](w, column, to, at, size, count)
-}
-
 // null marks row i null. The marks begin with the first null.
 func null(column *wire.Column, i, count int) {
 	if len(column.Nulls) == 0 {
@@ -156,7 +160,7 @@ func null(column *wire.Column, i, count int) {
 	column.Nulls[i] = 1
 }
 
-// next is where the pointer that a field holds leads, or the field itself.
+// value is where the pointer that a field holds leads, or the field itself.
 func (w *writing) value(field unsafe.Pointer) unsafe.Pointer {
 	if w.pointer {
 		return *(*unsafe.Pointer)(field)

@@ -1,27 +1,11 @@
-/* Calls the plugin as the host does, and keeps states and timers as the host keeps them. */
+/* Calls the plugin as the host does, over the records that were sent. */
 #include "driver.h"
-#include <stdlib.h>
 
 #define NO_WATERMARK INT64_MIN
-
-/* What is kept for a key. */
-typedef struct kept {
-    wm_str key, state; /* A state of NULL is none. */
-    struct kept *next;
-} kept;
-
-typedef struct timer {
-    wm_str key;
-    uint32_t id;
-    int64_t at;
-    struct timer *next;
-} timer;
 
 static sent *records;
 static size_t record_count, record_max;
 static const char *key_field;
-static kept *states;
-static timer *timers;
 static int64_t watermark;
 static bool opened;
 
@@ -29,8 +13,7 @@ void driver_reset(void) {
     records = NULL;
     record_count = record_max = 0;
     key_field = NULL;
-    states = NULL;
-    timers = NULL;
+    kept_reset();
     watermark = NO_WATERMARK;
     opened = false;
     call_guard = NULL;
@@ -103,50 +86,6 @@ static size_t admit(const sent **fitting, size_t *indexes, lines *rejects) {
         indexes[count++] = i;
     }
     return count;
-}
-
-static kept *state_of(wm_str key) {
-    for (kept *at = states; at; at = at->next)
-        if (wm_equal(at->key, key))
-            return at;
-    return NULL;
-}
-
-static void keep(wm_str key, wm_str state) {
-    kept *at = state_of(key);
-    if (!at) {
-        at = wm_alloc(sizeof *at);
-        *at = (kept){key, state, states};
-        states = at;
-    }
-    at->state = state;
-}
-
-/* Applies what a keyed call answered for its groups. */
-static void apply(const wm_keyed_output *output, const wm_str *keys, size_t groups) {
-    for (size_t i = 0; i < groups; i++) {
-        const bool null = output->states.null_count && output->states.nulls[i];
-        keep(keys[i], null ? (wm_str){NULL, 0} : wm_string_at(&output->states.values.strings, i));
-    }
-    for (size_t i = 0; i < output->timer_count; i++) {
-        const wm_timer_change *change = &output->timers[i];
-        timer **at = &timers;
-        while (*at && !(wm_equal((*at)->key, keys[change->group]) && (*at)->id == change->id))
-            at = &(*at)->next;
-        if (*at)
-            *at = (*at)->next;
-        if (change->set) {
-            timer *set = wm_alloc(sizeof *set);
-            *set = (timer){keys[change->group], change->id, change->at, timers};
-            timers = set;
-        }
-    }
-}
-
-static int compare_texts(wm_str a, wm_str b) {
-    const size_t len = a.len < b.len ? a.len : b.len;
-    const int order = len ? memcmp(a.ptr, b.ptr, len) : 0;
-    return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
 /* A call that is made under a guard. */
@@ -224,12 +163,12 @@ static wm_str hand_over(lines *answer) {
         wm_str *keys = wm_alloc(count * sizeof *keys + 1), *before = wm_alloc(count * sizeof *before + 1);
         const size_t groups = group(fitting, indexes, count, bounds, keys);
         for (size_t i = 0; i < groups; i++)
-            before[i] = state_of(keys[i]) ? state_of(keys[i])->state : (wm_str){NULL, 0};
+            before[i] = kept_state(keys[i]);
         c.batch = rows_batch(fitting, count, watermark);
         c.groups = (wm_groups){bounds, groups + 1, bytes_column(before, groups)};
         error = guarded(call_keyed, &c);
         if (wm_is_null(error))
-            apply(&c.keyed, keys, groups);
+            kept_apply(&c.keyed, keys, groups);
         c.produced = c.keyed.output;
     } else {
         c.batch = rows_batch(fitting, count, watermark);
@@ -262,70 +201,22 @@ const char *wm_test_failure(void) {
     return error.ptr;
 }
 
-static timer **next_due(void) {
-    timer **found = NULL;
-    for (timer **at = &timers; *at; at = &(*at)->next)
-        if ((*at)->at <= watermark && (!found || (*at)->at < (*found)->at ||
-                                       ((*at)->at == (*found)->at && compare_texts((*at)->key, (*found)->key) < 0)))
-            found = at;
-    return found;
-}
-
 const char *wm_test_advance(int64_t to) {
     lines answer = {{NULL, 0}}, rejects = {{NULL, 0}};
     watermark = to;
-    for (timer **due = next_due(); due; due = next_due()) {
-        const timer fired = **due;
-        *due = (*due)->next;
-        const kept *known = state_of(fired.key);
-        const wm_str state = known ? known->state : (wm_str){NULL, 0};
+    for (wm_timer fired; kept_fire(watermark, &fired);) {
+        const wm_str state = kept_state(fired.key);
         static const uint32_t bounds[] = {0, 1};
         call c = {.id = fired.id, .batch = key_batch(fired.key, fired.at, 0, 0, watermark)};
         c.groups = (wm_groups){bounds, 2, bytes_column(&state, 1)};
         must(guarded(call_timers, &c));
-        apply(&c.keyed, &fired.key, 1);
+        kept_apply(&c.keyed, &fired.key, 1);
         print_produced(&c.keyed.output, NULL, NULL, &answer, &rejects);
     }
     if (rejects.text.len)
         lines_add(&answer, "%.*s", WM_ARG(rejects.text));
     print_caught(&answer);
     return lines_text(&answer);
-}
-
-const void *wm_test_state(const char *key) {
-    const kept *known = state_of(wm_str_of(key));
-    if (!known || wm_is_null(known->state))
-        return NULL;
-    void *state = wm_alloc(wm_the_plugin.form.size);
-    must(wm_state_read(&wm_the_plugin.form, known->state, state));
-    return state;
-}
-
-size_t wm_test_keys(void) {
-    size_t count = 0;
-    for (const kept *at = states; at; at = at->next)
-        count += !wm_is_null(at->state);
-    return count;
-}
-
-/* Keys in order, then ids. */
-static bool before(const timer *a, const timer *b) {
-    const int order = compare_texts(a->key, b->key);
-    return order < 0 || (order == 0 && a->id < b->id);
-}
-
-const char *wm_test_timers(void) {
-    lines all = {{NULL, 0}};
-    for (const timer *printed = NULL;;) {
-        const timer *next = NULL;
-        for (const timer *at = timers; at; at = at->next)
-            if ((!printed || before(printed, at)) && (!next || before(at, next)))
-                next = at;
-        if (!next)
-            return lines_text(&all);
-        lines_add(&all, "%.*s %u %lld", WM_ARG(next->key), next->id, (long long)next->at);
-        printed = next;
-    }
 }
 
 static wm_strings folded(const sent *const *rows, size_t count) {

@@ -49,6 +49,21 @@ void print_caught(lines *to);
 extern jmp_buf *call_guard;
 extern wm_str call_failure;
 
+/* The order of keys. */
+int compare_texts(wm_str a, wm_str b);
+
+/* Forgets all states and timers. */
+void kept_reset(void);
+
+/* A key's state as it is stored; null when it has none. */
+wm_str kept_state(wm_str key);
+
+/* Applies what a keyed call answered for its groups. */
+void kept_apply(const wm_keyed_output *output, const wm_str *keys, size_t groups);
+
+/* Takes the first timer that `watermark` has passed, if there is one. */
+bool kept_fire(int64_t watermark, wm_timer *fired);
+
 /* Begins a test: nothing sent, no state, no timers. */
 void driver_reset(void);
 

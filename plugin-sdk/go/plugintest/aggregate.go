@@ -77,3 +77,16 @@ func (t *AggregateTest) finish(key string, start, end int64, accumulator *wire.S
 	finished.add(t.spec.Ports, produced, []int{0}, func(int) string { return "null" })
 	return finished
 }
+
+// Merge merges two stored accumulators, and answers the stored result.
+func Merge(tb testing.TB, plugin *wasmill.Plugin, left, right string) string {
+	tb.Helper()
+	host := open(tb, plugin, "{}")
+	one := func(text string) *wire.Strings {
+		strings := &wire.Strings{Offsets: []uint32{0}}
+		strings.Add([]byte(text))
+		return strings
+	}
+	merged := during(host, "merge", &Run{tb: tb}, func() (*wire.Strings, error) { return host.plugin.Merge(one(left), one(right)) })
+	return string(merged.At(0))
+}

@@ -15,7 +15,6 @@ pub(crate) fn compiled() -> Option<PathBuf> {
     cache().map(|it| it.join("wasmill"))
 }
 
-#[allow(dead_code, reason = "the languages whose tools are no part of a system")]
 /// Where the toolchain scripts of wasmill's repository install to: `$WASMILL_TOOLS`, or else a folder of the user's cache.
 pub(crate) fn tools() -> Option<PathBuf> {
     var("WASMILL_TOOLS").or_else(|| cache().map(|it| it.join("wasmill-tools")))

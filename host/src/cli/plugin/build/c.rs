@@ -69,7 +69,8 @@ fn compiler(project: &Project) -> Result<Command> {
 fn sources(project: &Project) -> Result<Vec<PathBuf>> {
     let entry = Path::new(&project.entry);
     let beside = entry.parent().unwrap_or(Path::new(""));
-    let names = c_files(&project.folder.join(beside))?.into_iter().filter_map(|it| it.file_name().map(|it| beside.join(it)));
+    let names =
+        c_files(&project.folder.join(beside))?.into_iter().filter_map(|it| it.file_name().map(|it| beside.join(it)));
     Ok(names.collect())
 }
 

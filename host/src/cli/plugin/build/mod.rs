@@ -1,7 +1,8 @@
 //! `wasmill plugin build`: one file for each language, which answers a core module or a component; what follows is the same for all.
 
-mod go;
 mod c;
+mod go;
+mod js;
 mod python;
 mod rust;
 mod tool;
@@ -9,7 +10,7 @@ mod tool;
 use super::folders;
 use super::project::{Language, Project};
 use crate::cli::report::{grouped, lasting};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use std::io::Write;
@@ -52,7 +53,6 @@ enum Compiled {
     /// A module; with a world where it does not carry its own WIT.
     Module(Vec<u8>, Option<World>),
     /// A component.
-    #[allow(dead_code, reason = "the languages whose tools make components themselves")]
     Component(Vec<u8>),
 }
 
@@ -105,10 +105,10 @@ pub(crate) fn build(options: &Build) -> Result<()> {
 fn compile(project: &Project, scratch: &Path) -> Result<Compiled> {
     match project.language {
         Language::Rust => rust::compile(project, scratch),
+        Language::Python => python::compile(project, scratch),
+        Language::Js | Language::Ts => js::compile(project, scratch),
         Language::Go => go::compile(project, scratch),
         Language::C => c::compile(project, scratch),
-        Language::Python => python::compile(project, scratch),
-        other => bail!("{other:?} cannot be built by this version of wasmill"),
     }
 }
 

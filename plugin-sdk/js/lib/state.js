@@ -1,0 +1,115 @@
+// A key's state and a window's accumulator as bytes: JSON, which a person can read and a later version of a plugin can migrate, or bytes of the
+// author's own.
+
+import { bytesAt, ofByteStrings, ofTexts, textAt, textOf } from './strings.js';
+
+const NOTHING = new Uint8Array(0);
+
+/** State as JSON: any value that JSON holds. JSON has no NaN and no infinity, which become null. */
+export const json = () => JSON_FORM;
+
+/** State as bytes: a `Uint8Array`, of a form that the author decides on. */
+export const bytes = () => BYTES_FORM;
+
+/** Forms read and write lists of states, one a group, null where a group has none. */
+const BYTES_FORM = {
+  read: (strings, nulls) => eachState(strings, nulls, (at) => bytesAt(strings, at)),
+  write: (states) => ofByteStrings(states, (at) => wrong(states[at], 'a Uint8Array')),
+};
+
+const JSON_FORM = {
+  read: (strings, nulls) => readTogether(strings, nulls) ?? eachState(strings, nulls, (at) => readOne(strings, at)),
+  write: (states) => ofTexts(states, (at) => wrong(states[at], 'a value that JSON can hold'), JSON.stringify),
+};
+
+function wrong(state, expected) {
+  throw new TypeError(`a state is a ${typeof state}: expected ${expected}, or null for none`);
+}
+
+function eachState({ offsets }, nulls, read) {
+  const states = new Array(offsets.length - 1);
+  for (let at = 0; at < states.length; at++) states[at] = nulls[at] === 1 ? null : read(at);
+  return states;
+}
+
+function readOne(strings, at) {
+  try {
+    return JSON.parse(textAt(strings, at));
+  } catch (error) {
+    throw new SyntaxError(`the stored state is not what this version of the plugin writes (${error.message}): raise \`stateVersion\` and migrate it`);
+  }
+}
+
+const COMMA = 0x2c;
+
+/** All states, parsed as one list, which costs a fraction of parsing one by one; undefined where the list does not come out right. */
+function readTogether({ offsets, data }, nulls) {
+  const count = offsets.length - 1;
+  // The states lie at the end, and move to the front one by one, each with a comma behind it.
+  const text = new Uint8Array(data.length + count);
+  text.set(data, count);
+  let end = 0;
+  let present = 0;
+  for (let at = 0; at < count; at++) {
+    if (nulls[at] === 1) continue;
+    const from = offsets[at] + count;
+    const to = offsets[at + 1] + count;
+    text.copyWithin(end, from, to);
+    end += to - from;
+    text[end++] = COMMA;
+    present += 1;
+  }
+  try {
+    const list = present === 0 ? [] : JSON.parse(`[${textOf(text.subarray(0, end - 1))}]`);
+    return list.length === present ? spread(list, count, nulls) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `list` with a null for each group that has none. */
+function spread(list, count, nulls) {
+  if (list.length === count) return list;
+  const states = new Array(count);
+  for (let at = 0, next = 0; at < count; at++) states[at] = nulls[at] === 1 ? null : list[next++];
+  return states;
+}
+
+/** The form that a definition asks for: `json()` unless it says otherwise. */
+export function formOf(declared, key) {
+  const form = declared ?? JSON_FORM;
+  if (form !== JSON_FORM && form !== BYTES_FORM) throw new TypeError(`\`${key}\`: expected json() or bytes()`);
+  return form;
+}
+
+/** The states of a column, one a group, null where a group has none. */
+export const readStates = (form, { values, nulls }) => form.read(values.val, nulls);
+
+/** All of `strings`, none of them null. */
+export const readAll = (form, strings) => form.read(strings, NOTHING);
+
+/** States, null or undefined where there is none, as a column of kind bytes. */
+export function writeStates(form, states) {
+  const some = states.includes(undefined) ? states.map((it) => it ?? null) : states;
+  const nulls = some.includes(null) ? Uint8Array.from(some, (it) => (it === null ? 1 : 0)) : NOTHING;
+  return { values: { tag: 'bytes', val: form.write(some) }, nulls };
+}
+
+/** The version of the state's form, which a definition gives as a whole number from 0. */
+export function versionOf({ stateVersion = 1 }) {
+  if (!Number.isInteger(stateVersion) || stateVersion < 0) throw new TypeError(`stateVersion is ${stateVersion}: expected a whole number from 0`);
+  return stateVersion;
+}
+
+/**
+ * Brings states of an older version to this one: `migrate(bytes, fromVersion)` of the definition answers the state as its rule has it. Without one, every
+ * version is refused.
+ */
+export function migration({ migrate }, form) {
+  return (_config, fromVersion, strings) => {
+    if (!migrate) throw `no migration from state version ${fromVersion}`; // Answered as it is: there is no line to point at.
+    const migrated = eachState(strings, NOTHING, (at) => migrate(bytesAt(strings, at), fromVersion) ?? null);
+    if (migrated.includes(null)) throw new TypeError('`migrate` answered no state; a state cannot be dropped');
+    return form.write(migrated);
+  };
+}
