@@ -319,6 +319,14 @@ mod tests {
     }
 
     #[test]
+    fn a_plugin_that_needs_a_config_is_refused_with_how_to_give_one() {
+        let error = PluginError::Config { plugin: "a.wasm".to_owned(), reason: "no `max`".to_owned() };
+        expect!["plugin a.wasm: refuses its config: no `max`; it was opened with {}: give another one with --config"]
+            .assert_eq(&advised(&error, true));
+        assert_eq!(advised(&error, false), error.to_string());
+    }
+
+    #[test]
     fn fields_stand_in_columns_and_slots_in_brackets() {
         let field = |slot, kind, required| FieldReport::from(&Field { slot, kind, required });
         use wasmill::column::Kind;

@@ -246,8 +246,10 @@ fn differences(text: &mut String, rounds: usize, (index, round): (usize, &RoundO
     if round.expected.is_none() {
         let _ = writeln!(text, "          nothing is expected yet: `--bless` writes what came");
     }
-    let expected = round.expected.as_deref().unwrap_or_default();
-    for change in TextDiff::from_lines(expected, &round.got).iter_all_changes() {
+    // The last line ends like the others, or it would differ for that.
+    let lines = |text: &str| if text.is_empty() { String::new() } else { format!("{text}\n") };
+    let (expected, got) = (lines(round.expected.as_deref().unwrap_or_default()), lines(&round.got));
+    for change in TextDiff::from_lines(&expected, &got).iter_all_changes() {
         let sign = match change.tag() {
             ChangeTag::Delete => '-',
             ChangeTag::Insert => '+',
