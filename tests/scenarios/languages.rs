@@ -17,15 +17,17 @@ const RECORDS: u64 = 20_000;
 
 /// Makes, builds, checks and tests a project of the template, and answers the component.
 fn project(folder: &Folder, lang: &str, kind: &str) -> String {
-    folder.wasmill(["plugin", "new", "my-rule", "--lang", lang, "--kind", kind]).end().expect_code(0);
-    let built = folder.wasmill(["plugin", "build", "my-rule", "-o", "json"]).start().wait(BUILD_LIMIT).expect_code(0);
+    // A name of its own: cargo may be told to build all crates into one folder.
+    let name = &*format!("my-{kind}");
+    folder.wasmill(["plugin", "new", name, "--lang", lang, "--kind", kind]).end().expect_code(0);
+    let built = folder.wasmill(["plugin", "build", name, "-o", "json"]).start().wait(BUILD_LIMIT).expect_code(0);
     let built = parse(&built.stdout);
-    assert_eq!((text(&built, "name"), text(&built, "kind")), ("my-rule", kind));
+    assert_eq!((text(&built, "name"), text(&built, "kind")), (name, kind));
     let component = text(&built, "file").to_owned();
 
     let checked = parse(&folder.wasmill(["plugin", "check", &component, "-o", "json"]).end().expect_code(0).stdout);
     assert_eq!((text(&checked, "kind"), &checked["digest"]), (kind, &built["digest"]));
-    let tested = folder.wasmill(["plugin", "test", "my-rule"]).end().expect_code(0);
+    let tested = folder.wasmill(["plugin", "test", name]).end().expect_code(0);
     assert!(tested.stdout.contains("passed"), "{}", tested.tails());
     component
 }
