@@ -200,8 +200,9 @@ impl Worker {
         if let Err(error) = self.turn_until_done(&now_ms) {
             self.waiting.push_back(Report::Failed(error));
         }
-        // What is left to say is said, unless nobody listens any more.
-        while !self.flush_reports() && !self.cancelled.load(Relaxed) {
+        // What is left to say is said, unless nobody listens any more: to the coordinator, and to workers whose queues are full, which may
+        // still wait for this one's last barrier.
+        while !(self.flush_reports() & self.flush_exchanges()) && !self.cancelled.load(Relaxed) {
             std::thread::park_timeout(IDLE_WAIT_MAX);
         }
     }
@@ -272,6 +273,11 @@ impl Worker {
             self.wakers.wake(self.workers);
         }
         self.waiting.is_empty()
+    }
+
+    /// Hands on what waits for any step. True when nothing waits.
+    fn flush_exchanges(&mut self) -> bool {
+        (0..self.steps.len()).fold(true, |done, index| self.flush_exchange(index) & done)
     }
 
     fn flush_exchange(&mut self, index: usize) -> bool {
