@@ -218,10 +218,8 @@ fn text(report: &Report) -> String {
     let mut line = |what: &str, value: &str| {
         let _ = writeln!(text, "  {what:<9}  {value}");
     };
-    if let Some(opened) = &report.opened {
-        if !opened.description.is_empty() {
-            line("about", &opened.description);
-        }
+    if let Some(opened) = report.opened.as_ref().filter(|it| !it.description.is_empty()) {
+        line("about", &opened.description);
     }
     line("file", &format!("{}, {} bytes", report.file.display(), grouped(report.bytes as u64)));
     if !report.digest.is_empty() {
@@ -273,7 +271,7 @@ fn list(what: &str, fields: &[FieldReport], line: &mut impl FnMut(&str, &str)) {
     for (row, field) in fields.iter().enumerate() {
         let what = if row == 0 { what } else { "" };
         let required = if field.required { "  required" } else { "" };
-        line(what, &format!("{:width$}  {:<7}{required}", name(field), field.kind).trim_end().to_owned());
+        line(what, &format!("{:width$}  {:<7}{required}", name(field), field.kind).trim_end());
     }
 }
 

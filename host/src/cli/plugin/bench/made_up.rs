@@ -38,12 +38,12 @@ fn value(path: &str, kind: Kind, random: &mut Random) -> Value {
         Kind::S64 => json!(number % 20_000),
         // Hundredths, as amounts are written.
         Kind::F64 | Kind::Number => json!((number % 2_000_000) as f64 / 100.0),
-        Kind::Boolean => json!(number % 2 == 0),
+        Kind::Boolean => json!(number.is_multiple_of(2)),
         Kind::Text | Kind::Bytes => {
             let name = path.rsplit('.').next().unwrap_or(path);
             json!(format!("{name}-{:04}", number % TEXTS))
         }
-        Kind::Json => json!([number % 100, "made up", { "a": number % 2 == 0 }]),
+        Kind::Json => json!([number % 100, "made up", { "a": number.is_multiple_of(2) }]),
     }
 }
 

@@ -20,7 +20,7 @@ use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 use std::fmt::Write as _;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wasmill::plugin::Plugin;
 
 /// `wasmill plugin test`.
@@ -104,7 +104,7 @@ impl RoundOutcome {
 
 #[derive(Serialize)]
 struct Results<'a> {
-    component: &'a PathBuf,
+    component: &'a Path,
     passed: usize,
     failed: usize,
     blessed: usize,
@@ -124,7 +124,7 @@ pub(crate) fn test(options: &Test) -> Exit {
     }
 }
 
-fn outcomes(options: &Test, component: &PathBuf) -> Result<Vec<Outcome>, Stop> {
+fn outcomes(options: &Test, component: &Path) -> Result<Vec<Outcome>, Stop> {
     // The files first: they are what is being written.
     let files = case::load(&options.file, &options.cases)?;
     let wanted = |case: &Case| options.filter.as_ref().is_none_or(|it| case.name.contains(it.as_str()));
@@ -184,7 +184,7 @@ fn bless(file: &CaseFile, played: &mut [(usize, Outcome)]) -> Result<(), Stop> {
     std::fs::write(&file.path, text).map_err(|error| Stop::wrong(format!("{} cannot be written: {error}", file.path)))
 }
 
-fn tell(format: Format, component: &PathBuf, outcomes: &[Outcome]) -> Exit {
+fn tell(format: Format, component: &Path, outcomes: &[Outcome]) -> Exit {
     let count = |status| outcomes.iter().filter(|it| it.status == status).count();
     let (passed, failed, blessed) = (count(Status::Passed), count(Status::Failed), count(Status::Blessed));
     let text = match format {
