@@ -232,7 +232,7 @@ fn a_version_that_fails_is_rolled_back_with_its_reason_and_costs_nothing() {
     writer.send((5_000..10_000).map(Running::record));
     match following.recv_timeout(SETTLED_LIMIT) {
         Ok(Progress::RolledBack { reason }) => {
-            assert!(reason.contains("step `rule`: the new version failed on a record: the plugin trapped"), "{reason}");
+            assert!(reason.starts_with("step `rule`: ") && reason.contains("trapped"), "{reason}");
         }
         other => panic!("{other:?}"),
     }

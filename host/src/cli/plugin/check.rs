@@ -271,7 +271,7 @@ fn list(what: &str, fields: &[FieldReport], line: &mut impl FnMut(&str, &str)) {
     for (row, field) in fields.iter().enumerate() {
         let what = if row == 0 { what } else { "" };
         let required = if field.required { "  required" } else { "" };
-        line(what, &format!("{:width$}  {:<7}{required}", name(field), field.kind).trim_end());
+        line(what, format!("{:width$}  {:<7}{required}", name(field), field.kind).trim_end());
     }
 }
 
