@@ -8,7 +8,10 @@ export function portsOf({ emits, ports }, fieldsOf) {
   const declared = Object.entries(ports ?? { out: emits ?? {} });
   if (declared.length === 0) throw new TypeError('`ports` names no port; expected at least one');
   // `{}` is a port of records passed on as they are.
-  return declared.map(([name, fields], index) => ({ name, index, fields: fieldsOf(fields, name) }));
+  return declared.map(([name, given], index) => {
+    const fields = fieldsOf(given, name);
+    return { name, index, fields, names: new Set(fields.map((it) => it.name)) };
+  });
 }
 
 /** The answer as the boundary has it. */

@@ -91,9 +91,12 @@ export const readAll = (form, strings) => form.read(strings, NOTHING);
 
 /** States, null or undefined where there is none, as a column of kind bytes. */
 export function writeStates(form, states) {
-  const some = states.includes(undefined) ? states.map((it) => it ?? null) : states;
-  const nulls = some.includes(null) ? Uint8Array.from(some, (it) => (it === null ? 1 : 0)) : NOTHING;
-  return { values: { tag: 'bytes', val: form.write(some) }, nulls };
+  let nulls = NOTHING;
+  if (states.includes(null) || states.includes(undefined)) {
+    nulls = new Uint8Array(states.length);
+    for (let at = 0; at < states.length; at++) if (states[at] === null || states[at] === undefined) nulls[at] = 1;
+  }
+  return { values: { tag: 'bytes', val: form.write(states) }, nulls };
 }
 
 /** The version of the state's form, which a definition gives as a whole number from 0. */

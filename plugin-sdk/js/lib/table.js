@@ -7,7 +7,7 @@ import { columnOf } from './column.js';
  * each change. A subclass says which input row is at hand: `origin`.
  */
 export class PortTable {
-  /** `port` is `{ name, index, fields }`. */
+  /** `port` is one of `portsOf`. */
   constructor(port) {
     this.port = port;
     this.clear();
@@ -95,12 +95,12 @@ export class PortTable {
 }
 
 /** A name that no field has is a slip that would otherwise become a null. */
-function checkNames(row, { name, fields }) {
+function checkNames(row, { name, fields, names }) {
   if (typeof row !== 'object' || row === null) throw new TypeError(`port \`${name}\`: expected an object with its fields, found ${typeof row}`);
-  for (const key of Object.keys(row)) {
-    if (!fields.some((it) => it.name === key)) {
-      const names = fields.map((it) => `\`${it.name}\``).join(', ');
-      throw new TypeError(`port \`${name}\` has no field \`${key}\`; its fields are ${names || 'none: it passes records on'}`);
-    }
+  const keys = Object.keys(row);
+  for (let at = 0; at < keys.length; at++) {
+    if (names.has(keys[at])) continue;
+    const known = fields.map((it) => `\`${it.name}\``).join(', ');
+    throw new TypeError(`port \`${name}\` has no field \`${keys[at]}\`; its fields are ${known || 'none: it passes records on'}`);
   }
 }
