@@ -13,6 +13,7 @@ use wasmill::plugin::{Body, Call, Plugin, PluginEngine, Produced, Table, Transfo
 use wasmill::state::{Delta, TableId};
 use wasmill::window::{Builtin, Input, Operator};
 use wasmill_bench::records::Payments;
+use wasmill_bench::shapes::{Records, Shape};
 use wasmill_tests::random::Random;
 use wasmill_tests::settings;
 
@@ -113,49 +114,70 @@ mod filter {
     }
 }
 
-/// Records of 250 bytes of JSON to the columns that are wanted of them.
+/// JSON records to the columns that are wanted of them.
 #[divan::bench_group]
 mod projection {
     use super::*;
 
     const ROWS: usize = 1_024;
+    const SHAPES: [Shape; 7] =
+        [Shape::Bid, Shape::Long, Shape::Escapes, Shape::Optional, Shape::Shuffled, Shape::Names, Shape::Unlike];
 
-    fn decode(bencher: Bencher<'_, '_>, field: Option<Arc<str>>, format: TimeFormat) {
-        let event_time = EventTimeOptions { field, format, delay_ms: 0, idle_timeout_ms: None, late: Late::Drop };
-        let mut payments = Payments::new();
+    /// A batch of records that `make` makes.
+    fn batch(mut make: impl FnMut(&mut Vec<u8>)) -> RawBatch {
         let (mut arena, mut records) = (Vec::new(), Vec::new());
         for _ in 0..ROWS {
-            let (start, value) = (arena.len() as u32, payments.make());
-            records.push(RawRecord {
-                key: Span::NULL,
-                value: Span { start, len: value.len() as u32 },
-                headers: Span::NULL,
-            });
-            arena.extend_from_slice(value);
+            let start = arena.len() as u32;
+            make(&mut arena);
+            let value = Span { start, len: arena.len() as u32 - start };
+            records.push(RawRecord { key: Span::NULL, value, headers: Span::NULL });
         }
-        let bytes = arena.len();
-        let raw = RawBatch {
+        RawBatch {
             origin: Origin { source: 0, partition: 0 },
             rows: RawRows { arena: Arc::new(arena), records },
             offsets: (0..ROWS as i64).collect(),
-            timestamps: vec![payments.time_ms(); ROWS],
+            timestamps: vec![1_767_225_600_000; ROWS],
             next_offset: ROWS as i64,
+        }
+    }
+
+    fn decode(bencher: Bencher<'_, '_>, raw: &RawBatch, wanted: &[(Arc<str>, Kind)], time: Option<Arc<str>>) {
+        let event_time = EventTimeOptions {
+            field: time,
+            format: TimeFormat::Rfc3339,
+            delay_ms: 0,
+            idle_timeout_ms: None,
+            late: Late::Drop,
         };
-        let wanted = [("amount".into(), Kind::F64), ("currency".into(), Kind::Text)];
-        let decoder = Decoder::new(Projection::plan(&wanted, &event_time, Format::Json).expect("a projection"));
+        let mut decoder = Decoder::new(Projection::plan(wanted, &event_time, Format::Json).expect("a projection"));
         assert!(decoder.decode(raw.clone()).rejects.is_empty());
-        let bencher = bencher.counter(ItemsCount::new(ROWS)).counter(BytesCount::new(bytes));
+        let bencher = bencher.counter(ItemsCount::new(ROWS)).counter(BytesCount::new(raw.rows.arena.len()));
         bencher.with_inputs(|| raw.clone()).bench_local_values(|raw| drop(black_box(decoder.decode(raw))));
+    }
+
+    fn payments(bencher: Bencher<'_, '_>, wanted: &[(Arc<str>, Kind)], time: Option<Arc<str>>) {
+        let mut payments = Payments::new();
+        decode(bencher, &batch(|arena| arena.extend_from_slice(payments.make())), wanted, time);
     }
 
     #[divan::bench]
     fn two_fields(bencher: Bencher<'_, '_>) {
-        decode(bencher, None, TimeFormat::EpochMs);
+        payments(bencher, &[("amount".into(), Kind::F64), ("currency".into(), Kind::Text)], None);
     }
 
     #[divan::bench]
     fn two_fields_and_event_time(bencher: Bencher<'_, '_>) {
-        decode(bencher, Some("timestamp".into()), TimeFormat::Rfc3339);
+        let wanted = [("amount".into(), Kind::F64), ("currency".into(), Kind::Text)];
+        payments(bencher, &wanted, Some("timestamp".into()));
+    }
+
+    /// Four fields each.
+    #[divan::bench(args = SHAPES)]
+    fn shape(bencher: Bencher<'_, '_>, shape: &Shape) {
+        let mut records = Records::new(*shape);
+        let kind = |path: &str| if path == "text" { Kind::Text } else { Kind::Number };
+        let wanted: Vec<_> = shape.wanted().iter().map(|&path| (Arc::from(path), kind(path))).collect();
+        decode(bencher, &batch(|arena| arena.extend_from_slice(records.make())), &wanted, None);
     }
 }
 

@@ -6,4 +6,5 @@
 pub mod child;
 pub mod records;
 pub mod scenarios;
+pub mod shapes;
 pub mod topic;

@@ -1,6 +1,6 @@
 //! From the text of a field to a row of a column.
 
-use super::text;
+use super::{number, text};
 use crate::column::{Column, Number, Strings, Values};
 
 /// Adds the value of a field to its column: null where the field is missing, null, or of another kind. `text` is valid
@@ -9,7 +9,7 @@ use crate::column::{Column, Number, Strings, Values};
 pub(super) fn push(column: &mut Column, text: Option<&[u8]>) {
     let Some(text) = text else { return column.push_null() };
     let pushed = match &mut column.values {
-        Values::S64(values) => text::integer(text).map(|it| values.push(it)),
+        Values::S64(values) => number::integer(text).map(|it| values.push(it)),
         Values::F64(values) => number(text).map(|it| values.push(it)),
         Values::Number(values) => any_number(text).map(|it| values.push(it)),
         Values::Boolean(values) => boolean(text).map(|it| values.push(it)),
@@ -24,15 +24,15 @@ pub(super) fn push(column: &mut Column, text: Option<&[u8]>) {
 
 /// Any number as a float; an integer beyond 2^53 is rounded to the nearest.
 fn number(text: &[u8]) -> Option<f64> {
-    match text::integer(text) {
+    match number::integer(text) {
         Some(0) if text[0] == b'-' => Some(-0.0),
         Some(value) => Some(value as f64),
-        None => text::float(text),
+        None => number::float(text),
     }
 }
 
 fn any_number(text: &[u8]) -> Option<Number> {
-    text::integer(text).map(Number::Int).or_else(|| text::float(text).map(Number::Float))
+    number::integer(text).map(Number::Int).or_else(|| number::float(text).map(Number::Float))
 }
 
 fn boolean(text: &[u8]) -> Option<u8> {

@@ -1,15 +1,19 @@
 //! From raw records to the columns and the event time that a pipeline needs.
 //!
 //! A [`Projection`] is planned once: which fields, of which kinds, and where event time comes from. A [`Decoder`] then reads
-//! each batch in one pass over its bytes: nothing that is not wanted is made, and no record costs an allocation. It knows no
-//! step, no window and no plugin. What makes a whole record unusable is a reject; a field that is missing or of another
+//! each batch in one pass over its bytes, by [templates](template) where the source's records repeat each other and by a
+//! [scan] where not: nothing that is not wanted is made, and no record costs an allocation. It knows no step, no window and no
+//! plugin. What makes a whole record unusable is a reject; a field that is missing or of another
 //! kind is only a null here, since some other step may not care, and [`explain`] says why where one does.
 
 mod explain;
 mod field;
 mod keys;
+mod lanes;
+mod number;
 mod projection;
 mod scan;
+mod template;
 pub mod text;
 mod time;
 
@@ -24,6 +28,7 @@ use crate::column::Column;
 
 use scan::Scanner;
 use std::sync::Arc;
+use template::Templates;
 
 /// A batch in columns, and the rows of the raw batch that could not be read.
 #[derive(Debug)]
@@ -43,12 +48,13 @@ const NO_TIME: i64 = -1;
 #[derive(Debug)]
 pub struct Decoder {
     projection: Projection,
+    templates: Templates,
 }
 
 impl Decoder {
     /// A decoder of what `projection` wants.
     pub fn new(projection: Projection) -> Self {
-        Decoder { projection }
+        Decoder { projection, templates: Templates::new() }
     }
 
     /// What is read.
@@ -59,7 +65,7 @@ impl Decoder {
     /// Reads a batch. A row that is not a JSON object, or has no usable event time, is rejected and is not in the batch.
     ///
     /// A tombstone is a record without fields: every column is null, and its time is the record's own.
-    pub fn decode(&self, raw: RawBatch) -> Decoded {
+    pub fn decode(&mut self, raw: RawBatch) -> Decoded {
         let rows = raw.rows.records.len();
         if !self.projection.parses() {
             return self.decode_unparsed(raw);
@@ -85,7 +91,7 @@ impl Decoder {
 
     /// Fills `slots` with the texts of the wanted fields of `row` and answers its event time.
     fn read<'a>(
-        &self,
+        &mut self,
         arena: &'a [u8],
         raw: &RawBatch,
         row: usize,
@@ -95,14 +101,23 @@ impl Decoder {
         let Some(value) = raw.rows.records[row].value.of(arena) else {
             return self.own_time(raw.timestamps[row]);
         };
-        Scanner::new(value)
-            .and_then(|mut it| it.document(&self.projection.root, slots))
-            .map_err(|fault| fault.reason(value))?;
+        if !self.templates.read(value, slots) {
+            self.scan(value, slots)?;
+        }
         match &self.projection.time {
             None => self.own_time(raw.timestamps[row]),
             Some(time) => time::of_field(slots[time.slot], time.format)
                 .map_err(|fault| fault.reason(&time.path, slots[time.slot], time.format)),
         }
+    }
+
+    /// Reads a record that no template fits, as it is, and learns from it.
+    fn scan<'a>(&mut self, value: &'a [u8], slots: &mut [Option<&'a [u8]>]) -> Result<(), String> {
+        slots.fill(None);
+        let root = &self.projection.root;
+        Scanner::new(value).and_then(|mut it| it.document(root, slots)).map_err(|fault| fault.reason(value))?;
+        self.templates.learn(value, root);
+        Ok(())
     }
 
     /// The time that a record has without its value.

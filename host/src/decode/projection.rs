@@ -145,7 +145,7 @@ impl Node {
 
     /// The child of that quoted name. Records of a stream mostly have their fields in one order, so `hint` says which
     /// child is likely to be next.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, quoted: &[u8], escaped: bool, hint: &mut usize) -> Option<&Node> {
         if escaped {
             let mut plain = Vec::new();

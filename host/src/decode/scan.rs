@@ -94,6 +94,16 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// At byte `at` of `bytes`, where a value starts. What is read from there on is not checked to be UTF-8.
+    pub(super) fn within(bytes: &'a [u8], at: usize) -> Self {
+        Scanner { bytes, at }
+    }
+
+    /// The byte that is looked at.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     /// Reads the whole record, an object, and leaves the texts of the fields of `root` in `slots`.
     pub(super) fn document(&mut self, root: &Node, slots: &mut [Option<&'a [u8]>]) -> Result<(), JsonFault> {
         self.root_object()?;
@@ -102,7 +112,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes to the opening brace of the record, or says what is there instead.
-    fn root_object(&mut self) -> Result<(), JsonFault> {
+    pub(super) fn root_object(&mut self) -> Result<(), JsonFault> {
         let found = match self.peek() {
             b'{' => return Ok(()),
             b'[' => "an array",
@@ -129,26 +139,32 @@ impl<'a> Scanner<'a> {
             let Some(child) = node.find(&scanner.bytes[name], escaped, &mut hint) else {
                 return scanner.skip(depth);
             };
-            slots[child.subtree.clone()].fill(None); // The last of a repeated name wins, with all that is in it.
-            let start = scanner.at;
-            if child.children.is_empty() || scanner.bytes.get(start) != Some(&b'{') {
-                scanner.skip(depth)?;
-            } else if depth >= DEPTH_MAX {
-                return scanner.too_deep();
-            } else {
-                scanner.object(child, slots, depth + 1)?;
-            }
-            if let Some(slot) = child.slot {
-                slots[slot] = Some(&scanner.bytes[start..scanner.at]);
-            }
-            Ok(())
+            scanner.wanted(child, slots, depth)
         })
+    }
+
+    /// Goes past the value that starts here, that of the field `child`, and leaves the texts of what is wanted in `slots`.
+    #[inline(always)]
+    pub(super) fn wanted(&mut self, child: &Node, slots: &mut [Option<&'a [u8]>], depth: u32) -> Result<(), JsonFault> {
+        slots[child.subtree.clone()].fill(None); // The last of a repeated name wins, with all that is in it.
+        let start = self.at;
+        if child.children.is_empty() || self.bytes.get(start) != Some(&b'{') {
+            self.skip(depth)?;
+        } else if depth >= DEPTH_MAX {
+            return self.too_deep();
+        } else {
+            self.object(child, slots, depth + 1)?;
+        }
+        if let Some(slot) = child.slot {
+            slots[slot] = Some(&self.bytes[start..self.at]);
+        }
+        Ok(())
     }
 
     /// Calls `member` at each value of the object that starts here, with the range of its quoted name and whether that
     /// has an escape in it.
     #[inline]
-    fn each_member(
+    pub(super) fn each_member(
         &mut self,
         mut member: impl FnMut(&mut Self, Range<usize>, bool) -> Result<(), JsonFault>,
     ) -> Result<(), JsonFault> {
@@ -181,7 +197,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Goes past any value, checking it; it lies in `depth` arrays and objects.
-    fn skip(&mut self, depth: u32) -> Result<(), JsonFault> {
+    pub(super) fn skip(&mut self, depth: u32) -> Result<(), JsonFault> {
         match self.peek() {
             b'"' => self.string().map(drop),
             b'-' | b'0'..=b'9' => self.number(),
@@ -215,7 +231,7 @@ impl<'a> Scanner<'a> {
 
     /// The next byte that is not whitespace, 0 at the end. A NUL byte in the record is no token either.
     #[inline]
-    fn peek(&mut self) -> u8 {
+    pub(super) fn peek(&mut self) -> u8 {
         loop {
             match self.bytes.get(self.at) {
                 Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
@@ -227,7 +243,7 @@ impl<'a> Scanner<'a> {
 
     /// Goes past the string that starts here; true where it has an escape in it.
     #[inline]
-    fn string(&mut self) -> Result<bool, JsonFault> {
+    pub(super) fn string(&mut self) -> Result<bool, JsonFault> {
         let mut at = self.at + 1;
         let mut escaped = false;
         loop {

@@ -296,7 +296,9 @@ proptest! {
             .map(|it| if pretty { serde_json::to_string_pretty(it) } else { serde_json::to_string(it) }.unwrap())
             .collect();
         let raw = raw(&texts.iter().map(|it| Some(it.as_bytes())).collect::<Vec<_>>());
-        let Decoded { batch, rejects, .. } = decoder(&columns, None).decode(raw);
+        let mut decoder = decoder(&columns, None);
+        decoder.decode(raw.clone()); // So that there are templates.
+        let Decoded { batch, rejects, .. } = decoder.decode(raw);
         prop_assert!(rejects.is_empty(), "{rejects:?}");
         for (column, (path, kind)) in batch.columns.iter().zip(&columns) {
             for (row, value) in values.iter().enumerate() {
@@ -316,7 +318,9 @@ proptest! {
         let text = std::str::from_utf8(&bytes);
         let is_json = text.is_ok_and(|it| serde_json::from_str::<&serde_json::value::RawValue>(it).is_ok());
         let is_object = is_json && bytes.trim_ascii().first() == Some(&b'{');
-        let decoded = decoder(&[("a.b", Kind::Json)], None).decode(raw(&[Some(&bytes)]));
+        let mut decoder = decoder(&[("a.b", Kind::Json)], None);
+        decoder.decode(raw(&[Some(&serde_json::to_vec(&value).unwrap())])); // So that there is a template.
+        let decoded = decoder.decode(raw(&[Some(&bytes)]));
         prop_assert_eq!(decoded.rejects.is_empty(), is_object, "{} {:?}", String::from_utf8_lossy(&bytes), decoded.rejects);
         prop_assert_eq!(members(&bytes).is_ok(), is_object);
     }

@@ -1,6 +1,6 @@
 //! Event time of one record: its own timestamp, or a field of it.
 
-use super::text;
+use super::number;
 use crate::batch::EventTime;
 use crate::config::TimeFormat;
 
@@ -81,14 +81,14 @@ pub(super) fn of_field(text: Option<&[u8]>, format: TimeFormat) -> Result<EventT
 /// A number times 10^`shift`, rounded down, exactly where it has no exponent.
 fn epoch(text: &[u8], shift: u32) -> Result<i64, TimeFault> {
     let scale = 10_i64.pow(shift);
-    if let Some(value) = text::integer(text) {
+    if let Some(value) = number::integer(text) {
         return value.checked_mul(scale).ok_or(TimeFault::OutOfRange);
     }
     let Some(b'-' | b'0'..=b'9') = text.first() else { return Err(TimeFault::OtherKind) };
     if let Some(dot) = memchr::memchr(b'.', text).filter(|_| memchr::memchr2(b'e', b'E', text).is_none()) {
         let (whole, fraction) = (&text[..dot], &text[dot + 1..]);
         let negative = whole[0] == b'-';
-        let whole = text::integer(whole).and_then(|it| it.checked_mul(scale)).ok_or(TimeFault::OutOfRange)?;
+        let whole = number::integer(whole).and_then(|it| it.checked_mul(scale)).ok_or(TimeFault::OutOfRange)?;
         let (kept, rest) = fraction.split_at(fraction.len().min(shift as usize));
         let padded = kept.iter().chain(std::iter::repeat(&b'0')).take(shift as usize);
         let kept = padded.fold(0, |sum, &it| sum * 10 + i64::from(it - b'0'));
@@ -96,7 +96,7 @@ fn epoch(text: &[u8], shift: u32) -> Result<i64, TimeFault> {
         let sum = if negative { whole.checked_sub(kept + rounded) } else { whole.checked_add(kept) };
         return sum.ok_or(TimeFault::OutOfRange);
     }
-    let value = text::float(text).ok_or(TimeFault::OutOfRange)? * scale as f64;
+    let value = number::float(text).ok_or(TimeFault::OutOfRange)? * scale as f64;
     if value.abs() < 1e18 { Ok(value.floor() as i64) } else { Err(TimeFault::OutOfRange) }
 }
 

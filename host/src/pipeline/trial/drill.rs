@@ -77,7 +77,7 @@ impl Drill {
     /// No record of `raw` fits what the plugin reads.
     pub fn load(&mut self, raw: RawBatch, rows: usize, groups: usize) -> Result<(), PipelineError> {
         let nothing = |why: &str| PipelineError::stop(Failure::BadData, why.to_owned());
-        let (batch, unread) = self.planned.decode(&Decoder::new(self.planned.projection.clone()), raw);
+        let (batch, unread) = self.planned.decode(&mut Decoder::new(self.planned.projection.clone()), raw);
         let plugin = plugin(&self.planned)?;
         let (batch, refused) = match without_required(&self.planned.step, plugin, &batch) {
             None => (batch, None),

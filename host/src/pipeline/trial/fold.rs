@@ -54,7 +54,7 @@ pub fn fold(plugin: &Plugin, options: &TrialOptions, raw: RawBatch, window: Rang
         return Err(PipelineError::stop(Failure::Internal, "the step has no plugin").into());
     };
     let mut whole = Made::default();
-    let (batch, refused) = planned.decode(&Decoder::new(planned.projection.clone()), raw);
+    let (batch, refused) = planned.decode(&mut Decoder::new(planned.projection.clone()), raw);
     whole.refuse(refused);
     let timed = options.time.is_some();
     let batch = within(&planned, batch, &window, timed, &mut whole);

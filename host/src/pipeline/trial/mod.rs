@@ -130,7 +130,7 @@ impl Trial {
     /// The plugin failed in a way that no record can be blamed for, or does what no step may.
     pub fn process(&mut self, raw: RawBatch) -> Result<Made, PipelineError> {
         let mut made = Made::default();
-        let (batch, refused) = self.planned.decode(&self.decoder, raw);
+        let (batch, refused) = self.planned.decode(&mut self.decoder, raw);
         made.refuse(refused);
         let clock = match &mut self.clock {
             Some(clock) => clock.observe(0, &batch.times, 0),
@@ -254,7 +254,7 @@ fn shown_key(canonical: &[u8]) -> String {
 
 impl Planned {
     /// Reads records; those that cannot be read are refused.
-    fn decode(&self, decoder: &Decoder, raw: RawBatch) -> (Batch, Option<Refused>) {
+    fn decode(&self, decoder: &mut Decoder, raw: RawBatch) -> (Batch, Option<Refused>) {
         let decoded = decoder.decode(raw);
         let refused = decoded.rejected.map(|batch| Refused {
             batch,

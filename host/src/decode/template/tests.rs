@@ -1,0 +1,309 @@
+use super::super::scan::Scanner;
+use super::graph::Graph;
+use super::learn::learn;
+use crate::column::Kind;
+use crate::config::{EventTimeOptions, Format, Late, TimeFormat};
+use crate::decode::Projection;
+use proptest::prelude::*;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+fn projection(paths: &[&str]) -> Projection {
+    let own_time = EventTimeOptions {
+        field: None,
+        format: TimeFormat::EpochMs,
+        delay_ms: 0,
+        idle_timeout_ms: None,
+        late: Late::Drop,
+    };
+    let wanted: Vec<_> = paths.iter().map(|&path| (Arc::from(path), Kind::Json)).collect();
+    Projection::plan(&wanted, &own_time, Format::Json).unwrap()
+}
+
+/// A graph beside the scan that it must agree with.
+struct Pair {
+    projection: Projection,
+    graph: Graph,
+}
+
+impl Pair {
+    fn new(paths: &[&str]) -> Self {
+        Pair { projection: projection(paths), graph: Graph::new() }
+    }
+
+    /// Reads a record both ways and answers whether the graph took it; learns from it otherwise.
+    fn read(&mut self, record: &[u8]) -> bool {
+        let root = &self.projection.root;
+        let (mut scanned, mut found) = (vec![None; self.projection.slots], vec![None; self.projection.slots]);
+        let scan = Scanner::new(record).and_then(|mut it| it.document(root, &mut scanned));
+        let fits = self.graph.follow(record, &mut found).is_some();
+        if fits {
+            assert_eq!(scan, Ok(()), "{}", String::from_utf8_lossy(record));
+            assert_eq!(found, scanned, "{}", String::from_utf8_lossy(record));
+            self.compare(record, &found);
+        } else if scan.is_ok() {
+            learn(&mut self.graph, record, root);
+        }
+        fits
+    }
+
+    /// Compares what was found with a tree of values that serde_json makes.
+    fn compare(&self, record: &[u8], found: &[Option<&[u8]>]) {
+        let Ok(tree) = serde_json::from_slice::<Value>(record) else {
+            // It may nest a level deeper, or hold numbers that no float does: JSON nevertheless.
+            serde_json::from_slice::<&RawValue>(record).unwrap();
+            return;
+        };
+        for wanted in &self.projection.columns {
+            let there = wanted.path.split('.').try_fold(&tree, |value, name| value.get(name));
+            let text = found[wanted.slot].map(|it| serde_json::from_slice(it).unwrap());
+            assert_eq!(text.as_ref(), there, "{} of {}", wanted.path, String::from_utf8_lossy(record));
+        }
+    }
+
+    /// The records that were taken, by their number.
+    fn fitting(&mut self, records: &[&str]) -> Vec<usize> {
+        (0..records.len()).filter(|&it| self.read(records[it].as_bytes())).collect()
+    }
+}
+
+#[test]
+fn a_record_fits_whose_values_alone_are_others() {
+    let mut pair = Pair::new(&["id", "card.country", "note"]);
+    let fitting = pair.fitting(&[
+        r#"{"id":1,"card":{"country":"FR","limit":1.5},"list":[1,2],"open":true,"note":null}"#,
+        r#"{"id":-12345678901,"card":{"country":"","limit":0},"list":[],"open":false,"note":"n\u00e9\"e"}"#,
+        r#"{"id":"text","card":{"country":null,"limit":1e5},"list":"none","open":null,"note":[{"a":"Zürich"}]}"#,
+        r#"{"id":1,"card":{"country":[["x"]],"limit":-0},"list":1,"open":"a long text, longer than lanes","note":1}"#,
+    ]);
+    assert_eq!(fitting, [1, 2, 3]);
+}
+
+#[test]
+fn fields_may_come_and_go_and_change_places_once_they_were_seen() {
+    let mut pair = Pair::new(&["a", "c"]);
+    let fitting = pair.fitting(&[
+        r#"{"a":1,"b":{"x":2},"c":3}"#,
+        r#"{"c":3}"#,
+        r#"{"a":1,"c":3}"#,
+        r#"{"b":{"x":2},"a":1}"#,
+        r#"{"b":{"x":2},"a":1,"c":3}"#,
+        r#"{"b":{"x":2},"c":3}"#,
+        r#"{"c":3,"a":1}"#,
+        r#"{}"#,
+        r#"{}"#,
+    ]);
+    assert_eq!(fitting, [4, 5, 8]);
+}
+
+#[test]
+fn an_object_may_be_null_or_of_another_kind() {
+    let mut pair = Pair::new(&["a.b", "a.c", "whole", "whole.in"]);
+    let fitting = pair.fitting(&[
+        r#"{"a":{"b":1,"c":2},"whole":{"in":1}}"#,
+        r#"{"a":null,"whole":null}"#,
+        r#"{"a":{"b":1,"c":2},"whole":null}"#,
+        r#"{"a":null,"whole":{"in":2,"more":{}}}"#,
+        r#"{"a":[{"b":1}],"whole":{"in":{"in":3}}}"#,
+        r#"{"a":{},"whole":{}}"#,
+        r#"{"a":{},"whole":{}}"#,
+        r#"{"a":{"b":1,"c":2},"whole":{}}"#,
+    ]);
+    assert_eq!(fitting, [2, 3, 4, 6, 7]);
+}
+
+#[test]
+fn the_last_of_a_repeated_field_wins_here_too() {
+    let mut pair = Pair::new(&["a", "o.b", "o.c"]);
+    let fitting = pair.fitting(&[
+        r#"{"a":1,"a":2,"o":{"b":3,"b":4},"o":{"c":5}}"#,
+        r#"{"a":6,"a":7,"o":{"b":8,"b":9},"o":{"c":10}}"#,
+        r#"{"a":1,"a":2,"o":{"b":3,"b":4}}"#,
+        r#"{"a":1,"a":2,"o":{"b":3,"b":4},"o":7}"#,
+        r#"{"a":1,"a":2,"o":{"b":3,"b":4},"o":7}"#,
+    ]);
+    assert_eq!(fitting, [1, 2, 4]);
+}
+
+#[test]
+fn whitespace_is_part_of_what_repeats() {
+    let mut pair = Pair::new(&["a"]);
+    let fitting = pair.fitting(&[
+        "{\"a\": 1,\r\n\t\"b\" : {\"c\":2 } }\n",
+        "{\"a\": 3,\r\n\t\"b\" : {\"c\":4 } }\n",
+        "{\"a\":3,\r\n\t\"b\" : {\"c\":4 } }\n",
+        "{\"a\": 5,\r\n\t\"b\" : {\"c\":6 } }\n",
+        "{\"a\":7,\r\n\t\"b\" : {\"c\":8 } }\n",
+        "{\"a\":7,\r\n\t\"b\" : {\"c\":8 } }",
+    ]);
+    assert_eq!(fitting, [1, 3, 4]);
+}
+
+#[test]
+fn what_is_no_json_never_fits() {
+    let mut pair = Pair::new(&["a", "s"]);
+    let good: &[u8] = br#"{"a":1,"s":"text that is long enough","t":true,"n":[1]}"#;
+    assert!(!pair.read(good) && pair.read(good));
+    for (what, by) in [
+        (r#":1,"#, ":01,"),
+        (":1,", ":1.,"),
+        (":1,", ":,"),
+        (":1,", ":1e,"),
+        (":1,", ":-,"),
+        (":1,", ":tru,"),
+        ("true", "truex"),
+        ("true", "nul"),
+        ("long", "l\nng"),
+        ("long", "l\\xng"),
+        ("long", "l\\u00gg"),
+        ("[1]", "[1,]"),
+        ("[1]", "[1"),
+        ("[1]", "[\"\n\"]"),
+        ("}", "} "),
+        ("}", "}x"),
+        ("}", ""),
+        ("enough\"", "enough"),
+    ] {
+        let bad = String::from_utf8(good.to_vec()).unwrap().replacen(what, by, 1);
+        assert!(!pair.read(bad.as_bytes()), "{bad}");
+    }
+    for at in 0..good.len() {
+        let mut bad = good.to_vec();
+        bad[at] = 0xff;
+        assert!(!pair.read(&bad), "byte {at}");
+        assert!(!pair.read(&good[..at]), "up to {at}");
+    }
+    assert!(pair.read(good));
+}
+
+#[test]
+fn an_array_is_looked_into_as_deep_as_the_scan_looks() {
+    let mut pair = Pair::new(&["a"]);
+    let nested = |depth: usize| format!(r#"{{"o":{{"x":{}1{}}}}}"#, "[".repeat(depth), "]".repeat(depth));
+    assert!(!pair.read(nested(1).as_bytes()));
+    assert!(pair.read(nested(126).as_bytes()));
+    assert!(!pair.read(nested(127).as_bytes()));
+}
+
+#[test]
+fn an_object_of_which_nobody_wants_anything_is_taken_whole_if_its_names_never_end() {
+    for by_id in ["{\"n#\":1,\"n#x\":2}", "{\"n#\":{\"deep\":1}}"] {
+        let mut pair = Pair::new(&["a"]);
+        let record = |number: usize| format!(r#"{{"by_id":{},"a":1}}"#, by_id.replace('#', &number.to_string()));
+        let fitting: Vec<_> = (0..200).filter(|&it| pair.read(record(it).as_bytes())).collect();
+        assert!(fitting.len() > 150 && fitting.ends_with(&[197, 198, 199]), "{fitting:?}");
+    }
+}
+
+#[test]
+fn what_is_kept_has_a_bound_whatever_never_ends() {
+    let long = "x".repeat(2_000);
+    for record in [r#"{"n#":1}"#, r#"{"n#":{"m#":1},"a":1}"#, r#"{"n#":{"long":1}}"#, r#"{"a":1,"long#":1}"#] {
+        let mut pair = Pair::new(&["a"]);
+        for number in 0..5_000 {
+            pair.read(record.replace('#', &number.to_string()).replace("long", &long).as_bytes());
+        }
+        assert!(pair.graph.size() < 100_000, "{} bytes for {record}", pair.graph.size());
+    }
+}
+
+/// Choices from a seed (SplitMix64).
+struct Choices(u64);
+
+impl Choices {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+    }
+
+    fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len())]
+    }
+}
+
+const VALUES: [&str; 24] = [
+    "0",
+    "-1",
+    "12345678",
+    "123456789012",
+    "1.25",
+    "-0.0",
+    "1e-7",
+    "true",
+    "false",
+    "null",
+    "\"\"",
+    "\"short\"",
+    "\"sixteen bytes, s\"",
+    "\"more than thirty-two bytes of plain text\"",
+    "\"caf\u{e9} \u{1f600}\"",
+    "\"\\u00e9\\n\\\"\"",
+    "\"\\\\\"",
+    "[]",
+    "[1, \"two\", {\"b\":3}]",
+    "[[\"\u{e9}\"]]",
+    "{}",
+    "{\"b\":1}",
+    "{ \"odd\" : [ ] }",
+    "{\"b\":{\"c\":{\"a\":1}}}",
+];
+
+/// An object whose names and whitespace `form` decides and whose values `values` does; `values` leaves a member out or
+/// writes it twice now and then too.
+fn object(form: &mut Choices, values: &mut Choices, depth: usize) -> String {
+    let space = form.one_of(&["", "", "", " ", "\n  "]);
+    let mut members = Vec::new();
+    for _ in 0..form.below(6) {
+        let name = form.one_of(&["a", "b", "c", "\\u0061", "n\\\"q", "other", "\u{e9}"]);
+        let value = match form.below(4) {
+            0 if depth < 4 => object(form, values, depth + 1),
+            _ => values.one_of(&VALUES).to_owned(),
+        };
+        let member = format!("{space}\"{name}\":{space}{value}");
+        match values.below(16) {
+            0 => {}
+            1 => members.extend([member.clone(), member]),
+            _ => members.push(member),
+        }
+    }
+    format!("{{{}{space}}}", members.join(","))
+}
+
+/// A record that may be no JSON any more.
+fn damaged(mut record: Vec<u8>, choices: &mut Choices) -> Vec<u8> {
+    for _ in 0..choices.below(3) {
+        let at = choices.below(record.len());
+        match choices.below(3) {
+            0 => record[at] = choices.one_of(b"\"\\{}[]:,.-+eE019tn \n\x00\x1f\xc3\xff"),
+            1 => record.insert(at, choices.one_of(b"\"\\{}[]:,.-+eE019tn \n\x00\x1f\xc3\xff")),
+            _ => drop(record.remove(at)),
+        }
+        if record.is_empty() {
+            break;
+        }
+    }
+    record
+}
+
+proptest! {
+    #[test]
+    fn what_fits_is_what_the_scan_takes_with_the_same_slots(seed: u64) {
+        let mut choices = Choices(seed);
+        let all: [&[&str]; 4] = [&["a"], &["a", "b", "a.b"], &["a.b.c", "b.a", "c", "n\"q"], &["a.a.a", "a.b", "a.b.c", "b"]];
+        let mut pair = Pair::new(choices.one_of(&all));
+        let forms: [u64; 3] = std::array::from_fn(|_| choices.below(usize::MAX) as u64);
+        for _ in 0..60 {
+            let form = choices.one_of(&forms);
+            let record = object(&mut Choices(form), &mut choices, 0).into_bytes();
+            pair.read(&record);
+            pair.read(&damaged(record.clone(), &mut choices));
+            // Something may have to be forgotten first; a record of very many objects is never learnt.
+            let objects = record.iter().filter(|&&it| it == b'{').count();
+            prop_assert!(objects > 30 || (0..40).any(|_| pair.read(&record)), "learnt in vain: {}", String::from_utf8_lossy(&record));
+        }
+    }
+}
