@@ -1,8 +1,8 @@
 //! From raw records to the columns and the event time that a pipeline needs.
 //!
 //! A [`Projection`] is planned once: which fields, of which kinds, and where event time comes from. A [`Decoder`] then reads
-//! each batch in one pass over its bytes, by [templates](template) where the source's records repeat each other and by a
-//! [scan] where not: nothing that is not wanted is made, and no record costs an allocation. It knows no step, no window and no
+//! each batch in one pass over its bytes, by templates (`template`) where the source's records repeat each other and by a
+//! scan (`scan`) where not: nothing that is not wanted is made, and no record costs an allocation. It knows no step, no window and no
 //! plugin. What makes a whole record unusable is a reject; a field that is missing or of another
 //! kind is only a null here, since some other step may not care, and [`explain`] says why where one does.
 
