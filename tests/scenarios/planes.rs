@@ -48,6 +48,7 @@ fn options(broker: &Broker, topic: &str) -> KafkaOptions {
         compression: "none".to_owned(),
         wait_ms: 20_000,
         transaction_timeout_ms: 20_000,
+        properties: Default::default(),
     }
 }
 

@@ -70,9 +70,11 @@ topic = "{output}"
         let options = RunOptions {
             until: Until::Forever,
             data_dir: folder.path("data"),
+            cache_dir: folder.path("data/cache"),
             workers: 2,
             allow_missing_state: false,
             discard_state: false,
+            anew_without_state: false,
         };
         let of_engine = Arc::clone(&control);
         let run = move || pipeline::run(pipeline, options, of_engine).map(|_| ());

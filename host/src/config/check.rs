@@ -1,5 +1,6 @@
 //! From the text of a pipeline file to a checked [`Pipeline`]: all errors, or none.
 
+use super::deployment::connect;
 use super::document::{self, Entry, Value};
 use super::errors::{ConfigErrors, Errors, Place};
 use super::graph::{Names, check_distinct, group, order};
@@ -9,25 +10,27 @@ use super::section::Section;
 use super::sinks::{Placed, check_together, dead_letters, sink};
 use super::sources::source;
 use super::steps::{Draft, Plugins, step};
-use std::path::Path;
 use std::sync::Arc;
 
-/// Parses and checks `text`. `plugin_exists` says whether a plugin's file is there.
+/// Parses and checks `text`.
 pub(super) fn check(
     text: &str,
     file: &Arc<str>,
-    base: &Path,
     overrides: &[(String, String)],
-    plugin_exists: &dyn Fn(&Path) -> bool,
+    plugins: &Plugins<'_>,
 ) -> Result<Pipeline, ConfigErrors> {
     let mut errors = Errors::default();
     let Some(mut root) = document::read(text, file, &mut errors) else { return Err(errors.into_all()) };
     for (key, value) in overrides {
         document::set(&mut root, key, value, &mut errors);
     }
+    let connected = plugins.deployment.map(|it| connect(&mut root, it.connections, &mut errors));
     let at = Place::Whole { file: Arc::clone(file) };
     let root = Section::root(&root, &at, &keys::PIPELINE);
-    let pipeline = pipeline(&root, &Plugins { base, exists: plugin_exists }, &mut errors);
+    let mut pipeline = pipeline(&root, plugins, &mut errors);
+    if let Some(connected) = connected {
+        connected.apply(&mut pipeline);
+    }
     if errors.is_empty() { Ok(pipeline) } else { Err(errors.into_all()) }
 }
 

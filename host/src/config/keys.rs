@@ -77,7 +77,10 @@ const LATE: Expects = Choice { now: &["drop", "dead-letter"], later: &["side-out
 const BROKERS: Key =
     key("brokers", Text, Required, "The Kafka brokers to ask first: `host:port`, with commas between several.");
 const TOPIC: Key = key("topic", Text, Required, "The topic. It is not created: it must exist.");
-const CONNECTION: Key = not_yet("connection", "name the brokers with `brokers` instead");
+const CONNECTION: Key = not_yet(
+    "connection",
+    "connections are for pipelines of the daemon (`wasmill serve`); name the brokers with `brokers` instead",
+);
 const WAIT: Key = key(
     "wait",
     Duration { min_ms: 1, never: false },

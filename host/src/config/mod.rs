@@ -5,6 +5,7 @@
 //! that is wrong is reported at once. Nothing here knows a broker, a plugin's inside or a clock.
 
 mod check;
+mod deployment;
 mod document;
 mod errors;
 mod graph;
@@ -19,6 +20,7 @@ mod units;
 mod warnings;
 mod windows;
 
+pub use deployment::{Catalog, Connections, Deployment};
 pub use errors::{ConfigError, ConfigErrors, Place};
 pub use model::*;
 pub use reference::reference;
@@ -28,6 +30,7 @@ pub use warnings::warnings;
 use errors::Errors;
 use std::path::Path;
 use std::sync::Arc;
+use steps::Plugins;
 
 /// Reads and checks the pipeline file at `path`; `overrides` are keys and values of `--set`, the later one winning.
 ///
@@ -51,7 +54,8 @@ pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Pipeline, Con
         errors.into_all()
     })?;
     let base = path.parent().unwrap_or(Path::new(""));
-    check::check(&text, &file, base, overrides, &|plugin| plugin.is_file())
+    let plugins = Plugins { base, exists: &|plugin| plugin.is_file(), deployment: None };
+    check::check(&text, &file, overrides, &plugins)
 }
 
 /// Checks the pipeline file `text`, without looking at the disk. `file` names it in messages; relative paths in it are
@@ -60,7 +64,21 @@ pub fn load(path: &Path, overrides: &[(String, String)]) -> Result<Pipeline, Con
 /// # Errors
 /// All that is wrong with the text and the overrides, in the order of the file.
 pub fn parse(text: &str, file: &str, base: &Path, overrides: &[(String, String)]) -> Result<Pipeline, ConfigErrors> {
-    check::check(text, &file.into(), base, overrides, &|_| true)
+    check::check(text, &file.into(), overrides, &Plugins { base, exists: &|_| true, deployment: None })
+}
+
+/// As [`parse`], of a pipeline that is deployed to a daemon: its plugins and connections are those that the daemon knows.
+///
+/// # Errors
+/// All that is wrong with the text, in the order of the file, with what the daemon says of what it names.
+pub fn parse_deployment(
+    text: &str,
+    file: &str,
+    base: &Path,
+    deployment: &Deployment<'_>,
+) -> Result<Pipeline, ConfigErrors> {
+    let plugins = Plugins { base, exists: &|_| true, deployment: Some(deployment) };
+    check::check(text, &file.into(), &[], &plugins)
 }
 
 #[cfg(test)]

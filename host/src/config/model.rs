@@ -3,6 +3,7 @@
 //! Only [`super::check`] makes one, so the rest of the host never meets a half-valid pipeline.
 
 use crate::column::Kind;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -128,6 +129,26 @@ pub struct KafkaOptions {
     pub wait_ms: u64,
     /// How long the broker lets a transaction stay open, ms.
     pub transaction_timeout_ms: u64,
+    /// Further properties of the client: those of a named connection.
+    pub properties: ClientProperties,
+}
+
+/// Properties of the Kafka client by name. Values may be credentials, so they are never shown.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ClientProperties(pub Vec<(String, String)>);
+
+impl fmt::Debug for ClientProperties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|it| &it.0)).finish()
+    }
+}
+
+impl ClientProperties {
+    /// `settings` and then these, as a client takes them.
+    pub fn after<'a>(&'a self, settings: impl IntoIterator<Item = (&'a str, String)>) -> Vec<(&'a str, String)> {
+        let own = self.0.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        settings.into_iter().chain(own).collect()
+    }
 }
 
 /// `start` of a Kafka source.

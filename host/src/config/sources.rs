@@ -4,7 +4,8 @@ use super::document::{Entry, Node, Value};
 use super::errors::{Errors, Place, listed, nearest};
 use super::keys;
 use super::model::{
-    EventTimeOptions, Format, GeneratorKind, KafkaOptions, KafkaStart, Late, Source, SourceConnector, TimeFormat,
+    ClientProperties, EventTimeOptions, Format, GeneratorKind, KafkaOptions, KafkaStart, Late, Source, SourceConnector,
+    TimeFormat,
 };
 use super::section::{Section, Span};
 use crate::column::Kind;
@@ -68,6 +69,7 @@ fn kafka(section: &Section<'_>, errors: &mut Errors) -> KafkaOptions {
         compression: "none".to_owned(),
         wait_ms: section.duration("wait", errors).unwrap_or_default(),
         transaction_timeout_ms: 60_000,
+        properties: ClientProperties::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `[steps.NAME]`.
 
+use super::deployment::Deployment;
 use super::document::{Entry, Node, Value};
 use super::errors::{Errors, Place};
 use super::graph::Reference;
@@ -28,6 +29,8 @@ pub(super) struct Draft {
 pub(super) struct Plugins<'a> {
     pub(super) base: &'a Path,
     pub(super) exists: &'a dyn Fn(&Path) -> bool,
+    /// Where the pipeline is deployed: plugins are those of the catalog then.
+    pub(super) deployment: Option<&'a Deployment<'a>>,
 }
 
 /// Reads one step. None only where it is not a table.
@@ -126,11 +129,15 @@ fn plugin(section: &Section<'_>, plugins: &Plugins<'_>, errors: &mut Errors) -> 
     let limits = limits(section, errors);
     let config = config(section, errors);
     let written = section.text("plugin", errors)?;
+    if let Some(Deployment { catalog, .. }) = plugins.deployment {
+        let path = catalog(&written).map_err(|problem| section.wrong("plugin", problem, errors)).ok()?;
+        return Some(PluginOptions { path, config, limits });
+    }
     let a_path = written.contains(['/', '\\']) || written.ends_with(".wasm");
     if !a_path || written.starts_with("sha256:") {
         let problem = format!(
-            "found {written:?}, expected a path such as \"./{}.wasm\"; plugins by name or digest need the daemon, which this \
-             version of wasmill does not have",
+            "found {written:?}, expected a path such as \"./{}.wasm\"; plugins by name or digest are for pipelines of the \
+             daemon (`wasmill serve`)",
             written.split(['@', ':']).next().filter(|it| *it != "sha256").unwrap_or("NAME")
         );
         section.wrong("plugin", problem, errors);

@@ -627,13 +627,13 @@ fn a_plugin_is_a_path() {
     check(
         &with_step("plugin = \"fraud-rules@1.1.0\""),
         expect![[r#"
-        p.toml:7:10: steps.s.plugin: found "fraud-rules@1.1.0", expected a path such as "./fraud-rules.wasm"; plugins by name or digest need the daemon, which this version of wasmill does not have
+        p.toml:7:10: steps.s.plugin: found "fraud-rules@1.1.0", expected a path such as "./fraud-rules.wasm"; plugins by name or digest are for pipelines of the daemon (`wasmill serve`)
     "#]],
     );
     check(
         &with_step("plugin = \"sha256:00ff\""),
         expect![[r#"
-        p.toml:7:10: steps.s.plugin: found "sha256:00ff", expected a path such as "./NAME.wasm"; plugins by name or digest need the daemon, which this version of wasmill does not have
+        p.toml:7:10: steps.s.plugin: found "sha256:00ff", expected a path such as "./NAME.wasm"; plugins by name or digest are for pipelines of the daemon (`wasmill serve`)
     "#]],
     );
     check(

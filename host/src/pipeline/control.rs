@@ -4,13 +4,14 @@ use super::clock::Clock;
 use super::error::{Failure, PipelineError};
 use super::upgrade::{Following, Prepared, Running, Upgrade};
 use crate::metrics::{Counters, Progress};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Shared by whoever runs a pipeline and whoever watches it.
 pub struct Control {
     stopped: AtomicBool,
     aborted: AtomicBool,
+    paused: AtomicBool,
     counters: OnceLock<Arc<Counters>>,
     clock: Clock,
     /// What runs, once it does.
@@ -30,12 +31,22 @@ enum Upgrading {
     Trial,
 }
 
+/// Records in and out of a pipeline's parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Records in and out, by step.
+    pub steps: Vec<(u64, u64)>,
+    /// Records written, by sink.
+    pub sinks: Vec<u64>,
+}
+
 impl Control {
     /// For one pipeline.
     pub fn new() -> Arc<Self> {
         Arc::new(Control {
             stopped: AtomicBool::new(false),
             aborted: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
             counters: OnceLock::new(),
             clock: Clock::start(),
             running: Mutex::new(None),
@@ -54,6 +65,21 @@ impl Control {
         self.aborted.store(true, Relaxed);
     }
 
+    /// Asks that sources are not read until [`Self::resume`]. What was read is processed and committed.
+    pub fn pause(&self) {
+        self.paused.store(true, Relaxed);
+    }
+
+    /// Asks that sources are read again.
+    pub fn resume(&self) {
+        self.paused.store(false, Relaxed);
+    }
+
+    /// True between [`Self::pause`] and [`Self::resume`].
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Relaxed)
+    }
+
     /// True after [`Self::stop`].
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Relaxed)
@@ -67,6 +93,16 @@ impl Control {
     /// What the pipeline has done so far; zeroes before it runs.
     pub fn progress(&self) -> Progress {
         self.counters.get().map(|it| it.progress(self.clock.now_ms())).unwrap_or_default()
+    }
+
+    /// Records in and out of each step, and to each sink, in the order of the pipeline; none before it runs.
+    pub fn flow(&self) -> Option<Flow> {
+        let counters = self.counters.get()?;
+        let load = |it: &AtomicU64| it.load(Relaxed);
+        Some(Flow {
+            steps: counters.per_step.iter().map(|(read, made)| (load(read), load(made))).collect(),
+            sinks: counters.per_sink.iter().map(load).collect(),
+        })
     }
 
     /// The pipeline's clock.

@@ -196,6 +196,7 @@ impl<'scope> Coordinator<'scope> {
                 }
             }
             self.committer.sinks.poll();
+            self.paused.store(self.held.len() >= HELD_OUTPUTS_MAX || self.control.is_paused(), Relaxed);
             if !busy {
                 std::thread::park_timeout(IDLE_WAIT_MAX.min(Duration::from_millis(self.interval_ms)));
             }
@@ -234,7 +235,6 @@ impl<'scope> Coordinator<'scope> {
             return self.committer.sinks.append(output);
         }
         self.held.push(output);
-        self.paused.store(self.held.len() >= HELD_OUTPUTS_MAX, Relaxed);
         Ok(())
     }
 
@@ -242,7 +242,6 @@ impl<'scope> Coordinator<'scope> {
     fn next_epoch(&mut self) -> Result<(), PipelineError> {
         self.epoch += 1;
         self.changed = false;
-        self.paused.store(false, Relaxed);
         std::mem::take(&mut self.held).into_iter().try_for_each(|it| self.take(it))
     }
 

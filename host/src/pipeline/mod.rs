@@ -21,7 +21,7 @@ mod window_step;
 mod worker;
 
 pub use clock::Clock;
-pub use control::Control;
+pub use control::{Control, Flow};
 pub use error::{Failure, PipelineError, Recovery};
 pub use upgrade::{Following, Progress, Upgrade};
 
@@ -63,36 +63,45 @@ pub struct RunOptions {
     pub until: Until,
     /// Where state is kept: a folder for each pipeline is made in it.
     pub data_dir: PathBuf,
+    /// Where compiled plugins are kept.
+    pub cache_dir: PathBuf,
     /// Worker threads, at least 1.
     pub workers: usize,
     /// Go on from committed offsets although their state is gone.
     pub allow_missing_state: bool,
     /// Begin anew, whatever was committed.
     pub discard_state: bool,
+    /// Begin anew where something was committed whose state is not in the data directory.
+    pub anew_without_state: bool,
 }
 
 /// Checks everything that can be checked without a broker: plans the pipeline, with its plugins loaded and opened. Answers
 /// the plan, a line a step.
 pub fn check(pipeline: &Pipeline) -> Result<Vec<String>, PipelineError> {
-    let engine = engine(None)?;
+    check_in(pipeline, None)
+}
+
+/// As [`check`], with compiled plugins kept in a folder.
+pub fn check_in(pipeline: &Pipeline, cache_dir: Option<&Path>) -> Result<Vec<String>, PipelineError> {
+    let engine = engine(cache_dir)?;
     let plan = plan(pipeline, &engine)?;
     Ok(plan.describe(pipeline))
 }
 
-fn engine(data_dir: Option<&Path>) -> Result<PluginEngine, PipelineError> {
-    let cache = data_dir.map(|it| it.join("cache"));
-    PluginEngine::new(cache.as_deref())
+fn engine(cache_dir: Option<&Path>) -> Result<PluginEngine, PipelineError> {
+    PluginEngine::new(cache_dir)
         .map_err(|error| PipelineError::from_error(Failure::Internal, "cannot set up WebAssembly", &error))
 }
 
 /// Runs `pipeline` until it ends, is stopped through `control`, or fails. Blocks; make it a thread of its own.
 pub fn run(pipeline: Pipeline, options: RunOptions, control: Arc<Control>) -> Result<Summary, PipelineError> {
-    let engine = engine(Some(&options.data_dir))?;
+    let engine = engine(Some(&options.cache_dir))?;
     let plan = Arc::new(plan(&pipeline, &engine)?);
     let dir = options.data_dir.join(&pipeline.name);
     let store = Store::open(&dir, &pipeline.name, &run_token(), CompactionLimits::default());
     let mut store = store.map_err(|error| commit::store_failed(&error))?;
     let counters = Arc::new(Counters::new(plan.steps.len(), pipeline.sinks.len()));
+    counters.set_status(Some("starting".to_owned()));
     control.watch(Arc::clone(&counters));
     control.runs(Some(Running { pipeline: Arc::new(pipeline), plan, engine, workers: options.workers }));
     let ended = attempts(options, &control, &counters, &mut store);

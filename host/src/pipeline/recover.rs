@@ -107,7 +107,7 @@ pub(super) fn advisory(pipeline: &Pipeline, commit_point: CommitPoint) -> Result
     match (commit_point, cluster(pipeline, commit_point)) {
         (CommitPoint::Manifest, Some(options)) => {
             let timeouts = Timeouts { wait_ms: options.wait_ms, transaction_ms: options.transaction_timeout_ms };
-            let opened = KafkaSink::open(&options.brokers, &[], Mode::Idempotent, timeouts);
+            let opened = KafkaSink::open_with(&options.brokers, &options.properties, &[], Mode::Idempotent, timeouts);
             opened.map(Some).map_err(|error| kafka_failed("kafka", error))
         }
         _ => Ok(None),
@@ -149,6 +149,11 @@ pub(super) fn recover(
     match pointer {
         Some(pointer) => match store.restore(&pointer) {
             Ok(restored) => Ok(Recovered { restored: Some(restored), offsets: BTreeMap::new(), epoch, marked }),
+            Err(error) if options.anew_without_state => {
+                tracing::warn!("beginning anew, whatever was committed before: {error}");
+                store.restore_nothing();
+                Ok(Recovered { epoch, marked, ..Recovered::default() })
+            }
             Err(error) if options.allow_missing_state => {
                 tracing::warn!("going on from the committed offsets without state: {error}");
                 store.restore_nothing();
@@ -156,6 +161,11 @@ pub(super) fn recover(
             }
             Err(error) => Err(no_state(&group, &options.data_dir, &error.to_string())),
         },
+        None if !offsets.is_empty() && options.anew_without_state => {
+            tracing::warn!("beginning anew, whatever was committed before");
+            store.restore_nothing();
+            Ok(Recovered { epoch, marked, ..Recovered::default() })
+        }
         None if !offsets.is_empty() && !options.allow_missing_state => {
             Err(no_state(&group, &options.data_dir, "no snapshot is named by them or lies there"))
         }

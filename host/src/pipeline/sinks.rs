@@ -246,7 +246,7 @@ fn open_producer(pipeline: &Pipeline, topics: &[TopicOptions]) -> Result<Option<
     };
     let timeouts = Timeouts { wait_ms: first.wait_ms, transaction_ms: first.transaction_timeout_ms };
     let open = || {
-        let mut producer = KafkaSink::open(&first.brokers, topics, mode, timeouts)?;
+        let mut producer = KafkaSink::open_with(&first.brokers, &first.properties, topics, mode, timeouts)?;
         producer.init()?;
         Ok(producer)
     };

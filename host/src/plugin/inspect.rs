@@ -23,7 +23,11 @@ pub struct Inspection {
 impl Inspection {
     /// Reads and compiles the file at `path`.
     pub fn of(engine: &PluginEngine, path: &Path) -> Inspection {
-        let label = path.display().to_string();
+        Self::named(engine, path, &path.display().to_string())
+    }
+
+    /// As [`Inspection::of`]; messages call the file `label`.
+    pub fn named(engine: &PluginEngine, path: &Path, label: &str) -> Inspection {
         let nothing = |reason| Inspection {
             bytes: 0,
             digest: String::new(),
@@ -36,13 +40,13 @@ impl Inspection {
             Err(reason) => return nothing(reason),
         };
         let (size, digest) = (bytes.len(), component::digest(&bytes));
-        let compiled = match component::compile(engine, &label, &bytes) {
+        let compiled = match component::compile(engine, label, &bytes) {
             Ok(compiled) => compiled,
             Err(reason) => return Inspection { bytes: size, digest, ..nothing(reason) },
         };
         let found = Names::of(&compiled, engine);
-        let plugin = found.check_all(&label).and_then(|kind| {
-            Plugin::link(engine, &label, &bytes, &compiled, kind, &found).map_err(|reason| vec![reason])
+        let plugin = found.check_all(label).and_then(|kind| {
+            Plugin::link(engine, label, &bytes, &compiled, kind, &found).map_err(|reason| vec![reason])
         });
         let Names { exports, imports } = found;
         Inspection { bytes: size, digest, imports, exports, plugin }

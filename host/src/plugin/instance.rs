@@ -201,6 +201,30 @@ impl Instance {
     }
 }
 
+impl Instance {
+    /// Lets `plugin` describe itself, without opening it.
+    ///
+    /// # Errors
+    /// It is of another type than the boundary's, or fails.
+    pub fn describe(plugin: &Plugin, limits: &PluginLimits) -> Result<Info, PluginError> {
+        let label = plugin.label().to_owned();
+        let mut store = Store::new(plugin.engine().wasmtime(), GuestHost::new(&label, limits, Counters::default()));
+        store.limiter(|it| it);
+        let ms_max = limits.call_ms_max.max(START_MS_MIN);
+        store.set_epoch_deadline(ticks(ms_max));
+        store.set_hostcall_fuel(limits.output_bytes_max.max(START_BYTES_MIN));
+        let start = |fault| PluginError::Start { plugin: label.clone(), fault };
+        let instance =
+            plugin.pre().instantiate(&mut store).map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
+        let (lifecycle, _, _) = find(plugin, &mut store, &instance)?;
+        let info =
+            lifecycle.call_describe(&mut store).map_err(|error| start(fault(&mut store, limits, ms_max, &error)))?;
+        let line = |text: String| escape(&text, INFO_BYTES_MAX);
+        let lifecycle::Info { name, version, description, config_schema } = info;
+        Ok(Info { name: line(name), version: line(version), description: line(description), config_schema })
+    }
+}
+
 /// The time, to tell how long something took; nothing depends on it. Read once a call at most.
 #[expect(clippy::disallowed_methods, reason = "it is only told, and deadlines are counted in ticks")]
 fn now() -> Instant {

@@ -2,6 +2,7 @@
 //! again after every replay, so each record is checked before it is queued.
 
 use super::{RECORD_OVERHEAD_BYTES, other};
+use crate::config::ClientProperties;
 use crate::kafka::ffi::{Client, Outgoing, Role};
 use crate::kafka::{Deadline, KafkaError, metadata};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -84,8 +85,14 @@ pub(super) fn size(record: &Outgoing<'_>) -> usize {
 }
 
 /// Asks for the limits of `topics`, which must exist. A broker that does not tell (it may not be allowed) has defaults.
-pub(super) fn ask(brokers: &str, topics: &[&str], deadline: &Deadline) -> Result<Vec<Limits>, KafkaError> {
+pub(super) fn ask(
+    brokers: &str,
+    properties: &ClientProperties,
+    topics: &[&str],
+    deadline: &Deadline,
+) -> Result<Vec<Limits>, KafkaError> {
     let settings = [("bootstrap.servers", brokers.to_owned()), ("enable.metrics.push", "false".to_owned())];
+    let settings = properties.after(settings);
     let client =
         Client::new(Role::Consumer, &settings).map_err(|it| other(format!("set up a client of `{brokers}`"), it))?;
     let limits = |topic: &&str| {

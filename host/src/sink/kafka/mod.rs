@@ -9,6 +9,7 @@ mod limits;
 mod positions;
 
 use crate::batch::RawRows;
+use crate::config::ClientProperties;
 pub use crate::kafka::KafkaError;
 use crate::kafka::ffi::{Client, Fault, Outgoing, Role, Topic, code};
 use crate::kafka::{Deadline, metadata};
@@ -100,6 +101,7 @@ pub struct KafkaSink {
     group: Option<String>,
     phase: Phase,
     brokers: String,
+    properties: ClientProperties,
     mode: Mode,
     timeouts: Timeouts,
 }
@@ -119,10 +121,21 @@ impl KafkaSink {
     /// Opens a producer, checks that the topics exist, and learns their partitions and limits. Topics are known by their
     /// index from here on. Waits up to `timeouts.wait_ms` for a broker.
     pub fn open(brokers: &str, topics: &[TopicOptions], mode: Mode, timeouts: Timeouts) -> Result<Self, KafkaError> {
+        Self::open_with(brokers, &ClientProperties::default(), topics, mode, timeouts)
+    }
+
+    /// As [`KafkaSink::open`], with further properties of the clients.
+    pub fn open_with(
+        brokers: &str,
+        properties: &ClientProperties,
+        topics: &[TopicOptions],
+        mode: Mode,
+        timeouts: Timeouts,
+    ) -> Result<Self, KafkaError> {
         let deadline = Deadline::after(timeouts.wait_ms);
         let names: Vec<_> = topics.iter().map(|it| it.topic.as_str()).collect();
-        let limits = limits::ask(brokers, &names, &deadline)?;
-        let client = Client::new(Role::Producer, &settings(brokers, &mode, timeouts, &limits))
+        let limits = limits::ask(brokers, properties, &names, &deadline)?;
+        let client = Client::new(Role::Producer, &properties.after(settings(brokers, &mode, timeouts, &limits)))
             .map_err(|it| other(format!("set up a producer for `{brokers}`"), it))?;
         let target = |(options, &limits): (&TopicOptions, &Limits)| {
             let name = &options.topic;
@@ -133,8 +146,9 @@ impl KafkaSink {
             Ok(Target { options: options.clone(), topic, partitioner, limits })
         };
         let targets = topics.iter().zip(&limits).map(target).collect::<Result<_, _>>()?;
-        let brokers = brokers.to_owned();
-        Ok(KafkaSink { targets, client, committer: None, group: None, phase: Phase::Idle, brokers, mode, timeouts })
+        let (brokers, properties) = (brokers.to_owned(), properties.clone());
+        let (committer, group, phase) = (None, None, Phase::Idle);
+        Ok(KafkaSink { targets, client, committer, group, phase, brokers, properties, mode, timeouts })
     }
 
     /// Fences an older instance with the same transactional id and aborts what it left open. The first call after

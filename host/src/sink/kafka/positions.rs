@@ -125,6 +125,7 @@ impl KafkaSink {
             ("enable.auto.commit", "false".to_owned()),
             ("enable.metrics.push", "false".to_owned()),
         ];
+        let settings = self.properties.after(settings);
         Client::new(Role::Consumer, &settings).map_err(|it| other(format!("set up group `{group}`"), it))
     }
 }

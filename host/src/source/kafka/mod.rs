@@ -77,6 +77,7 @@ fn connect(options: &KafkaOptions, partitions: usize) -> Result<Arc<Client>, Kaf
         ("reconnect.backoff.max.ms", "1000".to_owned()),
         ("enable.metrics.push", "false".to_owned()),
     ];
+    let settings = options.properties.after(settings);
     Client::new(Role::Consumer, &settings).map_err(|it| other(&format!("set up a reader of `{}`", options.brokers), it))
 }
 
