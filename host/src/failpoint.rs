@@ -2,7 +2,7 @@
 
 /// Every point, in the order in which an epoch passes them.
 ///
-/// `merge.*` are passed by the thread that merges snapshot files, at any moment of an epoch.
+/// `catalog.*` and `deploy.*` are passed by the daemon, when a plugin is uploaded and when a pipeline is deployed. `merge.*` are passed by the thread that merges snapshot files, at any moment of an epoch.
 pub const FAILPOINTS: &[&str] = &[
     "stage.done",
     "persist.before-files",
@@ -22,6 +22,13 @@ pub const FAILPOINTS: &[&str] = &[
     "forget.after-manifests",
     "merge.before-write",
     "merge.after-write",
+    "catalog.before-compile",
+    "catalog.before-component",
+    "catalog.after-component",
+    "catalog.after-version",
+    "deploy.before-record",
+    "deploy.after-record",
+    "deploy.before-start",
 ];
 
 /// Dies here, by SIGKILL, when the point was armed and has been passed often enough. Otherwise does nothing.

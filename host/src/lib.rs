@@ -3,7 +3,7 @@
 //! One record's way: [`source`] reads it, [`decode`] gives it columns and an event time, [`watermark`] moves time,
 //! [`plugin`] and [`window`] decide what it means, [`state`] keeps the rest, [`sink`] writes it, [`checkpoint`] makes it
 //! count. [`pipeline`] joins them, as [`config`] says. [`batch`], [`mod@column`] and [`schema`] are what travels;
-//! [`kafka`] is the client that the Kafka source and sink share.
+//! [`kafka`] is the client that the Kafka source and sink share. [`daemon`] runs many pipelines and takes them over HTTP.
 
 pub mod batch;
 pub mod column;
@@ -36,3 +36,5 @@ pub mod pipeline;
 pub mod metrics;
 
 pub mod failpoint;
+
+pub mod daemon;

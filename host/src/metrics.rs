@@ -4,6 +4,153 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+/// What a scraper sees: the one list of names, kinds and labels. The reference page is made of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// With the unit at its end, as Prometheus has it.
+    pub name: &'static str,
+    /// Whether it only grows.
+    pub kind: MetricKind,
+    /// What a sample is told apart by.
+    pub labels: &'static [&'static str],
+    /// What it counts, in a sentence.
+    pub help: &'static str,
+}
+
+/// The kind of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Only grows, and begins again at 0 when a pipeline or the process is started.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}
+
+impl MetricKind {
+    /// As Prometheus has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+        }
+    }
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: MetricKind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: MetricKind::Gauge, labels, help }
+}
+
+const PIPELINE: &[&str] = &["pipeline"];
+
+/// The version that runs.
+pub const BUILD: Metric = gauge("wasmill_build_info", &["version"], "Always 1; the label is the version that runs.");
+/// Stored versions of plugins.
+pub const PLUGINS: Metric = gauge("wasmill_plugin_versions", &[], "Versions of plugins in the catalog.");
+/// Uploads.
+pub const UPLOADS: Metric = counter(
+    "wasmill_plugin_uploads_total",
+    &["outcome"],
+    "Uploads of plugins by outcome: `stored`, `unchanged`, or the code of the refusal.",
+);
+/// State of a pipeline.
+pub const STATE: Metric = gauge(
+    "wasmill_pipeline_state",
+    &["pipeline", "state"],
+    "1 for the state that the pipeline is in, 0 for the others.",
+);
+/// Readiness of a pipeline.
+pub const READY: Metric =
+    gauge("wasmill_pipeline_ready", PIPELINE, "1 where the pipeline is as was asked, otherwise 0.");
+/// Starts after a failure.
+pub const RESTARTS: Metric =
+    counter("wasmill_pipeline_restarts_total", PIPELINE, "Starts of the pipeline after a failure.");
+/// Records read.
+pub const RECORDS_IN: Metric = counter("wasmill_records_in_total", PIPELINE, "Records read from the sources.");
+/// Records written.
+pub const RECORDS_OUT: Metric =
+    counter("wasmill_records_out_total", PIPELINE, "Records written to the sinks, dead letters apart.");
+/// Late records.
+pub const RECORDS_LATE: Metric =
+    counter("wasmill_records_late_total", PIPELINE, "Records that came after all their windows had closed.");
+/// Dead letters.
+pub const DEAD_LETTERS: Metric =
+    counter("wasmill_dead_letters_total", PIPELINE, "Records written to the dead letters.");
+/// Dropped records.
+pub const RECORDS_DROPPED: Metric =
+    counter("wasmill_records_dropped_total", PIPELINE, "Records dropped because they could not be processed.");
+/// Lag.
+pub const LAG: Metric =
+    gauge("wasmill_lag_records", PIPELINE, "Records still to read; absent where the sources do not know.");
+/// Watermark.
+pub const WATERMARK: Metric = gauge(
+    "wasmill_watermark_timestamp_seconds",
+    PIPELINE,
+    "The lowest watermark of the steps, since the Unix epoch; absent before the first and at the end of time.",
+);
+/// Last committed epoch.
+pub const EPOCH: Metric = gauge("wasmill_checkpoint_epoch", PIPELINE, "The last committed epoch.");
+/// Duration of the last checkpoint.
+pub const CHECKPOINT_SECONDS: Metric = gauge(
+    "wasmill_checkpoint_duration_seconds",
+    PIPELINE,
+    "How long the last checkpoint took from barrier to commit; absent before the first.",
+);
+/// Age of the last checkpoint.
+pub const CHECKPOINT_AGE: Metric =
+    gauge("wasmill_checkpoint_age_seconds", PIPELINE, "How long ago the last checkpoint was; absent before the first.");
+/// Keys in state.
+pub const STATE_KEYS: Metric = gauge("wasmill_state_keys", PIPELINE, "Keys held in state, over all steps.");
+/// Records into a step.
+pub const STEP_IN: Metric =
+    counter("wasmill_step_records_in_total", &["pipeline", "step"], "Records that the step took.");
+/// Records out of a step.
+pub const STEP_OUT: Metric =
+    counter("wasmill_step_records_out_total", &["pipeline", "step"], "Records that the step made.");
+/// Records to a sink.
+pub const SINK_OUT: Metric =
+    counter("wasmill_sink_records_out_total", &["pipeline", "sink"], "Records written to the sink.");
+
+/// All metrics, in the order in which they are written.
+pub const METRICS: [Metric; 20] = [
+    BUILD,
+    PLUGINS,
+    UPLOADS,
+    STATE,
+    READY,
+    RESTARTS,
+    RECORDS_IN,
+    RECORDS_OUT,
+    RECORDS_LATE,
+    DEAD_LETTERS,
+    RECORDS_DROPPED,
+    LAG,
+    WATERMARK,
+    EPOCH,
+    CHECKPOINT_SECONDS,
+    CHECKPOINT_AGE,
+    STATE_KEYS,
+    STEP_IN,
+    STEP_OUT,
+    SINK_OUT,
+];
+
+/// The reference page of the metrics, Markdown.
+pub fn reference() -> String {
+    let mut page = String::from(
+        "# Metrics\n\n`GET /metrics` answers these in the text format of Prometheus. The page is made of the table in \
+         `host/src/metrics.rs`.\n\n| name | kind | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for Metric { name, kind, labels, help } in METRICS {
+        let labels: Vec<_> = labels.iter().map(|it| format!("`{it}`")).collect();
+        page.push_str(&format!("| `{name}` | {} | {} | {help} |\n", kind.name(), labels.join(", ")));
+    }
+    page
+}
+
 /// The counters of one pipeline, shared by its threads. Plain atomics, written once a batch.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -117,4 +264,34 @@ pub struct Summary {
     pub per_step: Vec<(String, u64, u64)>,
     /// Why it ended: `end of input`, `stopped`.
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_page_is_that_of_the_table() {
+        expect_test::expect_file!["../../docs/reference/metrics.md"].assert_eq(&reference());
+    }
+
+    #[test]
+    fn dashboards_and_alerts_name_only_metrics_that_there_are() {
+        for file in ["grafana/wasmill.json", "prometheus/wasmill.rules.yml"] {
+            let path = format!("{}/../packaging/{file}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(&path).unwrap();
+            let letter = |it: char| it.is_ascii_lowercase() || it == '_';
+            let words = text.split(|it| !letter(it)).filter(|it| it.starts_with("wasmill_"));
+            let unknown: Vec<_> = words.filter(|word| METRICS.iter().all(|it| it.name != *word)).collect();
+            assert!(unknown.is_empty(), "{file}: {unknown:?}");
+            assert!(text.contains("wasmill_pipeline_ready"), "{file}");
+        }
+    }
+
+    #[test]
+    fn names_say_their_kind_as_prometheus_wants_it() {
+        for Metric { name, kind, .. } in METRICS {
+            assert_eq!(name.ends_with("_total"), kind == MetricKind::Counter, "{name}");
+        }
+    }
 }

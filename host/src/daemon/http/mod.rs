@@ -1,0 +1,126 @@
+//! The interface over HTTP: what each address answers.
+
+mod accept;
+mod answer;
+mod auth;
+mod health;
+mod metrics;
+mod pipelines;
+mod plugins;
+mod tls;
+
+pub(super) use accept::accept;
+pub(super) use auth::Tokens;
+pub(super) use tls::acceptor;
+
+use super::Daemon;
+use super::api;
+use super::problem::{Code, FieldError, Problem};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Uri};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post, put};
+use std::sync::Arc;
+use utoipa::OpenApi;
+
+/// The description of the interface, made of the handlers and of what they answer.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "wasmill", description = "Plugins and pipelines of a wasmill daemon."),
+    paths(
+        plugins::put,
+        plugins::list,
+        plugins::list_one,
+        plugins::show,
+        plugins::delete,
+        pipelines::put,
+        pipelines::list,
+        pipelines::show,
+        pipelines::act,
+        pipelines::delete,
+        pipelines::plan,
+        pipelines::checkpoints,
+        health::live,
+        health::ready,
+    ),
+    components(schemas(
+        Problem,
+        FieldError,
+        api::PluginVersion,
+        api::Description,
+        api::PluginField,
+        api::PluginPort,
+        api::PluginList,
+        api::PipelineStatus,
+        api::PipelineList,
+        api::Desired,
+        api::State,
+        api::Part,
+        api::Figures,
+        api::StepFigures,
+        api::SinkFigures,
+        api::Pin,
+        api::Deployment,
+        api::Change,
+        api::Plan,
+        api::Node,
+        api::Edge,
+        api::CheckpointList,
+        api::Checkpoint,
+        api::Position,
+        api::Readiness,
+        api::NotReady,
+    ))
+)]
+struct Description;
+
+/// The OpenAPI document, JSON.
+pub fn openapi() -> String {
+    let mut text = Description::openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// All addresses.
+pub(super) fn router(daemon: Arc<Daemon>) -> Router {
+    Router::new()
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::scrape))
+        .route("/api/v1/openapi.json", get(health::description))
+        .route("/api/v1/plugins", get(plugins::list))
+        .route("/api/v1/plugins/{name}", get(plugins::list_one))
+        .route(
+            "/api/v1/plugins/{name}/versions/{version}",
+            put(plugins::put).get(plugins::show).delete(plugins::delete),
+        )
+        .route("/api/v1/pipelines", get(pipelines::list))
+        .route("/api/v1/pipelines/{name}", put(pipelines::put).get(pipelines::show).delete(pipelines::delete))
+        .route("/api/v1/pipelines/{name}/plan", get(pipelines::plan))
+        .route("/api/v1/pipelines/{name}/checkpoints", get(pipelines::checkpoints))
+        .route("/api/v1/pipelines/{name}/{action}", post(pipelines::act))
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(Arc::clone(&daemon), auth::guard))
+        .layer(DefaultBodyLimit::disable()) // Each address that takes a body has a limit of its own.
+        .with_state(daemon)
+}
+
+async fn no_such_path(uri: Uri) -> Problem {
+    let detail = format!("found {}, expected an address that /api/v1/openapi.json describes", uri.path());
+    Problem::new(Code::NoSuchPath, detail)
+}
+
+async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
+    let detail = format!("found {method} {}, expected a method that /api/v1/openapi.json describes", uri.path());
+    Problem::new(Code::MethodNotAllowed, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_description_of_the_interface_is_as_it_was() {
+        expect_test::expect_file!["../../../../tests/golden/openapi.json"].assert_eq(&super::openapi());
+    }
+}
