@@ -1,6 +1,7 @@
 //! The arguments, with the help that teaches them.
 
-use super::plugin;
+use super::client::pipeline;
+use super::{plugin, serve};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ Examples:
   wasmill run fraud.toml                 run it until Ctrl-C, which commits and stops
   wasmill run demo.toml --until-end      run it to the end of its input
   wasmill plugin new big-spender --lang python   begin a rule of your own
+  wasmill serve                       run pipelines that are deployed with `wasmill pipeline apply`
 
 Exit codes:
   0   done, or stopped by a signal with everything committed
@@ -31,7 +33,9 @@ Exit codes:
   130 aborted by a second signal; the next run goes on from the last checkpoint
 
 Environment:
-  WASMILL_LOG  which log lines to write, such as \"debug\" or \"warn,wasmill::plugin=debug\"";
+  WASMILL_LOG     which log lines to write, such as \"debug\" or \"warn,wasmill::plugin=debug\"
+  WASMILL_SERVER  the daemon that `plugin push` and `pipeline` talk to, such as http://127.0.0.1:7878
+  WASMILL_TOKEN   a token of that daemon";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -50,6 +54,16 @@ pub(crate) enum Command {
     ///
     /// A plugin is a rule, written in Rust, Python, JavaScript, TypeScript, Go or C and built into a WebAssembly component.
     Plugin(plugin::Plugin),
+    /// Run pipelines that are deployed over HTTP, for as long as it lives
+    ///
+    /// Plugins and pipelines arrive over its interface, are kept in its data directory and come back by themselves after any
+    /// end. Log lines go to standard error.
+    Serve(serve::Serve),
+    /// Deploy, watch and operate the pipelines of a daemon
+    Pipeline(pipeline::Pipeline),
+    /// Look at a component within limits, for the daemon
+    #[command(name = wasmill::daemon::EXAMINE_COMMAND, hide = true)]
+    Examine(serve::Examine),
 }
 
 /// `wasmill run`.
@@ -147,12 +161,15 @@ impl Run {
             _ => Until::Forever,
         };
         let beside = || self.pipeline.parent().unwrap_or(Path::new("")).join(".wasmill");
+        let data_dir = self.data_dir.clone().unwrap_or_else(beside);
         RunOptions {
             until,
-            data_dir: self.data_dir.clone().unwrap_or_else(beside),
+            cache_dir: data_dir.join("cache"),
+            data_dir,
             workers: self.workers.unwrap_or(cores).get(),
             allow_missing_state: self.allow_missing_state,
             discard_state: self.discard_state,
+            anew_without_state: false,
         }
     }
 }
@@ -165,7 +182,7 @@ mod tests {
     fn run(line: &str) -> Result<Run, clap::Error> {
         match Arguments::try_parse_from(format!("wasmill run {line}").split_whitespace())?.command {
             Command::Run(run) => Ok(run),
-            Command::Check(_) | Command::Plugin(_) => unreachable!("`run` was asked for"),
+            _ => unreachable!("`run` was asked for"),
         }
     }
 
@@ -183,9 +200,11 @@ mod tests {
         let expected = RunOptions {
             until: Until::Forever,
             data_dir: PathBuf::from("jobs/.wasmill"),
+            cache_dir: PathBuf::from("jobs/.wasmill/cache"),
             workers: 3,
             allow_missing_state: false,
             discard_state: false,
+            anew_without_state: false,
         };
         assert_eq!(options("jobs/fraud.toml"), expected);
         assert_eq!(options("fraud.toml").data_dir, PathBuf::from(".wasmill"));

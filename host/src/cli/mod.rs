@@ -2,12 +2,14 @@
 
 mod arguments;
 mod check;
+mod client;
 mod exit;
 mod live;
 mod logging;
 mod plugin;
 mod report;
 mod run;
+mod serve;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -21,6 +23,9 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Arguments { command: Command::Run(options) }) => run::run(&options),
         Ok(Arguments { command: Command::Check(options) }) => check::check(&options),
         Ok(Arguments { command: Command::Plugin(options) }) => plugin::plugin(&options),
+        Ok(Arguments { command: Command::Pipeline(options) }) => client::pipeline::pipeline(&options),
+        Ok(Arguments { command: Command::Serve(options) }) => serve::serve(&options),
+        Ok(Arguments { command: Command::Examine(options) }) => serve::examine(&options),
         Err(error) => {
             // Nowhere to report a terminal that is gone.
             let _ = error.print();

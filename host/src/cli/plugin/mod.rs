@@ -13,6 +13,7 @@ mod stop;
 mod subject;
 mod test;
 
+use super::client::plugin as remote;
 use super::exit::Exit;
 use clap::{Args, Subcommand};
 use std::io::Write;
@@ -42,6 +43,8 @@ enum Command {
     /// Finds what kind of project it is, runs the compiler of its language and makes a component that imports nothing but
     /// wasmill's own interfaces. The file is written when all of it succeeded, or not at all.
     Build(build::Build),
+    #[command(flatten)]
+    Remote(remote::Remote),
     /// Say what a component is: its kind, what it reads and writes, and all that wasmill would refuse
     ///
     /// Loads and opens it as a pipeline does. Exit code 0 where it could run, 78 where it would be refused.
@@ -69,6 +72,7 @@ pub(crate) fn plugin(options: &Plugin) -> Exit {
     let done = match &options.command {
         Command::New(options) => new::new(options),
         Command::Build(options) => build::build(options),
+        Command::Remote(command) => return remote::remote(command),
         Command::Check(options) => return check::check(options),
         Command::Test(options) => return test::test(options),
         Command::Run(options) => return run::run(options),
