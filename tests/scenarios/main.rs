@@ -3,6 +3,7 @@
 mod bad_input;
 mod bad_kafka;
 mod crossings;
+mod daemon;
 mod dead_letter;
 mod exactly_once;
 mod examples;

@@ -5,6 +5,7 @@
 
 pub mod compare;
 pub mod components;
+pub mod daemon;
 pub mod folder;
 pub mod json;
 pub mod kafka;

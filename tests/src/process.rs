@@ -21,6 +21,8 @@ pub enum Signal {
     Terminate,
     /// What Ctrl-C sends.
     Interrupt,
+    /// Asks a daemon to read its configuration again.
+    Hangup,
     /// Freezes it.
     Stop,
     /// Lets it go on.
@@ -79,6 +81,7 @@ impl Run {
             Signal::Kill => libc::SIGKILL,
             Signal::Terminate => libc::SIGTERM,
             Signal::Interrupt => libc::SIGINT,
+            Signal::Hangup => libc::SIGHUP,
             Signal::Stop => libc::SIGSTOP,
             Signal::Continue => libc::SIGCONT,
         };

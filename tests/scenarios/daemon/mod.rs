@@ -1,0 +1,8 @@
+//! `wasmill serve`, driven over its interface as a user's tools do.
+
+mod access;
+mod commands;
+mod lifecycle;
+mod pipelines;
+mod survival;
+mod uploads;
