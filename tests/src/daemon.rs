@@ -84,7 +84,7 @@ impl<'a> Daemon<'a> {
         Daemon { folder, run, address }
     }
 
-    /// `http://host:port`.
+    /// Its address as `http://` and [`Self::address`].
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

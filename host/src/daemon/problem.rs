@@ -78,6 +78,7 @@ pub(super) enum Code {
     MethodNotAllowed,
     Unauthorized,
     Forbidden,
+    ForeignOrigin,
     Stopping,
     Internal,
 }
@@ -126,6 +127,7 @@ impl Code {
             }
             Code::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED, "A token is needed"),
             Code::Forbidden => ("forbidden", StatusCode::FORBIDDEN, "The token does not allow it"),
+            Code::ForeignOrigin => ("foreign_origin", StatusCode::FORBIDDEN, "A page of another site asks"),
             Code::Stopping => ("stopping", StatusCode::SERVICE_UNAVAILABLE, "The daemon is stopping"),
             Code::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something inside failed"),
         }

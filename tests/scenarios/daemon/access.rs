@@ -88,3 +88,23 @@ fn an_address_of_other_machines_needs_tokens_and_tls() {
     );
     daemon.stop();
 }
+
+#[test]
+fn without_tokens_a_page_of_another_site_cannot_ask_through_a_browser() {
+    let folder = Folder::new();
+    let daemon = Daemon::start(&folder);
+    let own = daemon.address().to_owned();
+    let ask = |host: &str, headers: &str| {
+        daemon.raw(
+            format!("POST /api/v1/pipelines/p/stop HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n\r\n")
+                .as_bytes(),
+        )
+    };
+    for refused in [ask(&own, "Origin: https://example.com\r\n"), ask("example.com", "")] {
+        assert!(refused.starts_with("HTTP/1.1 403") && refused.contains("foreign_origin"), "{refused}");
+    }
+    for heard in [ask(&own, ""), ask(&own, &format!("Origin: http://{own}\r\n"))] {
+        assert!(heard.starts_with("HTTP/1.1 404") && heard.contains("no_such_pipeline"), "{heard}");
+    }
+    daemon.stop();
+}

@@ -90,7 +90,7 @@ fn an_upload_that_is_too_large_is_refused_and_memory_stays_flat() {
     let before = daemon.run().resident_bytes().expect("it runs");
     let head = |bytes: u64| {
         format!(
-            "PUT {} HTTP/1.1\r\nhost: d\r\nconnection: close\r\ncontent-length: {bytes}\r\n\r\n",
+            "PUT {} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {bytes}\r\n\r\n",
             plugin("p", "1.0.0")
         )
     };
@@ -99,7 +99,8 @@ fn an_upload_that_is_too_large_is_refused_and_memory_stays_flat() {
 
     // Without an announced length, and more than is allowed.
     let mut stream = TcpStream::connect(daemon.address()).expect("a connection");
-    let head = format!("PUT {} HTTP/1.1\r\nhost: d\r\ntransfer-encoding: chunked\r\n\r\n", plugin("p", "1.0.0"));
+    let head =
+        format!("PUT {} HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n", plugin("p", "1.0.0"));
     stream.write_all(head.as_bytes()).expect("the head is taken");
     let chunk = vec![0_u8; 1 << 20];
     let mut sent = 0_u64;
@@ -154,7 +155,8 @@ fn an_upload_that_breaks_off_leaves_nothing() {
     let folder = Folder::new();
     let daemon = Daemon::start(&folder);
     let rules = component("fraud-rules");
-    let head = format!("PUT {} HTTP/1.1\r\nhost: d\r\ncontent-length: {}\r\n\r\n", plugin("p", "1.0.0"), rules.len());
+    let head =
+        format!("PUT {} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", plugin("p", "1.0.0"), rules.len());
     let mut stream = TcpStream::connect(daemon.address()).expect("a connection");
     stream.write_all(head.as_bytes()).expect("the head is taken");
     stream.write_all(&rules[..rules.len() / 2]).expect("half is taken");

@@ -1,5 +1,6 @@
 //! Who asks, and whether they may: bearer tokens with scopes, and a line in the audit log for every change.
 
+use super::origin;
 use crate::daemon::Daemon;
 use crate::daemon::clock;
 use crate::daemon::problem::{Code, Problem};
@@ -116,7 +117,7 @@ pub(super) async fn guard(State(daemon): State<Arc<Daemon>>, mut request: Reques
     let caller = caller(&daemon, request.headers(), request.extensions().get::<Peer>());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let query = request.uri().query().map(|it| format!("?{it}")).unwrap_or_default();
-    let response = match allow(&daemon, &caller, &method, &path) {
+    let response = match allow(&daemon, &caller, request.headers(), &method, &path) {
         Ok(()) => {
             request.extensions_mut().insert(caller.clone());
             next.run(request).await
@@ -144,7 +145,10 @@ fn caller(daemon: &Daemon, headers: &HeaderMap, peer: Option<&Peer>) -> Caller {
     }
 }
 
-fn allow(daemon: &Daemon, caller: &Caller, method: &Method, path: &str) -> Result<(), Problem> {
+fn allow(daemon: &Daemon, caller: &Caller, headers: &HeaderMap, method: &Method, path: &str) -> Result<(), Problem> {
+    if daemon.tokens().is_none() {
+        origin::check(headers, daemon.settings().listen.ip().is_loopback())?;
+    }
     if matches!(path, "/livez" | "/readyz") {
         return Ok(()); // A supervisor has no token; what they tell is little.
     }

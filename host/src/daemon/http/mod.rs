@@ -5,6 +5,7 @@ mod answer;
 mod auth;
 mod health;
 mod metrics;
+mod origin;
 mod pipelines;
 mod plugins;
 mod tls;
