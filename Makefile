@@ -7,11 +7,11 @@ PLUGINS := examples/plugins
 # The binary that scenarios run: with failpoints, and out of the way of `make demo`.
 TESTED  := $(abspath $(TARGET))/debug/wasmill-with-failpoints
 
-.PHONY: help setup toolchains wasm-target kafka plugins languages build check test unit demo bench clean
+.PHONY: help setup toolchains wasm-target kafka plugins languages build check test unit demo bench bench-nexmark clean
 .NOTPARALLEL:
 
 help:       ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: wasm-target toolchains kafka  ## everything that is not in this folder: compilers of plugins, Java, Maven and Kafka for the tests
 
@@ -58,6 +58,10 @@ bench: plugins kafka  ## the benchmarks (release build; see bench/README.md)
 	cargo build --release --workspace --locked --bins
 	cargo bench --workspace --locked --bench parts
 	$(TARGET)/release/wasmill-bench $(BENCH)
+
+bench-nexmark: plugins kafka  ## Nexmark's queries, with their outputs checked (release build)
+	cargo build --release --workspace --locked --bins
+	$(TARGET)/release/wasmill-nexmark $(BENCH)
 
 clean:      ## remove what was built here
 	cargo clean

@@ -44,7 +44,7 @@ pub fn run(mut command: Command, log: &Path) -> Result<Used> {
 
 /// Waits for the end of a child that nobody else waits for: its wait status and what it used.
 #[expect(unsafe_code, reason = "the standard library does not tell what a child used")]
-fn wait(id: u32) -> std::io::Result<(i32, libc::rusage)> {
+pub(crate) fn wait(id: u32) -> std::io::Result<(i32, libc::rusage)> {
     let mut status = 0;
     // SAFETY: `rusage` is numbers alone, for which zeros are values.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -60,6 +60,6 @@ fn wait(id: u32) -> std::io::Result<(i32, libc::rusage)> {
     }
 }
 
-fn duration(time: libc::timeval) -> Duration {
+pub(crate) fn duration(time: libc::timeval) -> Duration {
     Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
 }

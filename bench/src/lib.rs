@@ -1,9 +1,11 @@
 //! What the benchmarks measure with: the records, and what a child process used.
 //!
 //! `benches/parts.rs` times the parts of the host in this process; the binary times whole pipelines, as processes of their own,
-//! on a topic that was filled before.
+//! on a topic that was filled before; `wasmill-nexmark` does so with Nexmark's queries.
 
 pub mod child;
+pub mod machine;
+pub mod nexmark;
 pub mod records;
 pub mod scenarios;
 pub mod shapes;

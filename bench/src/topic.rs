@@ -17,17 +17,36 @@ const FLUSH_MAX: Duration = Duration::from_secs(60);
 /// # Errors
 /// The broker does not take them.
 pub fn fill(broker: &Broker, topic: &str, partitions: u32, count: u64) -> Result<()> {
+    let mut payments = Payments::new();
+    fill_with(broker, topic, partitions, count, |_, value| {
+        value.extend_from_slice(payments.make());
+        payments.time_ms()
+    })
+}
+
+/// As [`fill`], of any records: `make` appends the value of record `index` and answers its timestamp.
+///
+/// # Errors
+/// The broker does not take them.
+pub fn fill_with(
+    broker: &Broker,
+    topic: &str,
+    partitions: u32,
+    count: u64,
+    mut make: impl FnMut(u64, &mut Vec<u8>) -> i64,
+) -> Result<()> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", broker.address()).set("linger.ms", "50").set("acks", "1");
     // Little memory: a child's peak is never below its parent's at the start.
     config.set("queue.buffering.max.kbytes", "16384");
     let producer: BaseProducer = config.create().context("a producer")?;
-    let mut payments = Payments::new();
-    for number in 0..count {
-        let partition = (number % u64::from(partitions)) as i32;
-        let value = payments.make().to_vec();
+    let mut value = Vec::new();
+    for index in 0..count {
+        value.clear();
+        let timestamp = make(index, &mut value);
+        let partition = (index % u64::from(partitions)) as i32;
         let record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition).payload(&value);
-        send(&producer, record.timestamp(payments.time_ms()))?;
+        send(&producer, record.timestamp(timestamp))?;
     }
     producer.flush(FLUSH_MAX).context("the records are not acknowledged in time")
 }

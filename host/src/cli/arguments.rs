@@ -5,6 +5,8 @@ use super::{plugin, serve};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use wasmill::config::duration_ms;
 use wasmill::pipeline::{RunOptions, Until};
 
 /// A stream processor whose user code is WebAssembly.
@@ -21,7 +23,7 @@ Examples:
   wasmill run fraud.toml                 run it until Ctrl-C, which commits and stops
   wasmill run demo.toml --until-end      run it to the end of its input
   wasmill plugin new big-spender --lang python   begin a rule of your own
-  wasmill serve                       run pipelines that are deployed with `wasmill pipeline apply`
+  wasmill serve                          run pipelines that are deployed with `wasmill pipeline apply`
 
 Exit codes:
   0   done, or stopped by a signal with everything committed
@@ -97,6 +99,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log_format: LogFormat,
 
+    /// How often a log line tells the progress, where there is no terminal: `500ms`, `1m`
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = interval)]
+    pub(crate) progress_every: Duration,
+
     /// Start from the committed positions although their state is missing: windows in progress are lost
     #[arg(long, conflicts_with = "discard_state")]
     pub(crate) allow_missing_state: bool,
@@ -143,6 +149,17 @@ pub(crate) enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Shortest time between two lines of progress, ms.
+const INTERVAL_MS_MIN: u64 = 10;
+
+/// A time between two lines.
+fn interval(text: &str) -> Result<Duration, String> {
+    match duration_ms(text).map_err(|expected| format!("expected {expected}"))? {
+        ms if ms < INTERVAL_MS_MIN => Err(format!("expected a duration of at least {INTERVAL_MS_MIN}ms")),
+        ms => Ok(Duration::from_millis(ms)),
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

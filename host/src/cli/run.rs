@@ -18,8 +18,6 @@ use wasmill::pipeline::{self, Control, PipelineError, RunOptions};
 
 /// How often the live line is drawn.
 const REFRESH: Duration = Duration::from_millis(250);
-/// How often a log line tells the progress, where there is no terminal.
-const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// How long an aborted engine has before the process ends without it.
 const ABORT_WAIT_MAX: Duration = Duration::from_secs(2);
 
@@ -34,7 +32,7 @@ pub(crate) fn run(options: &arguments::Run) -> Exit {
         );
         return Exit::Usage;
     }
-    let mut view = View { on_terminal, live: on_terminal, line };
+    let mut view = View { on_terminal, live: on_terminal, every: REFRESH, line };
     let pipeline = match config::load(&options.pipeline, &options.set.overrides) {
         Ok(pipeline) => pipeline,
         Err(errors) => {
@@ -44,6 +42,7 @@ pub(crate) fn run(options: &arguments::Run) -> Exit {
     };
     // Results on the same terminal would run into the live line.
     view.live &= !(writes_to_stdout(&pipeline) && io::stdout().is_terminal());
+    view.every = if view.live { REFRESH } else { options.progress_every };
     for warning in config::warnings(&pipeline) {
         tracing::warn!("{warning}");
     }
@@ -119,7 +118,7 @@ async fn supervise(pipeline: Pipeline, options: RunOptions, view: &View) -> Resu
     // Before the engine: a signal from now on stops it gracefully rather than killing the process.
     let mut signals = Signals::new().map_err(Stopped::Supervisor)?;
     let mut ended = start(pipeline, options, Arc::clone(&control)).map_err(Stopped::Supervisor)?;
-    let mut ticks = tokio::time::interval(if view.live { REFRESH } else { PROGRESS_EVERY });
+    let mut ticks = tokio::time::interval(view.every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let mut last = (ticks.tick().await, control.progress()); // The first tick is at once.
     let mut stopping = false;
@@ -179,6 +178,8 @@ struct View {
     on_terminal: bool,
     /// Whether progress is drawn on the terminal.
     live: bool,
+    /// How often it is told.
+    every: Duration,
     line: LiveLine,
 }
 

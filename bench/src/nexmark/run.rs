@@ -1,0 +1,78 @@
+//! One run of a query, and what it used: as a whole, and once the first fifth of the input was in.
+
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How often the child tells its progress.
+const PROGRESS_EVERY: &str = "20ms";
+/// The share of the input that counts as warming up, as other systems are measured.
+const WARM_UP: f64 = 0.2;
+/// Lines of its log that a failure shows.
+const TAIL_LINES: usize = 20;
+
+/// What a run used.
+#[derive(Clone, Copy, Debug)]
+pub struct Used {
+    /// User and system time of all threads.
+    pub cpu: Duration,
+    /// Records that were read, and CPU time that was used, when the warm-up ended.
+    pub warm: Option<(u64, Duration)>,
+    /// Resident memory at its peak, bytes; never less than that of the process that started it.
+    pub resident_bytes_max: u64,
+}
+
+impl Used {
+    /// Events a CPU-second, of `events` in all: as a whole, and after the warm-up.
+    pub fn per_cpu_second(&self, events: u64) -> (f64, Option<f64>) {
+        let rate = |events: u64, cpu: Duration| events as f64 / cpu.as_secs_f64();
+        let after = |(read, cpu): (u64, Duration)| rate(events - read, self.cpu.saturating_sub(cpu));
+        (rate(events, self.cpu), self.warm.map(after))
+    }
+}
+
+/// Runs the pipeline `file` over `events` events to its end with one worker. Its log goes to `log`.
+///
+/// # Errors
+/// It does not start, ends with another code than 0, or has not read everything; the error has the end of the log.
+pub fn run(wasmill: &Path, file: &Path, data: &Path, log: &Path, events: u64) -> Result<Used> {
+    let mut command = Command::new(wasmill);
+    command.arg("run").arg(file).args(["--until-end", "--workers", "1", "--progress-every", PROGRESS_EVERY]);
+    command.arg("--data-dir").arg(data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
+    let mut kept = File::create(log).with_context(|| log.display().to_string())?;
+    let stat = format!("/proc/{}/stat", child.id());
+    let (mut lines, mut warm, mut read) = (Vec::new(), None, 0);
+    for line in BufReader::new(child.stderr.take().context("a pipe")?).lines() {
+        let line = line?;
+        writeln!(kept, "{line}")?;
+        read = figure(&line, "records_in").unwrap_or(read);
+        if warm.is_none() && read as f64 >= events as f64 * WARM_UP {
+            warm = Some((read, so_far(&stat)?));
+        }
+        lines.push(line);
+    }
+    let (status, usage) = crate::child::wait(child.id()).context("cannot wait for it")?;
+    if status != 0 || read != events {
+        let tail = lines.split_off(lines.len().saturating_sub(TAIL_LINES)).join("\n");
+        bail!("{command:?} ended with wait status {status} and {read} of {events} events read\n{tail}");
+    }
+    let cpu = crate::child::duration(usage.ru_utime) + crate::child::duration(usage.ru_stime);
+    Ok(Used { cpu, warm: warm.filter(|it| it.0 < events), resident_bytes_max: usage.ru_maxrss as u64 * 1_024 })
+}
+
+/// `NAME=FIGURE` in a line.
+fn figure(line: &str, name: &str) -> Option<u64> {
+    line.split_once(&format!(" {name}="))?.1.split_whitespace().next()?.parse().ok()
+}
+
+/// The CPU time that a process has used, in ticks of 10 ms.
+fn so_far(stat: &str) -> Result<Duration> {
+    let text = std::fs::read_to_string(stat).with_context(|| stat.to_owned())?;
+    let (_, fields) = text.rsplit_once(") ").context("no name in it")?;
+    let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_millis(ticks * 10))
+}
