@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use wasmill_bench::machine::machine;
 use wasmill_bench::nexmark::digest::Digest;
 use wasmill_bench::nexmark::events::{Events, time_ms};
+use wasmill_bench::nexmark::peers::{PEERS, Peer};
 use wasmill_bench::nexmark::queries::{QUERIES, Query, SWEEP};
 use wasmill_bench::nexmark::run::{Used, run};
 use wasmill_bench::topic;
@@ -33,9 +34,13 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5)]
     runs: u32,
 
-    /// `exactly-once` or `at-least-once`
-    #[arg(long, value_name = "GUARANTEE", default_value = "exactly-once")]
+    /// The guarantee, with a checkpoint or commit every second
+    #[arg(long, value_name = "GUARANTEE", value_parser = ["exactly-once", "at-least-once"], default_value = "exactly-once")]
     delivery: String,
+
+    /// Also run other systems over the same topic, once each: flink, streams (needs a JDK and Maven)
+    #[arg(long, value_name = "SYSTEM", value_delimiter = ',', value_parser = ["flink", "streams"])]
+    peers: Vec<String>,
 
     /// Queries to run: q0, q1, q2, q5c, q11, q12e, and hop-10s, hop-1s, hop-100ms, which are q5c with windows of 60 s
     /// [default: q0 to q12e]
@@ -62,14 +67,16 @@ fn main() -> Result<()> {
         value.extend_from_slice(made.make(index));
         time_ms(index)
     })?;
-    println!("{events} events in {partitions} partitions, {delivery}, the best of {runs} runs\n");
-    println!("| query | thousand events per CPU-second | after the first fifth | spread | peak memory MB | output |");
-    println!("|---|---|---|---|---|---|");
+    println!("{events} events in {partitions} partitions, {delivery}, the best of {runs} runs (of others one)\n");
+    println!(
+        "| query | system | thousand events per CPU-second | after the first fifth | ratio | peak memory MB | output |"
+    );
+    println!("|---|---|---|---|---|---|---|");
     let chosen = |it: &&Query| only.iter().any(|only| only == it.name);
     let all: Vec<&Query> =
         if only.is_empty() { QUERIES.iter().collect() } else { QUERIES.iter().chain(SWEEP).filter(chosen).collect() };
     for query in all {
-        println!("{}", bench.row(query, &from)?);
+        bench.rows(query, &from)?;
     }
     Ok(())
 }
@@ -84,44 +91,75 @@ struct Bench {
 }
 
 impl Bench {
-    fn row(&self, query: &Query, from: &str) -> Result<String> {
-        let events = self.arguments.events;
+    /// Prints the line of a query, and one of each other system.
+    fn rows(&self, query: &Query, from: &str) -> Result<()> {
+        let Arguments { events, runs, .. } = self.arguments;
         self.run(query, from)?; // It compiles the plugin into the cache, where the others find it.
-        let runs = (0..self.arguments.runs).map(|_| self.run(query, from)).collect::<Result<Vec<_>>>()?;
-        let (best, digest) = runs.iter().min_by_key(|it| it.0.cpu).context("a run")?;
-        if let Some((_, other)) = runs.iter().find(|it| it.1 != *digest) {
-            bail!("{}: two runs wrote different outputs: {digest}, {other}", query.name);
+        let mut runs = (0..runs).map(|_| self.run(query, from)).collect::<Result<Vec<_>>>()?;
+        runs.sort_by_key(|it| it.0.cpu);
+        let (Some((best, digest)), Some((worst, _))) = (runs.first(), runs.last()) else { bail!("no run") };
+        let expected = query.known(events).unwrap_or(*digest);
+        if let Some((_, other)) = runs.iter().find(|it| it.1 != expected) {
+            bail!("{}: wrote {other}, expected {expected}", query.name);
         }
-        let verdict = match query.known(events) {
-            Some(known) if known == *digest => "as known",
-            Some(known) => bail!("{}: wrote {digest}, expected {known}", query.name),
-            None => "not known",
-        };
-        let (whole, after) = best.per_cpu_second(events);
-        let worst = runs.iter().map(|it| it.0.per_cpu_second(events).0).fold(f64::MAX, f64::min);
-        Ok(format!(
-            "| {} | {:.0} | {} | {:.0}-{:.0} | {} | {digest}: {verdict} |",
-            query.name,
-            whole / 1e3,
-            after.map_or_else(|| "-".to_owned(), |it| format!("{:.0}", it / 1e3)),
-            worst / 1e3,
-            whole / 1e3,
-            best.resident_bytes_max / 1_000_000,
-        ))
+        let spread = format!("{:.0}-{:.0}", rate(worst, events).0, rate(best, events).0);
+        let known = if query.known(events).is_some() { "as known" } else { "the same in every run" };
+        println!("{}", row(query.name, "wasmill", &spread, best, best, events, &format!("{digest}, {known}")));
+        for peer in
+            PEERS.iter().filter(|it| self.arguments.peers.iter().any(|name| name == it.system) && it.runs(query.name))
+        {
+            let (used, found) = self.run_peer(peer, query, from)?;
+            let equal = if found == *digest { "equal".to_owned() } else { format!("DIFFERS: {found}") };
+            println!(
+                "{}",
+                row(query.name, peer.name, &format!("{:.0}", rate(&used, events).0), &used, best, events, &equal)
+            );
+        }
+        Ok(())
+    }
+
+    /// A topic for output, whose timestamps are the broker's.
+    fn output(&self) -> String {
+        let settings = [("message.timestamp.type", "LogAppendTime")];
+        self.broker.topic_with("nexmark-out", self.arguments.partitions as i32, &settings)
+    }
+
+    fn run_peer(&self, peer: &Peer, query: &Query, from: &str) -> Result<(Used, Digest)> {
+        let Arguments { events, delivery, .. } = &self.arguments;
+        let (to, brokers) = (self.output(), self.broker.address());
+        let log = self.folder.path().join("log");
+        let used = peer.run(brokers, query.name, delivery == "exactly-once", (from, &to), &log, *events)?;
+        let digest = Digest::of_topic(brokers, &to)?;
+        self.broker.delete_topic(&to);
+        Ok((used, digest))
     }
 
     /// Runs a query with a new output topic and new state.
     fn run(&self, query: &Query, from: &str) -> Result<(Used, Digest)> {
-        let Arguments { events, partitions, delivery, .. } = &self.arguments;
+        let Arguments { events, delivery, .. } = &self.arguments;
         let name = kafka::unique(&format!("nexmark-{}", query.name));
-        let settings = [("message.timestamp.type", "LogAppendTime")];
-        let to = self.broker.topic_with("nexmark-out", *partitions as i32, &settings);
+        let to = self.output();
         let at = |file: &str| self.folder.path().join(file);
         let brokers = self.broker.address();
         std::fs::write(at("pipeline.toml"), query.pipeline(&name, delivery, brokers, from, &to, &self.plugins))?;
         let used = run(&self.wasmill, &at("pipeline.toml"), &at("data"), &at("log"), *events)?;
-        let (digest, _) = Digest::of_topic(brokers, &to)?;
+        let digest = Digest::of_topic(brokers, &to)?;
         self.broker.delete_topic(&to);
         Ok((used, digest))
     }
+}
+
+/// Thousand events per CPU-second: as a whole, and after the first fifth.
+fn rate(used: &Used, events: u64) -> (f64, Option<f64>) {
+    let (whole, after) = used.per_cpu_second(events);
+    (whole / 1e3, after.map(|it| it / 1e3))
+}
+
+/// A line of the table. The ratio is ours to theirs after the first fifth, when everything is warm.
+fn row(query: &str, system: &str, whole: &str, used: &Used, ours: &Used, events: u64, output: &str) -> String {
+    let (own, after) = (rate(ours, events), rate(used, events).1);
+    let ratio = own.1.zip(after).map_or_else(|| "-".to_owned(), |(own, after)| format!("{:.1}", own / after));
+    let after = after.map_or_else(|| "-".to_owned(), |it| format!("{it:.0}"));
+    let peak = used.resident_bytes_max / 1_000_000;
+    format!("| {query} | {system} | {whole} | {after} | {ratio} | {peak} | {output} |")
 }

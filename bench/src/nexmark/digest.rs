@@ -35,12 +35,11 @@ impl Digest {
         self.sum = self.sum.wrapping_add(u128::from_be_bytes(Md5::digest(value).into()));
     }
 
-    /// That of all values of `topic` which a `read_committed` reader sees, and the earliest timestamp of its records, ms
-    /// since the Unix epoch: with `LogAppendTime` when the first came.
+    /// That of all values of `topic` which a `read_committed` reader sees.
     ///
     /// # Errors
     /// The broker does not answer, or a transaction stays open.
-    pub fn of_topic(brokers: &str, topic: &str) -> Result<(Digest, Option<i64>)> {
+    pub fn of_topic(brokers: &str, topic: &str) -> Result<Digest> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", brokers).set("group.id", "digest").set("enable.auto.commit", "false");
         config.set("enable.partition.eof", "true").set("check.crcs", "true").set("auto.offset.reset", "error");
@@ -54,19 +53,15 @@ impl Digest {
             list.add_partition_offset(topic, partition, Offset::Beginning)?;
         }
         consumer.assign(&list)?;
-        let (mut digest, mut first, mut open) = (Digest::default(), None, partitions);
+        let (mut digest, mut open) = (Digest::default(), partitions);
         while open > 0 {
             match consumer.poll(WAIT).context("no record in time")? {
-                Ok(message) => {
-                    digest.add(message.payload().unwrap_or_default());
-                    let at = message.timestamp().to_millis();
-                    first = first.into_iter().chain(at).min();
-                }
+                Ok(message) => digest.add(message.payload().unwrap_or_default()),
                 Err(KafkaError::PartitionEOF(_)) => open -= 1,
                 Err(error) => bail!("reading {topic}: {error}"),
             }
         }
-        Ok((digest, first))
+        Ok(digest)
     }
 }
 

@@ -6,5 +6,6 @@
 
 pub mod digest;
 pub mod events;
+pub mod peers;
 pub mod queries;
 pub mod run;

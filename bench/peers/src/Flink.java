@@ -1,0 +1,185 @@
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicLong;
+import org.apache.flink.api.common.eventtime.WatermarkStrategy;
+import org.apache.flink.api.common.functions.AggregateFunction;
+import org.apache.flink.api.common.serialization.DeserializationSchema.InitializationContext;
+import org.apache.flink.api.common.serialization.SerializationSchema;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.api.common.typeinfo.TypeInformation;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.connector.base.DeliveryGuarantee;
+import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
+import org.apache.flink.connector.kafka.sink.KafkaSink;
+import org.apache.flink.connector.kafka.source.KafkaSource;
+import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
+import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDeserializationSchema;
+import org.apache.flink.core.execution.CheckpointingMode;
+import org.apache.flink.streaming.api.datastream.DataStream;
+import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.functions.windowing.ProcessWindowFunction;
+import org.apache.flink.streaming.api.windowing.assigners.EventTimeSessionWindows;
+import org.apache.flink.streaming.api.windowing.assigners.SlidingEventTimeWindows;
+import org.apache.flink.streaming.api.windowing.assigners.TumblingEventTimeWindows;
+import org.apache.flink.streaming.api.windowing.assigners.WindowAssigner;
+import org.apache.flink.streaming.api.windowing.windows.TimeWindow;
+import org.apache.flink.util.Collector;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+
+/** The queries as bounded DataStream jobs in one process, parallelism 1. */
+public final class Flink {
+    private static final TypeInformation<byte[]> BYTES = PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
+
+    public static void main(String[] arguments) throws Exception {
+        Job job = Job.of(arguments);
+        StreamExecutionEnvironment flink = StreamExecutionEnvironment.createLocalEnvironment(1, settings(job));
+        flink.enableCheckpointing(job.commitMs(),
+            job.exactlyOnce() ? CheckpointingMode.EXACTLY_ONCE : CheckpointingMode.AT_LEAST_ONCE);
+        Job.Windows windows = job.windows();
+        DataStream<byte[]> results = windows == null
+            ? flink.fromSource(source(job, new Answers(job.query())), WatermarkStrategy.noWatermarks(), "events")
+            // Event times are the records' timestamps, watermarks are kept for each partition.
+            : flink.fromSource(source(job, new Keys(windows.byAuction())),
+                    WatermarkStrategy.forBoundedOutOfOrderness(Duration.ofMillis(Job.DELAY_MS)), "bids")
+                .keyBy(key -> key, Types.LONG).window(assigner(windows))
+                .aggregate(new Count(), new Format(), Types.LONG, Types.LONG, BYTES);
+        results.sinkTo(sink(job));
+        long events = job.events();
+        Usage.watch(events);
+        flink.execute(job.query());
+        Usage.tell(events);
+    }
+
+    private static Configuration settings(Job job) {
+        Configuration settings = new Configuration();
+        settings.setString("state.backend.type", job.onHeap() ? "hashmap" : "rocksdb");
+        settings.setString("execution.checkpointing.incremental", "true");
+        settings.setString("execution.checkpointing.storage", "filesystem");
+        settings.setString("execution.checkpointing.dir", Path.of(job.scratch(), "checkpoints").toUri().toString());
+        settings.setString("io.tmp.dirs", job.scratch());
+        settings.setString("taskmanager.memory.managed.size", "512m"); // RocksDB's cache and write buffers
+        settings.setString("pipeline.object-reuse", "true");
+        return settings;
+    }
+
+    private static WindowAssigner<Object, TimeWindow> assigner(Job.Windows windows) {
+        Duration size = Duration.ofMillis(windows.sizeMs());
+        if (windows.isSession()) {
+            return EventTimeSessionWindows.withGap(size);
+        }
+        return windows.sizeMs() == windows.slideMs() ? TumblingEventTimeWindows.of(size)
+            : SlidingEventTimeWindows.of(size, Duration.ofMillis(windows.slideMs()));
+    }
+
+    private static <T> KafkaSource<T> source(Job job, Reader<T> reader) {
+        return KafkaSource.<T>builder().setBootstrapServers(job.brokers()).setTopics(job.from()).setGroupId(job.to())
+            .setStartingOffsets(OffsetsInitializer.earliest()).setBounded(OffsetsInitializer.latest())
+            .setProperty("max.poll.records", "2000").setDeserializer(reader).build();
+    }
+
+    private static KafkaSink<byte[]> sink(Job job) {
+        return KafkaSink.<byte[]>builder().setBootstrapServers(job.brokers())
+            .setRecordSerializer(KafkaRecordSerializationSchema.<byte[]>builder().setTopic(job.to())
+                .setValueSerializationSchema(new AsTheyAre()).build())
+            .setDeliveryGuarantee(job.exactlyOnce() ? DeliveryGuarantee.EXACTLY_ONCE : DeliveryGuarantee.AT_LEAST_ONCE)
+            .setTransactionalIdPrefix(job.to()).setProperty("transaction.timeout.ms", "600000")
+            .setProperty("batch.size", "131072").setProperty("linger.ms", "50").build();
+    }
+
+    /** A class, since the connector asks for the type of what it takes. */
+    private static final class AsTheyAre implements SerializationSchema<byte[]> {
+        @Override
+        public byte[] serialize(byte[] value) {
+            return value;
+        }
+    }
+
+    /** Counts every event and makes at most one thing of it. */
+    private abstract static class Reader<T> implements KafkaRecordDeserializationSchema<T> {
+        private transient AtomicLong taken;
+        transient Bid bid;
+
+        @Override
+        public void open(InitializationContext context) {
+            taken = Usage.counter();
+            bid = new Bid();
+        }
+
+        @Override
+        public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<T> out) {
+            Usage.take(taken);
+            T made = make(record.value());
+            if (made != null) {
+                out.collect(made);
+            }
+        }
+
+        abstract T make(byte[] event);
+    }
+
+    private static final class Answers extends Reader<byte[]> {
+        private final String query;
+
+        Answers(String query) {
+            this.query = query;
+        }
+
+        @Override
+        byte[] make(byte[] event) {
+            return bid.answer(query, event);
+        }
+
+        @Override
+        public TypeInformation<byte[]> getProducedType() {
+            return BYTES;
+        }
+    }
+
+    private static final class Keys extends Reader<Long> {
+        private final boolean byAuction;
+
+        Keys(boolean byAuction) {
+            this.byAuction = byAuction;
+        }
+
+        @Override
+        Long make(byte[] event) {
+            return bid.read(event) ? (Long) (byAuction ? bid.auction : bid.bidder) : null;
+        }
+
+        @Override
+        public TypeInformation<Long> getProducedType() {
+            return Types.LONG;
+        }
+    }
+
+    private static final class Count implements AggregateFunction<Long, Long, Long> {
+        @Override
+        public Long createAccumulator() {
+            return 0L;
+        }
+
+        @Override
+        public Long add(Long key, Long count) {
+            return count + 1;
+        }
+
+        @Override
+        public Long getResult(Long count) {
+            return count;
+        }
+
+        @Override
+        public Long merge(Long left, Long right) {
+            return left + right;
+        }
+    }
+
+    private static final class Format extends ProcessWindowFunction<Long, byte[], Long, TimeWindow> {
+        @Override
+        public void process(Long key, Context context, Iterable<Long> counts, Collector<byte[]> out) {
+            out.collect(Bid.window(key, context.window().getStart(), context.window().getEnd(), counts.iterator().next()));
+        }
+    }
+}
