@@ -7,7 +7,7 @@ PLUGINS := examples/plugins
 # The binary that scenarios run: with failpoints, and out of the way of `make demo`.
 TESTED  := $(abspath $(TARGET))/debug/wasmill-with-failpoints
 
-.PHONY: help setup toolchains wasm-target kafka plugins languages build check test unit demo bench bench-nexmark bench-peers clean
+.PHONY: help setup toolchains wasm-target kafka plugins languages build check test unit demo bench bench-nexmark bench-peers bench-latency clean
 .NOTPARALLEL:
 
 help:       ## this list
@@ -66,6 +66,10 @@ bench-nexmark: plugins kafka  ## Nexmark's queries, with their outputs checked (
 bench-peers: plugins kafka  ## the same, with Flink and Kafka Streams beside it on the same topic (needs a JDK; an hour)
 	cargo build --release --workspace --locked --bins
 	$(TARGET)/release/wasmill-nexmark --peers flink,streams $(BENCH)
+
+bench-latency: plugins kafka  ## what a guarantee costs: throughput, and latency under an even load (release build)
+	cargo build --release --workspace --locked --bins
+	$(TARGET)/release/wasmill-latency $(BENCH)
 
 clean:      ## remove what was built here
 	cargo clean

@@ -1,10 +1,11 @@
 //! A child process and what it used: the operating system's own account, all threads together.
 
+use crate::clock::now;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Lines of its log that a failure shows.
 const TAIL_LINES: usize = 20;
@@ -24,11 +25,10 @@ pub struct Used {
 ///
 /// # Errors
 /// It does not start, or ends with another code than 0; the error has the end of the log.
-#[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 pub fn run(mut command: Command, log: &Path) -> Result<Used> {
     let file = File::create(log).with_context(|| log.display().to_string())?;
     command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-    let started = Instant::now();
+    let started = now();
     let child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
     let (status, usage) = wait(child.id()).with_context(|| format!("cannot wait for {command:?}"))?;
     let wall = started.elapsed();

@@ -1,9 +1,12 @@
 //! What the benchmarks measure with: the records, and what a child process used.
 //!
 //! `benches/parts.rs` times the parts of the host in this process; the binary times whole pipelines, as processes of their own,
-//! on a topic that was filled before; `wasmill-nexmark` does so with Nexmark's queries.
+//! on a topic that was filled before; `wasmill-nexmark` does so with Nexmark's queries, and `wasmill-latency`
+//! measures how long records take.
 
 pub mod child;
+mod clock;
+pub mod latency;
 pub mod machine;
 pub mod nexmark;
 pub mod records;

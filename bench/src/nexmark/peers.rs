@@ -1,6 +1,7 @@
 //! Other systems over the same topic: `bench/peers/run.sh`, in configurations of which the best one counts.
 
 use super::run::Used;
+use crate::clock::now;
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::path::Path;
@@ -61,7 +62,9 @@ impl Peer {
         let mut command = Command::new(settings::repository().join("bench/peers/run.sh"));
         command.args([self.system, brokers, query, topics.0, topics.1]).arg(format!("exactly_once={exactly_once}"));
         command.args(self.options).stdin(Stdio::null()).stderr(File::create(log)?);
+        let started = now();
         let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
+        let wall = started.elapsed();
         let text = String::from_utf8_lossy(&output.stdout);
         let log = || std::fs::read_to_string(log).unwrap_or_default();
         ensure!(output.status.success(), "{command:?} ended with {}\n{text}{}", output.status, log());
@@ -73,6 +76,7 @@ impl Peer {
         };
         ensure!(figure("taken")? >= events, "{command:?} read {} of {events} events", figure("taken")?);
         Ok(Used {
+            wall,
             cpu: Duration::from_millis(figure("cpu_ms")?),
             warm: Some((figure("warm_events")?, Duration::from_millis(figure("warm_cpu_ms")?))),
             resident_bytes_max: figure("peak_kib")? * 1024,

@@ -1,5 +1,6 @@
 //! One run of a query, and what it used: as a whole, and once the first fifth of the input was in.
 
+use crate::clock::now;
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -17,6 +18,8 @@ const TAIL_LINES: usize = 20;
 /// What a run used.
 #[derive(Clone, Copy, Debug)]
 pub struct Used {
+    /// From its start to its end.
+    pub wall: Duration,
     /// User and system time of all threads.
     pub cpu: Duration,
     /// Records that were read, and CPU time that was used, when the warm-up ended.
@@ -42,6 +45,7 @@ pub fn run(wasmill: &Path, file: &Path, data: &Path, log: &Path, events: u64) ->
     let mut command = Command::new(wasmill);
     command.arg("run").arg(file).args(["--until-end", "--workers", "1", "--progress-every", PROGRESS_EVERY]);
     command.arg("--data-dir").arg(data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let started = now();
     let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
     let mut kept = File::create(log).with_context(|| log.display().to_string())?;
     let stat = format!("/proc/{}/stat", child.id());
@@ -61,7 +65,8 @@ pub fn run(wasmill: &Path, file: &Path, data: &Path, log: &Path, events: u64) ->
         bail!("{command:?} ended with wait status {status} and {read} of {events} events read\n{tail}");
     }
     let cpu = crate::child::duration(usage.ru_utime) + crate::child::duration(usage.ru_stime);
-    Ok(Used { cpu, warm: warm.filter(|it| it.0 < events), resident_bytes_max: usage.ru_maxrss as u64 * 1_024 })
+    let wall = started.elapsed();
+    Ok(Used { wall, cpu, warm: warm.filter(|it| it.0 < events), resident_bytes_max: usage.ru_maxrss as u64 * 1_024 })
 }
 
 /// `NAME=FIGURE` in a line.
@@ -69,8 +74,11 @@ fn figure(line: &str, name: &str) -> Option<u64> {
     line.split_once(&format!(" {name}="))?.1.split_whitespace().next()?.parse().ok()
 }
 
-/// The CPU time that a process has used, in ticks of 10 ms.
-fn so_far(stat: &str) -> Result<Duration> {
+/// The CPU time that a process has used, by its `/proc/PID/stat`, in ticks of 10 ms.
+///
+/// # Errors
+/// It has ended.
+pub fn so_far(stat: &str) -> Result<Duration> {
     let text = std::fs::read_to_string(stat).with_context(|| stat.to_owned())?;
     let (_, fields) = text.rsplit_once(") ").context("no name in it")?;
     let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;

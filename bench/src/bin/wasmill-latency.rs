@@ -1,0 +1,158 @@
+//! Measures what a guarantee costs: throughput, and end-to-end latency under an even load.
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use wasmill_bench::latency::load::Load;
+use wasmill_bench::machine::machine;
+use wasmill_bench::nexmark::run::{run, so_far};
+use wasmill_bench::topic;
+use wasmill_tests::kafka::{self, Broker};
+use wasmill_tests::settings;
+
+/// Shares of the maximum that are measured.
+const SHARES: [f64; 3] = [0.25, 0.5, 0.75];
+/// How long the running pipeline has to start.
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// Measures a filter in wasm from Kafka to Kafka that lets every record pass: for each guarantee its maximum, then the
+/// latency at a quarter, half and three quarters of it.
+///
+/// Starts a broker, or uses the one that WASMILL_TEST_KAFKA names (host:port).
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The binary to measure, a release build [default: wasmill beside this one]
+    #[arg(long, value_name = "FILE")]
+    wasmill: Option<PathBuf>,
+
+    /// Records for the maximum
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    records: u64,
+
+    /// Partitions of the topics
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    partitions: u32,
+
+    /// Seconds that each load lasts, after 5 that do not count
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    seconds: u64,
+
+    /// Commit intervals to measure, and `none` for at-least-once with a checkpoint every second
+    #[arg(long, value_name = "DURATION", value_delimiter = ',', default_value = "none,1s,100ms,10ms")]
+    commits: Vec<String>,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    ensure!(arguments.partitions > 0 && arguments.seconds > 0, "a topic has a partition, and a load lasts a second");
+    let wasmill = arguments.wasmill.clone().unwrap_or_else(settings::wasmill);
+    let bench = Bench {
+        wasmill: wasmill.canonicalize().context("--wasmill")?,
+        plugin: settings::plugin("large-amounts"),
+        folder: tempfile::Builder::new().prefix("wasmill-latency-").tempdir()?,
+        broker: kafka::shared(),
+        arguments,
+    };
+    println!("{}\n", machine());
+    let full = bench.topic("latency-full");
+    topic::fill(bench.broker, &full, bench.arguments.partitions, bench.arguments.records)?;
+    println!("| guarantee | load, records a second | p50 ms | p90 ms | p99 ms | p99.9 ms | CPU ns a record |");
+    println!("|---|---|---|---|---|---|---|");
+    for commit in &bench.arguments.commits {
+        bench.measure(commit, &full)?;
+    }
+    Ok(())
+}
+
+/// What all runs have in common.
+struct Bench {
+    wasmill: PathBuf,
+    plugin: PathBuf,
+    folder: tempfile::TempDir,
+    broker: &'static Broker,
+    arguments: Arguments,
+}
+
+impl Bench {
+    fn topic(&self, stem: &str) -> String {
+        self.broker.topic(stem, self.arguments.partitions as i32)
+    }
+
+    /// Writes the pipeline file for new topics; answers where its output goes.
+    fn pipeline(&self, commit: &str, from: &str) -> Result<String> {
+        let (name, to) = (kafka::unique("latency"), self.topic("latency-out"));
+        let (delivery, interval) = if commit == "none" { ("at-least-once", "1s") } else { ("exactly-once", commit) };
+        let kafka = format!("connector = \"kafka\"\nbrokers = \"{}\"\ntopic =", self.broker.address());
+        let plugin = self.plugin.display();
+        let text = format!(
+            "name = \"{name}\"\ndelivery = \"{delivery}\"\ncheckpoint_interval = \"{interval}\"\n[sources.payments]\n{kafka} \"{from}\"\n\
+             [steps.large]\nfrom = \"payments\"\nplugin = \"{plugin}\"\nconfig = {{ min_amount = 0 }}\n[sinks.out]\nfrom = \
+             \"large\"\n{kafka} \"{to}\"\n"
+        );
+        std::fs::write(self.folder.path().join("pipeline.toml"), text)?;
+        Ok(to)
+    }
+
+    fn measure(&self, commit: &str, full: &str) -> Result<()> {
+        let guarantee = if commit == "none" { "at least once".to_owned() } else { format!("exactly once, {commit}") };
+        let at = |file: &str| self.folder.path().join(file);
+        let records = self.arguments.records;
+        let mut most = 0.0_f64;
+        let mut cpu = Duration::MAX;
+        // The first run also compiles the plugin into the cache.
+        for _ in 0..3 {
+            let to = self.pipeline(commit, full)?;
+            let used = run(&self.wasmill, &at("pipeline.toml"), &at("data"), &at("log"), records)?;
+            most = most.max(records as f64 / used.wall.as_secs_f64());
+            cpu = cpu.min(used.cpu);
+            self.broker.delete_topic(&to);
+        }
+        println!(
+            "| {guarantee} | {most:.0}, the maximum | - | - | - | - | {:.0} |",
+            cpu.as_nanos() as f64 / records as f64
+        );
+        for share in SHARES {
+            println!("{}", self.row(commit, &guarantee, most * share, share)?);
+        }
+        Ok(())
+    }
+
+    fn row(&self, commit: &str, guarantee: &str, rate: f64, share: f64) -> Result<String> {
+        let from = self.topic("latency-in");
+        let to = self.pipeline(commit, &from)?;
+        let file = self.folder.path().join("pipeline.toml");
+        let mut run = Command::new(&self.wasmill);
+        run.arg("run").arg(file).args(["--workers", "1", "--data-dir"]).arg(self.folder.path().join("data"));
+        run.stdin(Stdio::null());
+        let mut run = wasmill_tests::process::Run::start(run, self.folder.path(), &kafka::unique("latency"));
+        run.wait_for_log("progress", START_MAX);
+        let stat = format!("/proc/{}/stat", run.pid());
+        let mut marks = Vec::new();
+        let load = Load {
+            brokers: self.broker.address(),
+            from: &from,
+            to: &to,
+            partitions: self.arguments.partitions as i32,
+            rate,
+            warm_up: Duration::from_secs(5),
+            measured: Duration::from_secs(self.arguments.seconds),
+        };
+        let measured = load.run(|| {
+            marks.push(so_far(&stat)?);
+            Ok(())
+        });
+        run.signal(wasmill_tests::process::Signal::Terminate);
+        run.wait(START_MAX).expect_code(0);
+        let mut quantiles = measured?;
+        [from, to].iter().for_each(|it| self.broker.delete_topic(it));
+        let cpu = match marks[..] {
+            [begin, end] => end.saturating_sub(begin),
+            _ => Duration::ZERO,
+        };
+        let per_record = cpu.as_nanos() as f64 / quantiles.count().max(1) as f64;
+        let ms = [0.5, 0.9, 0.99, 0.999].map(|it| format!("{:.1}", quantiles.at(it).as_secs_f64() * 1e3)).join(" | ");
+        Ok(format!("| {guarantee} | {rate:.0}, {:.0} % | {ms} | {per_record:.0} |", share * 100.0))
+    }
+}
