@@ -221,12 +221,12 @@ mod window {
             field: field.map(Into::into),
         };
         let aggregates = [aggregate("count", Function::Count, None), aggregate("sum", Function::Sum, Some("amount"))];
-        Operator::new(window, Emit::OnClose, Builtin::new(&aggregates, &[Kind::F64]).expect("numbers are summed"))
+        Operator::new(&window, Emit::OnClose, Builtin::new(&aggregates, &[Kind::F64]).expect("numbers are summed"))
     }
 
     fn fold(operator: &mut Operator<Builtin>, batch: &Keyed) {
         let Keyed { keys, times, amounts, clock } = batch;
-        let done = operator.process(&Input { keys, times, columns: &[amounts], clock });
+        let done = operator.process(&Input { keys, times, columns: &[amounts], clock, gaps: &[] });
         drop(black_box(done.expect("built-in aggregates do not fail")));
     }
 

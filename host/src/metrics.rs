@@ -160,6 +160,8 @@ pub struct Counters {
     pub records_out: AtomicU64,
     /// Records that came after all their windows had closed.
     pub late: AtomicU64,
+    /// How far behind the watermark they were.
+    pub lateness: Lateness,
     /// Records written to the dead letters.
     pub dead_letters: AtomicU64,
     /// Records dropped as `bad_records = "drop"` says.
@@ -209,6 +211,7 @@ impl Counters {
             records_in: self.records_in.load(Relaxed),
             records_out: self.records_out.load(Relaxed),
             late: self.late.load(Relaxed),
+            lateness: self.lateness.counts(),
             dead_letters: self.dead_letters.load(Relaxed),
             dropped: self.dropped.load(Relaxed),
             lag: u64::try_from(self.lag.load(Relaxed)).ok(),
@@ -222,6 +225,31 @@ impl Counters {
     }
 }
 
+/// Upper bounds of the buckets of [`Lateness`], ms; what is later is in one more.
+pub const LATENESS_MS: [u64; 8] = [10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 86_400_000];
+
+/// How late records were that came too late, as a histogram. It says how much longer `delay` or `allowed_lateness` would have to be
+/// for how many records.
+#[derive(Debug, Default)]
+pub struct Lateness([AtomicU64; LATENESS_MS.len() + 1]);
+
+impl Lateness {
+    /// Records so many ms behind the watermark.
+    pub fn add(&self, behind_ms: &[u64]) {
+        for behind_ms in behind_ms {
+            let bucket = LATENESS_MS.partition_point(|it| it < behind_ms);
+            if let Some(count) = self.0.get(bucket) {
+                count.fetch_add(1, Relaxed);
+            }
+        }
+    }
+
+    /// How many were at most as late as each bound and later than the one before; the last: later than all.
+    pub fn counts(&self) -> [u64; LATENESS_MS.len() + 1] {
+        std::array::from_fn(|it| self.0[it].load(Relaxed))
+    }
+}
+
 /// A reading of the counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
@@ -231,6 +259,8 @@ pub struct Progress {
     pub records_out: u64,
     /// Records that came after all their windows had closed.
     pub late: u64,
+    /// How late they were: see [`Lateness::counts`].
+    pub lateness: [u64; LATENESS_MS.len() + 1],
     /// Records written to the dead letters.
     pub dead_letters: u64,
     /// Bad records dropped.

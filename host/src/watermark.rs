@@ -49,6 +49,8 @@ pub struct Partitions {
 struct Partition {
     id: i32,
     max_time: EventTime,
+    /// What its source said itself; [`WATERMARK_NONE`] for nothing.
+    stated: EventTime,
     idle: bool,
     ended: bool,
     last_record_at_ms: u64,
@@ -56,7 +58,7 @@ struct Partition {
 
 impl Partition {
     fn watermark(&self, delay_ms: i64) -> EventTime {
-        self.max_time.saturating_sub(delay_ms).saturating_sub(1)
+        self.max_time.saturating_sub(delay_ms).saturating_sub(1).max(self.stated)
     }
 
     fn active(&self) -> bool {
@@ -91,6 +93,7 @@ impl Partitions {
         self.partitions.push(Partition {
             id: partition,
             max_time: WATERMARK_NONE,
+            stated: WATERMARK_NONE,
             idle: false,
             ended: false,
             last_record_at_ms: now_ms,
@@ -137,6 +140,23 @@ impl Partitions {
         self.partitions[at].max_time = max_time;
         self.watermark = watermark;
         RowTimes { before, stragglers, after: watermark }
+    }
+
+    /// The source says of its own that no record of `partition` is on time at or below `watermark`. Answers the joined watermark
+    /// where that moved it.
+    pub fn state(&mut self, partition: i32, watermark: EventTime, now_ms: u64) -> Option<EventTime> {
+        let at = self.add(partition, now_ms);
+        self.partitions[at].stated = self.partitions[at].stated.max(watermark);
+        self.advance()
+    }
+
+    /// The source says that nothing comes of `partition` for now (`idle`), or that it goes on. Answers the joined watermark where
+    /// that moved it.
+    pub fn rest(&mut self, partition: i32, idle: bool, now_ms: u64) -> Option<EventTime> {
+        let at = self.add(partition, now_ms);
+        self.partitions[at].idle = idle;
+        self.partitions[at].last_record_at_ms = now_ms;
+        self.advance()
     }
 
     /// No record of `partition` will come any more. Answers the watermark where that moved it.

@@ -259,6 +259,87 @@ fn the_revenue_example_refreshes_a_window_while_orders_come_in() {
 }
 
 #[test]
+fn the_dashboard_example_shows_whole_tables_and_ends_with_the_last_one() {
+    let folder = Folder::new();
+    let orders = generated(&folder, "orders", 6_000);
+    let launch = example(&folder, "dashboard").set("sources.orders.count", 6_000).set("sources.orders.rate", 3_000);
+    let found: Vec<Value> = launch.until_end().stdout.lines().map(parse).collect();
+    let mut whole: BTreeMap<i64, (i64, f64, f64)> = BTreeMap::new();
+    for order in &orders {
+        let last = at(order).div_euclid(60_000) * 60_000;
+        for start in (0..5).map(|it| last - it * 60_000) {
+            let window = whole.entry(start).or_default();
+            *window = (window.0 + 1, window.1 + float(order, "amount"), window.2.max(float(order, "amount")));
+        }
+    }
+    // A table has each window once, by its end: a new one begins where a row is no later than the one before.
+    let mut tables: Vec<Vec<&Value>> = Vec::new();
+    for row in &found {
+        match tables.last_mut() {
+            Some(table) if table.last().is_some_and(|it| int(it, "window_end") < int(row, "window_end")) => {
+                table.push(row)
+            }
+            _ => tables.push(vec![row]),
+        }
+    }
+    assert!(tables.len() > 3, "{} tables", tables.len());
+    let mut before: BTreeMap<i64, i64> = BTreeMap::new();
+    for table in &tables {
+        let orders: BTreeMap<i64, i64> = table.iter().map(|it| (int(it, "window_start"), int(it, "orders"))).collect();
+        let shrunk = before.iter().find(|(start, count)| orders.get(start).is_some_and(|it| it < count));
+        assert_eq!(shrunk, None, "a window's orders never become fewer");
+        assert_ne!(orders, before, "a table is written when something changed");
+        before = orders;
+    }
+    for row in found {
+        let (orders, revenue, largest) = whole[&int(&row, "window_start")];
+        assert!(int(&row, "orders") <= orders && float(&row, "revenue") <= revenue * 1.000_001, "{row}");
+        if int(&row, "orders") == orders {
+            assert!((float(&row, "revenue") - revenue).abs() < 1e-6 * revenue, "{row}");
+            assert_eq!(float(&row, "largest"), largest, "{row}");
+        }
+    }
+}
+
+#[test]
+fn the_invoices_example_counts_the_months_of_paris_and_corrects_an_invoice() {
+    let folder = Folder::new();
+    let out = folder.path("too-late");
+    let launch = example(&folder, "invoices").set("sinks.too_late.path", out.display());
+    let found: Vec<Value> = launch.until_end().stdout.lines().map(parse).collect();
+    // When months begin in Paris: at 23:00 UTC of the day before in winter, at 22:00 in summer.
+    let months = ["2026-01-31T23:00:00Z", "2026-02-28T23:00:00Z", "2026-03-31T22:00:00Z", "2026-04-30T22:00:00Z"];
+    let months = months.map(rfc3339_ms);
+    let invoice =
+        |seller: &str, month: usize, pane: (&str, i64), (orders, amount, customers, last): (i64, f64, i64, &str)| {
+            json!({
+                "seller_id": seller, "window_start": months[month], "window_end": months[month + 1], "pane": pane.0,
+                "pane_index": pane.1, "orders": orders, "amount": amount, "customers": customers, "last_order": last,
+            })
+        };
+    let mut expected = [
+        invoice("s-01", 0, ("on-time", 0), (1, 10.5, 1, "o-001")),
+        invoice("s-01", 1, ("on-time", 0), (4, 151.25, 3, "o-007")),
+        invoice("s-02", 1, ("on-time", 0), (3, 57.0, 2, "o-009")),
+        invoice("s-01", 1, ("late", 1), (5, 221.25, 4, "o-007")),
+        invoice("s-01", 2, ("on-time", 0), (1, 40.0, 1, "o-008")),
+        invoice("s-02", 2, ("on-time", 0), (2, 140.0, 2, "o-012")),
+    ];
+    // Numbers by value: a sum of whole numbers is written as one.
+    let plain = |row: &Value| {
+        let mut row = row.clone();
+        row["amount"] = json!(float(&row, "amount"));
+        row.to_string()
+    };
+    let mut found: Vec<String> = found.iter().map(plain).collect();
+    found.sort();
+    expected.sort_by_key(plain);
+    assert_eq!(found, expected.iter().map(plain).collect::<Vec<_>>());
+    let late: Vec<Value> = folder.records("too-late");
+    assert_eq!(late.iter().map(|it| text(it, "order_id")).collect::<Vec<_>>(), ["o-013"]);
+}
+
+#[test]
 fn every_example_has_a_test_and_passes_its_check() {
     let folder = Folder::new();
     let mut names = Vec::new();
@@ -270,5 +351,6 @@ fn every_example_has_a_test_and_passes_its_check() {
         }
     }
     names.sort();
-    assert_eq!(names, ["demo", "fraud", "revenue", "sensors", "surge"], "a new example needs a test here");
+    let tested = ["dashboard", "demo", "fraud", "invoices", "revenue", "sensors", "surge"];
+    assert_eq!(names, tested, "a new example needs a test here");
 }

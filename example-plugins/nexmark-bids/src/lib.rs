@@ -47,9 +47,9 @@ mod tests {
     fn passed(config: Value) -> Vec<usize> {
         let rows = [
             json!({"event_type": 0, "person": {"id": 1000}}),
-            json!({"event_type": 2, "bid.auction": 1107}),
-            json!({"event_type": 2, "bid.auction": 1108}),
-            json!({"event_type": 1, "bid.auction": 1107}),
+            json!({"event_type": 2, "bid": {"auction": 1107}}),
+            json!({"event_type": 2, "bid": {"auction": 1108}}),
+            json!({"event_type": 1, "bid": {"auction": 1107}}),
         ];
         TransformTest::<nexmark_bids>::new(config).run(rows).passed()
     }

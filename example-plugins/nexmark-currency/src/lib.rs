@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn prices_are_rounded_down_and_others_make_nothing() {
-        let bid = json!({"event_type": 2, "bid.auction": 1, "bid.bidder": 2, "bid.price": 101, "bid.dateTime": 3});
+        let bid = json!({"event_type": 2, "bid": {"auction": 1, "bidder": 2, "price": 101, "dateTime": 3}});
         let run = TransformTest::<nexmark_currency>::new(json!({})).run([json!({"event_type": 0}), bid]);
         let made: Vec<_> = run.emitted.iter().map(|it| it.text.as_str()).collect();
         assert_eq!(made, [r#"{"auction":1,"bidder":2,"price":91,"dateTime":3}"#]);

@@ -34,8 +34,8 @@ impl Reference {
 /// The names that `from` may have.
 pub(super) struct Names {
     sources: Vec<String>,
-    /// Names of the steps, and whether each has a plugin (and so may have side outputs).
-    steps: Vec<(String, bool)>,
+    /// Names of the steps, and whether each has a plugin (and so may have side outputs), and windows (and so may have `late`).
+    steps: Vec<(String, bool, bool)>,
 }
 
 impl Names {
@@ -43,7 +43,8 @@ impl Names {
         let steps = steps.iter().map(|it| {
             use super::model::Fold;
             let folds = matches!(&it.operation, Operation::Window { fold: Fold::Plugin(_), .. });
-            (it.name.clone(), folds || matches!(it.operation, Operation::Plugin(_)))
+            let windows = matches!(it.operation, Operation::Window { .. });
+            (it.name.clone(), folds || matches!(it.operation, Operation::Plugin(_)), windows)
         });
         Names { sources, steps: steps.collect() }
     }
@@ -59,7 +60,8 @@ impl Names {
             return Some(Input::Source(index));
         }
         if let Some(index) = self.steps.iter().position(|it| it.0 == from.name) {
-            if let (Some(port), false) = (&from.port, self.steps[index].1) {
+            let late = from.port.as_deref() == Some("late") && self.steps[index].2;
+            if let (Some(port), false, false) = (&from.port, self.steps[index].1, late) {
                 let problem = format!(
                     "found the side output `{port}` of `{}`, which has no plugin and so only one output",
                     from.name

@@ -42,6 +42,10 @@ pub(super) enum Expects {
     Table(&'static Keys),
     /// A table whose keys the user names; the text says what they hold.
     Map(&'static str),
+    /// A duration, or this word.
+    DurationOr(&'static str),
+    /// `true` or `false`.
+    Boolean,
     /// One of `now`, or a table.
     ChoiceOr { now: &'static [&'static str], table: &'static Keys },
     /// Known, but not supported by this version; what to do instead.
@@ -62,7 +66,7 @@ pub(super) enum Absent {
 }
 
 use Absent::{Means, Required};
-use Expects::{Choice, ChoiceOr, Duration, Fields, Integer, Map, NotYet, Size, Table, Text};
+use Expects::{Boolean, Choice, ChoiceOr, Duration, DurationOr, Fields, Integer, Map, NotYet, Size, Table, Text};
 
 const fn key(name: &'static str, expects: Expects, absent: Absent, meaning: &'static str) -> Key {
     Key { name, expects, absent, meaning }
@@ -73,7 +77,7 @@ const fn not_yet(name: &'static str, instead: &'static str) -> Key {
 }
 
 const FORMAT: Expects = Choice { now: &["json", "raw"], later: &["avro", "csv"] };
-const LATE: Expects = Choice { now: &["drop", "dead-letter"], later: &["side-output"] };
+const LATE: Expects = Choice { now: &["drop", "dead-letter", "side-output"], later: &[] };
 const BROKERS: Key =
     key("brokers", Text, Required, "The Kafka brokers to ask first: `host:port`, with commas between several.");
 const TOPIC: Key = key("topic", Text, Required, "The topic. It is not created: it must exist.");
@@ -270,7 +274,7 @@ pub(super) static EVENT_TIME: Keys = Keys {
             LATE,
             Absent::Text("drop"),
             "What becomes of late records, in every step after this source that does not say otherwise: they are \
-             counted and dropped, or go to the dead letters.",
+             counted and dropped, go to the dead letters, or are passed on by the step's output `late`.",
         ),
     ],
 };
@@ -315,9 +319,13 @@ pub(super) static STEP: Keys = Keys {
         key("window", Table(&WINDOW), Means("no window"), "How records are grouped by event time."),
         key(
             "aggregate",
-            Map("output fields with an aggregate: `count()`, `sum(f)`, `min(f)`, `max(f)` or `avg(f)`"),
+            Map(
+                "output fields with an aggregate: `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, \
+                 `distinct(f)` or `collect(f)`",
+            ),
             Means("none; needed with a `window` without `plugin`"),
-            "What is computed for each key and window. All but `count()` skip nulls. A window's result holds the key's \
+            "What is computed for each key and window. All but `count()` skip nulls; `first` and `last` are by event time, \
+             `distinct` counts different values, `collect` lists all. A window's result holds the key's \
              fields, `window_start` and `window_end` (ms since the Unix epoch, the end exclusive) and these fields; a \
              rolling step adds them to every record.",
         ),
@@ -326,14 +334,43 @@ pub(super) static STEP: Keys = Keys {
             ChoiceOr { now: &["on-close", "on-update"], table: &EMIT },
             Means("`\"on-close\"`; with `output = \"update\"`, `\"on-update\"`"),
             "When a window's result is written: once when it closes, after every record, or every so often for those \
-             that changed. Not for rolling windows: they answer every record as it arrives.",
+             that changed. Not for rolling and count windows: they answer as records arrive.",
         ),
         key(
             "output",
-            Choice { now: &["append", "update"], later: &["complete"] },
+            Choice { now: &["append", "update", "complete"], later: &[] },
             Means("what `emit` means"),
             "May be written to make it plain: `append` (a result is final) goes with `emit = \"on-close\"` and rolling \
-             windows, `update` (a later result replaces an earlier one) with the others.",
+             windows, `update` (a later result replaces an earlier one) with the others. `complete` goes with `emit = { every \
+             = .. }`: each time something changed, all windows that are held are written.",
+        ),
+        key(
+            "allowed_lateness",
+            DurationOr("unlimited"),
+            Means("`\"0s\"`"),
+            "For how long after its close a window is held and accepts records; each of them is a result of its own unless \
+             `emit.late` says otherwise.",
+        ),
+        key(
+            "accumulate",
+            Choice { now: &["accumulating", "discarding", "retracting"], later: &[] },
+            Means("`\"accumulating\"`"),
+            "What a window's second result holds: all its records, those since the result before, or all after a row \
+             with `retraction = true` that repeats the result before (the field is `false` in all others).",
+        ),
+        key(
+            "panes",
+            Boolean,
+            Means("`false`"),
+            "Adds the fields `pane` (`early`, `on-time` or `late`) and `pane_index` (from 0) to a window's results.",
+        ),
+        key(
+            "upsert",
+            Boolean,
+            Means("`false`"),
+            "For a compacted topic: a result's record key is an object of the key's fields, `window_start` and \
+             `window_end` (without these two for a `global` window), and a session that grows or merges away leaves a \
+             tombstone. Read by sinks only.",
         ),
         key(
             "late",
@@ -347,7 +384,6 @@ pub(super) static STEP: Keys = Keys {
             Means("all fields go on"),
             "Which fields go on, under which names and in which order: `{ user = \"customer_id\" }`.",
         ),
-        not_yet("allowed_lateness", "use a longer `event_time.delay` on the source instead"),
         not_yet("join", "join in a keyed plugin, or before the pipeline"),
         not_yet("dedupe", "keep what was seen in the state of a keyed plugin instead"),
         not_yet("top", "rank in an aggregate plugin instead"),
@@ -357,7 +393,7 @@ pub(super) static STEP: Keys = Keys {
 pub(super) static WINDOW: Keys = Keys {
     name: "`window`",
     title: "`window` of a step",
-    about: "One of `tumbling`, `hopping`, `session` and `rolling` says the kind and the length.",
+    about: "One of `tumbling`, `hopping`, `session`, `rolling`, `calendar`, `count` and `global` says the kind.",
     keys: &[
         key(
             "tumbling",
@@ -376,7 +412,20 @@ pub(super) static WINDOW: Keys = Keys {
             "session",
             Duration { min_ms: 1, never: false },
             Means("-"),
-            "Windows that end when a key has been silent for this long; a silence of exactly this length ends it.",
+            "Windows that end when a key has been silent for this long.",
+        ),
+        key(
+            "boundary",
+            Choice { now: &["exclusive", "inclusive"], later: &[] },
+            Means("`\"exclusive\"`"),
+            "Whether a silence of exactly `session` ends it (`exclusive`), or not (`inclusive`, as in Flink; what is one \
+             session then depends on when the watermark moves).",
+        ),
+        key(
+            "gap",
+            Text,
+            Means("`session` for every record"),
+            "The field with a record's own gap in ms, at least 1; where it is null, `session` holds.",
         ),
         key(
             "rolling",
@@ -390,17 +439,79 @@ pub(super) static WINDOW: Keys = Keys {
             Absent::Text("0s"),
             "Shifts the starts of tumbling windows (by less than their length) or hopping windows (by less than `slide`).",
         ),
-        not_yet("timezone", "windows are aligned to UTC; shift them with `offset`"),
-        not_yet("count", "use a keyed plugin that counts instead"),
-        not_yet("global", "use a keyed plugin that keeps its own state instead"),
+        key(
+            "calendar",
+            Choice { now: &["day", "week", "month", "year"], later: &[] },
+            Means("-"),
+            "Windows of the calendar of `timezone`: from midnight to midnight, from Monday, from the first of the month or of \
+             January. A day is 23 or 25 hours long where the clocks change.",
+        ),
+        key(
+            "timezone",
+            Text,
+            Means("`\"UTC\"`"),
+            "The time zone of `calendar`, as the IANA database names it: `\"Europe/Paris\"`. The database is part of wasmill.",
+        ),
+        key(
+            "count",
+            Integer { min: 1, max: 1_000_000_000 },
+            Means("-"),
+            "The last so many records of a key, in the order in which they arrive; `window_start` and `window_end` are those of \
+             the earliest and after the latest of them. What is not full at the end is not written.",
+        ),
+        key(
+            "every",
+            Integer { min: 1, max: 1_000_000_000 },
+            Means("`count`: end to end"),
+            "After how many more records the next window of `count` is due; at most `count`.",
+        ),
+        key(
+            "global",
+            Boolean,
+            Means("-"),
+            "`true`: one window for all of time. It closes at the end of the input; `emit` says when it is written before. \
+             `window_start` and `window_end` are those of the earliest and after the latest record so far.",
+        ),
     ],
 };
 
 pub(super) static EMIT: Keys = Keys {
     name: "`emit`",
     title: "`emit` of a step, as a table",
-    about: "Writes the results that changed since the last time, and each a last time when its window closes.",
-    keys: &[key("every", Duration { min_ms: 1, never: false }, Required, "The interval, in processing time.")],
+    about: "Writes results before their windows close, whenever one of these is due and something changed, and again \
+            when they close.",
+    keys: &[
+        key(
+            "every",
+            Duration { min_ms: 1, never: false },
+            Means("never"),
+            "After so much processing time, those that changed.",
+        ),
+        key(
+            "event_time",
+            Duration { min_ms: 1, never: false },
+            Means("never"),
+            "When the watermark passes a multiple of this.",
+        ),
+        key(
+            "records",
+            Integer { min: 1, max: i64::MAX },
+            Means("never"),
+            "After so many records of a window since its last result.",
+        ),
+        key(
+            "late",
+            Choice { now: &["per-record", "at-expiry"], later: &[] },
+            Means("`\"per-record\"`"),
+            "With `allowed_lateness`: late records are written one by one, or all together when the window expires.",
+        ),
+        key(
+            "unchanged",
+            Boolean,
+            Means("`false`"),
+            "Results that are due are written although nothing changed since the last one, and one when the window expires.",
+        ),
+    ],
 };
 
 pub(super) static LIMITS: Keys = Keys {
@@ -554,6 +665,8 @@ impl Expects {
             Fields => "a field or a list of fields".to_owned(),
             Table(keys) => format!("a table with {}", super::errors::listed(keys.usable())),
             Map(holds) => format!("a table: {holds}"),
+            DurationOr(word) => format!("a duration with its unit such as \"5s\", or \"{word}\""),
+            Boolean => "true or false".to_owned(),
             ChoiceOr { now, table } => {
                 format!("{}, or a table with {}", either(now), super::errors::listed(table.usable()))
             }

@@ -204,6 +204,8 @@ pub enum Late {
     Drop,
     /// Written to the dead letters (needs `dead_letters`).
     DeadLetter,
+    /// Passed on, unchanged, by the step's output `late`.
+    SideOutput,
 }
 
 /// A step: a plugin or a built-in window.
@@ -280,7 +282,7 @@ impl Default for PluginLimits {
 }
 
 /// `window`. Sizes are in ms of event time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Window {
     /// `[k * size + offset, (k + 1) * size + offset)`.
     Tumbling {
@@ -298,16 +300,56 @@ pub enum Window {
         /// Shift of the starts, `0 <= offset < slide`.
         offset_ms: i64,
     },
-    /// Records of a key closer than `gap` to each other; a distance of exactly the gap splits.
+    /// Records of a key closer than `gap` to each other.
     Session {
         /// Silence that ends a session.
         gap_ms: i64,
+        /// True where a distance of exactly the gap joins; otherwise it splits.
+        touching: bool,
+        /// The field with a record's own gap, ms; where it is null, `gap_ms` holds.
+        gap_field: Option<Arc<str>>,
     },
+    /// Days, weeks (from Monday), months or years of a time zone.
+    Calendar {
+        /// Which.
+        unit: CalendarUnit,
+        /// The zone's name in the IANA database.
+        zone: Arc<str>,
+    },
+    /// The last `records` records of a key, whenever `every` more have come.
+    Count {
+        /// How many a window has.
+        records: u64,
+        /// How many more make the next one; `1 <= every <= records`.
+        every: u64,
+    },
+    /// All records of a key, until the end of time.
+    Global,
     /// For every record, the records of its key seen so far in `(t - size, t]`.
     Rolling {
         /// Length.
         size_ms: i64,
     },
+}
+
+impl Window {
+    /// Sessions that a silence of `gap_ms` ends, for every record the same.
+    pub fn session(gap_ms: i64) -> Self {
+        Window::Session { gap_ms, touching: false, gap_field: None }
+    }
+}
+
+/// `window.calendar`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CalendarUnit {
+    /// From midnight to midnight.
+    Day,
+    /// From Monday to Monday.
+    Week,
+    /// From the first to the first.
+    Month,
+    /// From the first of January.
+    Year,
 }
 
 /// What a window computes.
@@ -333,6 +375,14 @@ pub struct Aggregate {
 /// The built-in aggregates. All but `count()` skip nulls; over no values they are null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
+    /// The value of the earliest record, by event time; of several, the first that came.
+    First,
+    /// The value of the latest record, by event time; of several, the last that came.
+    Last,
+    /// How many different values there are.
+    Distinct,
+    /// All values, as a list.
+    Collect,
     /// Records.
     Count,
     /// Sum; an integer over integers alone (wrapping to a float where it overflows 64 bits).
@@ -357,6 +407,69 @@ pub enum Emit {
         /// The interval, ms.
         interval_ms: u64,
     },
+    /// As often as these rules say; each window remembers what it wrote.
+    Repeatedly(Firing),
+}
+
+/// When a window that may write several results (*panes*) does so, and what is in them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Firing {
+    /// Before it closes: after so many records since the last pane; at least 1.
+    pub records: Option<u64>,
+    /// Before it closes: when the watermark passes a multiple of so many ms.
+    pub event_time_ms: Option<i64>,
+    /// Before it closes: after so much processing time, ms.
+    pub every_ms: Option<u64>,
+    /// After it closed.
+    pub late: LatePanes,
+    /// Panes that are due are written although nothing came since the last one, and one when the window expires.
+    pub unchanged: bool,
+    /// What is in a pane.
+    pub accumulate: Accumulate,
+    /// For how long after its close a window accepts records, ms; `i64::MAX` for ever.
+    pub lateness_ms: i64,
+    /// Every result is all windows that are held, and not those that changed.
+    pub complete: bool,
+    /// Rows say which pane of their window they are.
+    pub panes: bool,
+    /// Rows have key and bounds as their record's key, and one that no longer holds is followed by a tombstone.
+    pub upsert: bool,
+}
+
+impl Firing {
+    /// Once, when the window closes.
+    pub const ON_CLOSE: Firing = Firing {
+        records: None,
+        event_time_ms: None,
+        every_ms: None,
+        late: LatePanes::PerRecord,
+        unchanged: false,
+        accumulate: Accumulate::Accumulating,
+        lateness_ms: 0,
+        complete: false,
+        panes: false,
+        upsert: false,
+    };
+}
+
+/// `emit.late`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LatePanes {
+    /// A pane after each late record.
+    PerRecord,
+    /// One pane with all of them when the window expires.
+    AtExpiry,
+}
+
+/// `accumulate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accumulate {
+    /// All records of the window so far.
+    Accumulating,
+    /// Those since the last pane.
+    Discarding,
+    /// All so far, after a row that takes the last pane back.
+    Retracting,
 }
 
 /// A sink.

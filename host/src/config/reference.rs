@@ -62,6 +62,8 @@ fn expects(expects: &Expects) -> String {
             let least = if *min_ms > 0 { format!(" of at least `{min_ms}ms`") } else { String::new() };
             format!("duration{least}{}", if *never { " or `\"never\"`" } else { "" })
         }
+        Expects::DurationOr(word) => format!("duration or `\"{word}\"`"),
+        Expects::Boolean => "`true` or `false`".to_owned(),
         Expects::Size { min } => format!("size of at least `{min}B`"),
         Expects::Integer { min, max: i64::MAX } => format!("integer from {min}"),
         Expects::Integer { min, max } => format!("integer from {min} to {max}"),

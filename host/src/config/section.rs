@@ -93,6 +93,11 @@ impl<'a> Section<'a> {
         self.table.get(name)
     }
 
+    /// True when nothing is written in the table.
+    pub(super) fn is_empty(&self) -> bool {
+        self.table.entries.is_empty()
+    }
+
     /// Where the key `name` was written, or the table where it was not.
     pub(super) fn place(&self, name: &str) -> &'a Place {
         self.table.get(name).map_or(self.at, |it| &it.node.at)
@@ -229,6 +234,37 @@ impl<'a> Section<'a> {
         };
         self.mismatch(key, &found, &expected, errors);
         None
+    }
+
+    /// A duration key that may be a word instead, which is [`Span::Never`].
+    pub(super) fn duration_or(&self, name: &str, errors: &mut Errors) -> Option<Span> {
+        let key = self.key(name);
+        let Expects::DurationOr(word) = key.expects else { panic!("`{name}` is not a key of a duration or a word") };
+        let found = self.found(key, errors)?;
+        let expected = match &found.value {
+            Value::Text(text) if text == word => return Some(Span::Never),
+            Value::Text(text) => match duration_ms(text) {
+                Ok(ms) => return Some(Span::Ms(ms)),
+                Err(expected) => format!("{expected}, or \"{word}\""),
+            },
+            Value::Integer(it) => format!("{}; write \"{it}s\" if seconds are meant", key.expects.described()),
+            _ => key.expects.described(),
+        };
+        self.mismatch(key, &found, &expected, errors);
+        None
+    }
+
+    /// A key that is true or false; false where it is absent.
+    pub(super) fn boolean(&self, name: &str, errors: &mut Errors) -> bool {
+        let key = self.key(name);
+        match self.found(key, errors).map(|it| (it.value.clone(), it)) {
+            None => false,
+            Some((Value::Boolean(it), _)) => it,
+            Some((_, found)) => {
+                self.mismatch(key, &found, &key.expects.described(), errors);
+                false
+            }
+        }
     }
 
     /// A size key, in bytes.

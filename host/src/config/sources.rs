@@ -57,7 +57,8 @@ pub(super) fn format(section: &Section<'_>, errors: &mut Errors) -> Format {
 
 /// The key `late` of a source's event time or of a step.
 pub(super) fn late(section: &Section<'_>, errors: &mut Errors) -> Option<Late> {
-    section.choice("late", &[("drop", Late::Drop), ("dead-letter", Late::DeadLetter)], errors)
+    let values = [("drop", Late::Drop), ("dead-letter", Late::DeadLetter), ("side-output", Late::SideOutput)];
+    section.choice("late", &values, errors)
 }
 
 fn kafka(section: &Section<'_>, errors: &mut Errors) -> KafkaOptions {

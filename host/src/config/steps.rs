@@ -54,7 +54,7 @@ pub(super) fn step(entry: &Entry, plugins: &Plugins<'_>, errors: &mut Errors) ->
 /// Keys that say nothing without another one.
 fn check_company(section: &Section<'_>, errors: &mut Errors) {
     let has = |name: &str| section.entry(name).is_some();
-    for name in ["aggregate", "emit", "output", "late"] {
+    for name in ["aggregate", "emit", "output", "late", "allowed_lateness", "accumulate", "panes", "upsert"] {
         if has(name) && !has("window") {
             section.wrong(
                 name,
@@ -116,7 +116,7 @@ fn windowed(section: &Section<'_>, key: &[Arc<str>], plugin: Option<PluginOption
                        plugin without `window`";
         section.wrong("plugin", problem, errors);
     }
-    let emit = emit(section, window, errors);
+    let emit = emit(section, window.as_ref(), has("plugin"), errors);
     let fold = match plugin {
         Some(plugin) => Fold::Plugin(plugin),
         None => Fold::Builtin(aggregates.unwrap_or_default()),

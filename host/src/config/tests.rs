@@ -56,6 +56,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                             compression: "none",
                             wait_ms: 30000,
                             transaction_timeout_ms: 60000,
+                            properties: [],
                         },
                     ),
                     format: Json,
@@ -110,6 +111,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                             compression: "none",
                             wait_ms: 30000,
                             transaction_timeout_ms: 60000,
+                            properties: [],
                         },
                     ),
                     format: Json,
@@ -358,6 +360,7 @@ fn every_key_reaches_the_model() {
                             compression: "zstd",
                             wait_ms: 60000,
                             transaction_timeout_ms: 120000,
+                            properties: [],
                         },
                     ),
                     format: Raw,
@@ -407,7 +410,7 @@ path = "x"
             p.toml:2:23: checkpoint_interval: found 5, expected a duration with its unit such as "5s"; write "5s" if seconds are meant
             p.toml:5:13: sources.orders.connector: found "kafak", expected one of "kafka", "file", "generator"; did you mean `kafka`?
             p.toml:9:8: steps.velocity.from: found "order", expected the name of a source or step: one of `orders`, `velocity`; did you mean `orders`?
-            p.toml:10:1: steps.velocity.windw: unknown key, expected one of `from`, `key`, `plugin`, `config`, `limits`, `window`, `aggregate`, `emit`, `output`, `late`, `select`; did you mean `window`?
+            p.toml:10:1: steps.velocity.windw: unknown key, expected one of `from`, `key`, `plugin`, `config`, `limits`, `window`, `aggregate`, `emit`, `output`, `allowed_lateness`, `accumulate`, `panes`, `upsert`, `late`, `select`; did you mean `window`?
             p.toml:11:13: steps.velocity.aggregate: goes with a `window`, which is missing; add `window = { tumbling = "5m" }` or drop it
             p.toml:13:8: sinks.out.from: missing, expected a text; add `from = ...`
             p.toml:15:1: sinks.out.path: unknown key, expected one of `from`, `connector`, `format`, `select`; `path` is a key of a file source
@@ -593,20 +596,13 @@ fn a_key_of_another_table_says_where_it_belongs() {
 fn what_the_design_has_and_this_version_not_is_refused_honestly() {
     check(
         &with_step(
-            "join = \"other\"\ndedupe = true\ntop = 3\nallowed_lateness = \"5m\"\nwindow = { count = 100, timezone = \"Europe/Paris\" }\n\
-             aggregate = { a = \"first(x)\", b = \"distinct(x)\" }\noutput = \"complete\"\nlate = \"side-output\"",
+            "join = \"other\"\ndedupe = true\ntop = 3\nwindow = { tumbling = \"5m\" }\naggregate = { a = \"top(x)\" }",
         ),
         expect![[r#"
             p.toml:7:1: steps.s.join: `join` is not supported by this version of wasmill; join in a keyed plugin, or before the pipeline
             p.toml:8:1: steps.s.dedupe: `dedupe` is not supported by this version of wasmill; keep what was seen in the state of a keyed plugin instead
             p.toml:9:1: steps.s.top: `top` is not supported by this version of wasmill; rank in an aggregate plugin instead
-            p.toml:10:1: steps.s.allowed_lateness: `allowed_lateness` is not supported by this version of wasmill; use a longer `event_time.delay` on the source instead
-            p.toml:11:12: steps.s.window.count: `count` is not supported by this version of wasmill; use a keyed plugin that counts instead
-            p.toml:11:25: steps.s.window.timezone: `timezone` is not supported by this version of wasmill; windows are aligned to UTC; shift them with `offset`
-            p.toml:12:19: steps.s.aggregate.a: found "first(x)", `first` is not supported by this version of wasmill; expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`
-            p.toml:12:35: steps.s.aggregate.b: found "distinct(x)", `distinct` is not supported by this version of wasmill; expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`
-            p.toml:13:10: steps.s.output: "complete" is not supported by this version of wasmill; use one of "append", "update"
-            p.toml:14:8: steps.s.late: "side-output" is not supported by this version of wasmill; use one of "drop", "dead-letter"
+            p.toml:11:19: steps.s.aggregate.a: found "top(x)", `top` is not supported by this version of wasmill; expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`
         "#]],
     );
     check(
@@ -615,7 +611,7 @@ fn what_the_design_has_and_this_version_not_is_refused_honestly() {
         expect![[r#"
             p.toml:3:13: sources.in.connector: "http" is not supported by this version of wasmill; use one of "kafka", "file", "generator"
             p.toml:4:10: sources.in.format: "avro" is not supported by this version of wasmill; use one of "json", "raw"
-            p.toml:7:1: sources.k.connection: `connection` is not supported by this version of wasmill; name the brokers with `brokers` instead
+            p.toml:7:1: sources.k.connection: `connection` is not supported by this version of wasmill; connections are for pipelines of the daemon (`wasmill serve`); name the brokers with `brokers` instead
             p.toml:12:13: sinks.out.connector: "http" is not supported by this version of wasmill; use one of "kafka", "file", "stdout"
             p.toml:13:10: sinks.out.format: "csv" is not supported by this version of wasmill; use one of "json", "raw"
         "#]],
@@ -865,7 +861,7 @@ fn the_examples_are_right() {
         names.push(name);
     }
     names.sort();
-    assert_eq!(names, ["demo", "fraud", "revenue", "sensors", "surge"]);
+    assert_eq!(names, ["dashboard", "demo", "fraud", "invoices", "revenue", "sensors", "surge"]);
 }
 
 #[test]

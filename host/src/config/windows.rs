@@ -2,53 +2,100 @@
 
 use super::document::{Entry, Value};
 use super::errors::{Errors, listed, nearest};
-use super::model::{Aggregate, Emit, Function, Window};
-use super::section::Section;
+use super::model::{Accumulate, Aggregate, CalendarUnit, Emit, Firing, Function, LatePanes, Window};
+use super::section::{Section, Span};
 use std::sync::Arc;
 
-const FUNCTIONS: [(&str, Function); 5] = [
+const FUNCTIONS: [(&str, Function); 9] = [
     ("count", Function::Count),
     ("sum", Function::Sum),
     ("min", Function::Min),
     ("max", Function::Max),
     ("avg", Function::Avg),
+    ("first", Function::First),
+    ("last", Function::Last),
+    ("distinct", Function::Distinct),
+    ("collect", Function::Collect),
 ];
 
+/// The same as they are written.
+const SHOWN: [&str; 9] =
+    ["count()", "sum(f)", "min(f)", "max(f)", "avg(f)", "first(f)", "last(f)", "distinct(f)", "collect(f)"];
+
 /// Aggregates that are planned: known names, but not of this version.
-const FUNCTIONS_LATER: [&str; 4] = ["first", "last", "distinct", "top"];
+const FUNCTIONS_LATER: [&str; 2] = ["percentile", "top"];
 
 /// What a user may call them elsewhere.
-const FUNCTIONS_ELSEWHERE: [(&str, &str); 5] =
-    [("average", "avg"), ("mean", "avg"), ("maximum", "max"), ("minimum", "min"), ("total", "sum")];
+const FUNCTIONS_ELSEWHERE: [(&str, &str); 9] = [
+    ("average", "avg"),
+    ("mean", "avg"),
+    ("maximum", "max"),
+    ("minimum", "min"),
+    ("total", "sum"),
+    ("array_agg", "collect"),
+    ("collect_list", "collect"),
+    ("count_distinct", "distinct"),
+    ("latest", "last"),
+];
+
+const KINDS: [&str; 7] = ["tumbling", "hopping", "session", "rolling", "calendar", "count", "global"];
+
+/// Keys of `window` that only go with some kinds of window.
+const COMPANIONS: [(&str, &[&str]); 6] = [
+    ("slide", &["hopping"]),
+    ("offset", &["tumbling", "hopping"]),
+    ("boundary", &["session"]),
+    ("gap", &["session"]),
+    ("timezone", &["calendar"]),
+    ("every", &["count"]),
+];
 
 /// Reads `window`. None where it is absent or wrong.
 pub(super) fn window(step: &Section<'_>, errors: &mut Errors) -> Option<Window> {
-    const KINDS: [&str; 4] = ["tumbling", "hopping", "session", "rolling"];
     let section = step.table("window", errors)?;
     section.check_keys(errors);
     let written: Vec<&str> = KINDS.into_iter().filter(|it| section.entry(it).is_some()).collect();
-    let length = |name: &str, errors: &mut Errors| section.duration(name, errors).map(|it| it as i64);
     let [kind] = written[..] else {
-        let not_yet = ["count", "global"].iter().any(|it| section.entry(it).is_some());
-        if !written.is_empty() {
-            let problem = format!("found {}, expected only one of {}", listed(written), listed(KINDS));
-            step.wrong("window", problem, errors);
-        } else if !not_yet {
+        if written.is_empty() {
             let problem =
                 format!("no kind of window, expected one of {}; write `{{ tumbling = \"5m\" }}`", listed(KINDS));
+            step.wrong("window", problem, errors);
+        } else {
+            let problem = format!("found {}, expected only one of {}", listed(written), listed(KINDS));
             step.wrong("window", problem, errors);
         }
         return None;
     };
-    let size_ms = length(kind, errors);
-    let slide_ms = length("slide", errors);
-    let offset_ms = length("offset", errors)?;
-    if kind != "hopping" && section.entry("slide").is_some() {
-        section.wrong("slide", format!("goes with `hopping`, found it beside `{kind}`"), errors);
+    for (name, kinds) in COMPANIONS {
+        if !kinds.contains(&kind) && section.entry(name).is_some() {
+            let kinds = kinds.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(" and ");
+            section.wrong(name, format!("goes with {kinds}, found it beside `{kind}`"), errors);
+        }
     }
-    if !matches!(kind, "tumbling" | "hopping") && section.entry("offset").is_some() {
-        section.wrong("offset", format!("goes with `tumbling` and `hopping`, found it beside `{kind}`"), errors);
+    match kind {
+        "tumbling" | "hopping" => aligned(&section, kind, errors),
+        "session" => session(&section, errors),
+        "rolling" => Some(Window::Rolling { size_ms: length(&section, kind, errors)? }),
+        "calendar" => calendar(&section, errors),
+        "count" => count(&section, errors),
+        _ => {
+            if !section.boolean("global", errors) {
+                section.wrong("global", "found false, expected `true` or another kind of window", errors);
+            }
+            Some(Window::Global)
+        }
     }
+}
+
+fn length(section: &Section<'_>, name: &str, errors: &mut Errors) -> Option<i64> {
+    section.duration(name, errors).map(|it| it as i64)
+}
+
+/// Tumbling and hopping windows.
+fn aligned(section: &Section<'_>, kind: &str, errors: &mut Errors) -> Option<Window> {
+    let size_ms = length(section, kind, errors);
+    let slide_ms = length(section, "slide", errors);
+    let offset_ms = length(section, "offset", errors)?;
     if kind == "hopping" && section.entry("slide").is_none() {
         let problem = "missing, expected a duration of at most `hopping`; add `slide = ...`, or use `tumbling` for windows \
                        end to end";
@@ -62,16 +109,52 @@ pub(super) fn window(step: &Section<'_>, errors: &mut Errors) -> Option<Window> 
         );
         section.wrong("slide", problem, errors);
     }
-    if matches!(kind, "tumbling" | "hopping") && offset_ms >= period.1 {
+    if offset_ms >= period.1 {
         let problem = format!("found {offset_ms} ms, expected less than `{}` ({} ms)", period.0, period.1);
         section.wrong("offset", problem, errors);
     }
     Some(match kind {
         "tumbling" => Window::Tumbling { size_ms, offset_ms },
-        "hopping" => Window::Hopping { size_ms, slide_ms: period.1, offset_ms },
-        "session" => Window::Session { gap_ms: size_ms },
-        _ => Window::Rolling { size_ms },
+        _ => Window::Hopping { size_ms, slide_ms: period.1, offset_ms },
     })
+}
+
+fn session(section: &Section<'_>, errors: &mut Errors) -> Option<Window> {
+    let touching = section.choice("boundary", &[("exclusive", false), ("inclusive", true)], errors).unwrap_or(false);
+    let gap_field = section.text("gap", errors).map(Into::into);
+    Some(Window::Session { gap_ms: length(section, "session", errors)?, touching, gap_field })
+}
+
+fn calendar(section: &Section<'_>, errors: &mut Errors) -> Option<Window> {
+    let units = [
+        ("day", CalendarUnit::Day),
+        ("week", CalendarUnit::Week),
+        ("month", CalendarUnit::Month),
+        ("year", CalendarUnit::Year),
+    ];
+    let unit = section.choice("calendar", &units, errors);
+    let zone = section.text("timezone", errors).unwrap_or_else(|| "UTC".to_owned());
+    if jiff::tz::TimeZone::get(&zone).is_err() {
+        let known: Vec<String> = jiff::tz::db().available().map(|it| it.to_string()).collect();
+        let near = known.iter().map(|it| (strsim::jaro_winkler(&it.to_lowercase(), &zone.to_lowercase()), it));
+        let near = near.filter(|it| it.0 > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|it| it.1);
+        let hint = near.map(|it| format!("; did you mean \"{it}\"?")).unwrap_or_default();
+        let problem =
+            format!("found {zone:?}, expected a time zone of the IANA database such as \"Europe/Paris\"{hint}");
+        section.wrong("timezone", problem, errors);
+    }
+    Some(Window::Calendar { unit: unit?, zone: zone.into() })
+}
+
+fn count(section: &Section<'_>, errors: &mut Errors) -> Option<Window> {
+    let records = section.integer("count", errors)?;
+    let every = section.integer("every", errors).unwrap_or(records);
+    if every > records {
+        let problem =
+            format!("found {every}, expected at most `count` ({records}): records between two windows would be lost");
+        section.wrong("every", problem, errors);
+    }
+    Some(Window::Count { records: records as u64, every: every as u64 })
 }
 
 /// Reads `aggregate`: the aggregates in the order of the file. None where it is absent.
@@ -85,11 +168,11 @@ pub(super) fn aggregates(step: &Section<'_>, key: &[Arc<str>], errors: &mut Erro
 
 fn aggregate(step: &Section<'_>, entry: &Entry, key: &[Arc<str>], errors: &mut Errors) -> Option<Aggregate> {
     let path = format!("{}.{}", step.path_of("aggregate"), entry.name);
-    let taken =
-        matches!(entry.name.as_str(), "window_start" | "window_end") || key.iter().any(|it| **it == *entry.name);
+    let taken = matches!(entry.name.as_str(), "window_start" | "window_end" | "pane" | "pane_index" | "retraction")
+        || key.iter().any(|it| **it == *entry.name);
     if taken {
-        let problem =
-            "names a field that the result already has (the key, `window_start`, `window_end`); choose another";
+        let problem = "names a field that a result may already have (the key, `window_start`, `window_end`, `pane`, `pane_index`, `retraction`); \
+             choose another";
         errors.push(&entry.at, path.clone(), problem);
     }
     let Value::Text(text) = &entry.node.value else {
@@ -115,7 +198,7 @@ type Expression = (Function, Option<Arc<str>>);
 /// What was expected, for the end of a message, and the nearest function.
 fn expression(text: &str) -> Result<Expression, (String, Option<&'static str>)> {
     let known = || FUNCTIONS.iter().map(|it| it.0);
-    let expected = || format!("expected one of {}", listed(["count()", "sum(f)", "min(f)", "max(f)", "avg(f)"]));
+    let expected = || format!("expected one of {}", listed(SHOWN));
     let trimmed = text.trim();
     let name = trimmed.split('(').next().unwrap_or_default().trim_end();
     let Some((_, function)) = FUNCTIONS.iter().find(|it| it.0 == name) else {
@@ -153,48 +236,163 @@ fn is_computed(field: &str) -> bool {
 enum Output {
     Append,
     Update,
+    Complete,
 }
 
-/// Reads `emit` and `output`, which must not contradict each other nor the window.
-pub(super) fn emit(step: &Section<'_>, window: Option<Window>, errors: &mut Errors) -> Emit {
-    let outputs = [("append", Output::Append), ("update", Output::Update)];
+/// Reads `emit` and what goes with it, none of which may contradict another nor the window.
+pub(super) fn emit(step: &Section<'_>, window: Option<&Window>, plugin: bool, errors: &mut Errors) -> Emit {
+    let outputs = [("append", Output::Append), ("update", Output::Update), ("complete", Output::Complete)];
     let output = step.choice("output", &outputs, errors);
-    let written = step.entry("emit");
-    let emit = match written.map(|it| &it.node.value) {
-        Some(Value::Table(_)) => step.table("emit", errors).and_then(|section| {
-            section.check_keys(errors);
-            Some(Emit::Every { interval_ms: section.duration("every", errors)? })
-        }),
+    if let Some(emit) = on_arrival(step, window, output, errors) {
+        return emit;
+    }
+    let written = match step.entry("emit").map(|it| &it.node.value) {
+        Some(Value::Table(_)) => step.table("emit", errors).map(|section| emit_table(&section, errors)),
         _ => step.choice("emit", &[("on-close", Emit::OnClose), ("on-update", Emit::OnUpdate)], errors),
     };
-    if matches!(window, Some(Window::Rolling { .. })) {
-        if written.is_some() {
-            step.wrong("emit", "a rolling window answers every record as it arrives; drop `emit`", errors);
+    let default = if output == Some(Output::Update) { Emit::OnUpdate } else { Emit::OnClose };
+    let emit = written.unwrap_or(default);
+    let mut firing = firing(emit);
+    let plain = firing;
+    repeats(step, &mut firing, errors);
+    firing.complete = output == Some(Output::Complete);
+    check_output(step, output, &firing, errors);
+    if plugin {
+        for (name, asked) in [("panes", firing.panes), ("upsert", firing.upsert)] {
+            if asked {
+                let problem =
+                    "goes with `aggregate`: what a plugin makes of a window has the fields and the key that it says";
+                step.wrong(name, problem, errors);
+            }
         }
-        if output == Some(Output::Update) {
+        if firing.accumulate == Accumulate::Retracting {
             step.wrong(
-                "output",
-                "found \"update\", but what a rolling window writes is final; drop it or write \"append\"",
+                "accumulate",
+                "\"retracting\" goes with `aggregate`: a plugin's rows cannot be taken back",
                 errors,
             );
         }
-        return Emit::OnUpdate;
     }
-    match (emit, output) {
-        (Some(Emit::OnClose), Some(Output::Update)) => {
+    // Each of these windows is kept by itself whatever `emit` says.
+    let apart = match window {
+        Some(Window::Session { touching, gap_field, .. }) => *touching || gap_field.is_some(),
+        Some(Window::Calendar { .. } | Window::Global) => true,
+        _ => false,
+    };
+    if firing == plain && !apart && !matches!(emit, Emit::Repeatedly(_)) { emit } else { Emit::Repeatedly(firing) }
+}
+
+/// Rolling and count windows answer as records arrive: nothing else can be said of them.
+fn on_arrival(
+    step: &Section<'_>,
+    window: Option<&Window>,
+    output: Option<Output>,
+    errors: &mut Errors,
+) -> Option<Emit> {
+    let (what, emit) = match window? {
+        Window::Rolling { .. } => ("a rolling window answers every record as it arrives", Emit::OnUpdate),
+        Window::Count { .. } => ("a window of a count is written when it is full", Emit::OnClose),
+        _ => return None,
+    };
+    for name in ["emit", "allowed_lateness", "accumulate", "panes", "upsert"] {
+        if step.entry(name).is_some() {
+            step.wrong(name, format!("{what}; drop `{name}`"), errors);
+        }
+    }
+    if let Some(output) = output.filter(|it| *it != Output::Append) {
+        let found = if output == Output::Update { "update" } else { "complete" };
+        let problem = format!("found \"{found}\", but {what}, and that is final; drop it or write \"append\"");
+        step.wrong("output", problem, errors);
+    }
+    Some(emit)
+}
+
+/// The table form of `emit`.
+fn emit_table(section: &Section<'_>, errors: &mut Errors) -> Emit {
+    section.check_keys(errors);
+    let every_ms = section.duration("every", errors);
+    let late =
+        section.choice("late", &[("per-record", LatePanes::PerRecord), ("at-expiry", LatePanes::AtExpiry)], errors);
+    let firing = Firing {
+        records: section.integer("records", errors).map(|it| it as u64),
+        event_time_ms: section.duration("event_time", errors).map(|it| it as i64),
+        every_ms,
+        late: late.unwrap_or(LatePanes::PerRecord),
+        unchanged: section.boolean("unchanged", errors),
+        ..Firing::ON_CLOSE
+    };
+    if firing == Firing::ON_CLOSE && section.is_empty() {
+        let problem =
+            "says nothing, expected at least one of `every`, `event_time` and `records`; or write \"on-close\"";
+        errors.push(section.at, section.path.clone(), problem);
+    }
+    match every_ms {
+        Some(interval_ms) if firing == (Firing { every_ms, ..Firing::ON_CLOSE }) => Emit::Every { interval_ms },
+        _ => Emit::Repeatedly(firing),
+    }
+}
+
+/// What an `emit` means for windows that remember what they wrote.
+fn firing(emit: Emit) -> Firing {
+    match emit {
+        Emit::OnClose => Firing::ON_CLOSE,
+        Emit::OnUpdate => Firing { records: Some(1), ..Firing::ON_CLOSE },
+        Emit::Every { interval_ms } => Firing { every_ms: Some(interval_ms), ..Firing::ON_CLOSE },
+        Emit::Repeatedly(firing) => firing,
+    }
+}
+
+/// Reads the keys beside `emit` that let a window write more than one result, or say more of it.
+fn repeats(step: &Section<'_>, firing: &mut Firing, errors: &mut Errors) {
+    firing.lateness_ms = match step.duration_or("allowed_lateness", errors) {
+        Some(Span::Ms(ms)) => ms as i64,
+        Some(Span::Never) => i64::MAX,
+        None => 0,
+    };
+    if firing.lateness_ms == 0 && firing.late == LatePanes::AtExpiry {
+        let problem = "\"at-expiry\" goes with `allowed_lateness`: without it no window is held when it has closed";
+        step.wrong("emit", problem, errors);
+    }
+    let accumulate = [
+        ("accumulating", Accumulate::Accumulating),
+        ("discarding", Accumulate::Discarding),
+        ("retracting", Accumulate::Retracting),
+    ];
+    firing.accumulate = step.choice("accumulate", &accumulate, errors).unwrap_or(Accumulate::Accumulating);
+    firing.panes = step.boolean("panes", errors);
+    firing.upsert = step.boolean("upsert", errors);
+    if firing.upsert && firing.accumulate != Accumulate::Accumulating {
+        let problem = "found it beside `upsert`, whose rows replace each other; drop one of the two";
+        step.wrong("accumulate", problem, errors);
+    }
+}
+
+/// `output` says what `emit` and its companions come to.
+fn check_output(step: &Section<'_>, output: Option<Output>, firing: &Firing, errors: &mut Errors) {
+    let early = firing.records.is_some() || firing.event_time_ms.is_some() || firing.every_ms.is_some();
+    let again = early || firing.lateness_ms > 0;
+    match output {
+        Some(Output::Update) if !again => {
             let problem = "found \"update\", but emit = \"on-close\" writes each result once; write \"append\", or emit = \
                            \"on-update\" or { every = \"30s\" }";
             step.wrong("output", problem, errors);
         }
-        (Some(Emit::OnUpdate | Emit::Every { .. }), Some(Output::Append)) => {
+        Some(Output::Append) if again => {
             let problem = "found \"append\", but this `emit` writes a result again when it changes; write \"update\", or emit \
                            = \"on-close\"";
             step.wrong("output", problem, errors);
         }
+        Some(Output::Complete) => {
+            let only = Firing { every_ms: firing.every_ms, ..Firing::ON_CLOSE };
+            let other = Firing { lateness_ms: 0, complete: false, unchanged: false, ..*firing } != only;
+            if firing.every_ms.is_none() || other {
+                let problem = "found \"complete\", which writes all windows every so often; it goes with emit = { every = \"30s\" } \
+                               and `allowed_lateness` alone";
+                step.wrong("output", problem, errors);
+            }
+        }
         _ => {}
     }
-    let default = if output == Some(Output::Update) { Emit::OnUpdate } else { Emit::OnClose };
-    emit.unwrap_or(default)
 }
 
 #[cfg(test)]
@@ -215,7 +413,7 @@ mod tests {
             "sum(max(a))",
             "sum(a + b)",
             "count(a)",
-            "first(a)",
+            "top(a)",
             "sum(a) b",
             "(a)",
         ] {

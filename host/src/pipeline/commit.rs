@@ -37,6 +37,25 @@ pub(super) struct Identity {
     pub plugins: BTreeMap<String, PluginState>,
 }
 
+impl Identity {
+    /// What the manifest says of `sealed`.
+    pub(super) fn meta(&self, sealed: &[Sealed]) -> Meta {
+        let mut meta = Meta { tables: self.tables.clone(), plugins: self.plugins.clone(), ..Meta::default() };
+        for (origin, position) in sealed.iter().flat_map(|it| &it.positions) {
+            let Some((source, names)) = self.partitions.get(origin.source as usize) else { continue };
+            let Some(name) = names.get(&origin.partition) else { continue };
+            meta.positions.entry(source.clone()).or_default().insert(name.clone(), *position);
+        }
+        for (step, name) in self.steps.iter().enumerate() {
+            let watermarks = sealed.iter().filter_map(|it| it.watermarks.get(step).copied());
+            if let Some(watermark) = watermarks.filter(|it| *it != EventTime::MIN).max() {
+                meta.watermarks.insert(name.clone(), watermark);
+            }
+        }
+        meta
+    }
+}
+
 /// Commits epochs, one after the other.
 pub(super) struct Committer {
     /// The sinks.
@@ -72,7 +91,7 @@ impl Committer {
         sealed: Vec<Sealed>,
         snapshots: &Snapshots<'_>,
     ) -> Result<Pending, PipelineError> {
-        let mut meta = self.meta(&sealed);
+        let mut meta = self.identity.meta(&sealed);
         meta.staged = self.sinks.stage(epoch)?;
         failpoint("stage.done");
         self.sinks.flush()?; // At least once: nothing counted is unwritten.
@@ -105,23 +124,6 @@ impl Committer {
         self.advise(&offsets);
         snapshots.forget_before(pending.epoch);
         Ok(())
-    }
-
-    fn meta(&self, sealed: &[Sealed]) -> Meta {
-        let mut meta =
-            Meta { tables: self.identity.tables.clone(), plugins: self.identity.plugins.clone(), ..Meta::default() };
-        for (origin, position) in sealed.iter().flat_map(|it| &it.positions) {
-            let Some((source, names)) = self.identity.partitions.get(origin.source as usize) else { continue };
-            let Some(name) = names.get(&origin.partition) else { continue };
-            meta.positions.entry(source.clone()).or_default().insert(name.clone(), *position);
-        }
-        for (step, name) in self.identity.steps.iter().enumerate() {
-            let watermarks = sealed.iter().filter_map(|it| it.watermarks.get(step).copied());
-            if let Some(watermark) = watermarks.filter(|it| *it != EventTime::MIN).max() {
-                meta.watermarks.insert(name.clone(), watermark);
-            }
-        }
-        meta
     }
 
     fn offsets(&self, epoch: u64, meta: &Meta) -> Vec<OffsetCommit> {

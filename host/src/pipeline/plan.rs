@@ -6,10 +6,15 @@
 use super::error::PipelineError;
 use super::reads::{Pick, Read};
 use crate::column::{Column, Kind};
-use crate::config::{self, Aggregate, Emit, Fold, Format, Function, Input, Operation, Window};
+use crate::config::{
+    self, Accumulate, Aggregate, Emit, Firing, Fold, Format, Function, Input, Late, Operation, Window,
+};
 use crate::plugin::{Instance, Opened, Plugin, PluginEngine, PluginKind};
 use crate::schema::{Field, Shape, ShapeColumn, Slot};
 use std::sync::Arc;
+
+/// The output of a window step that late records go to.
+pub(super) const LATE_PORT: &str = "late";
 
 /// A field and the kind in which somebody wants it.
 pub(super) type Wanted = (Arc<str>, Kind);
@@ -103,6 +108,8 @@ pub(super) enum OperationPlan {
         aggregates: Vec<(Aggregate, Kind)>,
         /// The inputs and the fields that they are: one for each aggregate that has a field.
         inputs: Vec<(Arc<str>, Pick)>,
+        /// Where a record's own gap is.
+        gap: Option<Pick>,
         /// When results go on.
         emit: Emit,
     },
@@ -112,6 +119,8 @@ pub(super) enum OperationPlan {
         window: Window,
         /// The plugin.
         plugin: PluginPlan,
+        /// Where a record's own gap is.
+        gap: Option<Pick>,
         /// When results go on.
         emit: Emit,
     },
@@ -245,6 +254,12 @@ fn flow_of<'a>(pipeline: &config::Pipeline, forward: &'a [Forward], input: &Inpu
                 Some(name) => ports.iter().find(|it| &it.0 == name),
             };
             let Some(found) = found else {
+                if port.as_deref() == Some(LATE_PORT) {
+                    let step = &pipeline.steps[*step].name;
+                    return Err(format!(
+                        "`{step}.{LATE_PORT}` has no records: say late = \"side-output\" in step `{step}`"
+                    ));
+                }
                 let names = ports.iter().map(|it| format!("`{}`", it.0)).collect::<Vec<_>>().join(", ");
                 let step = &pipeline.steps[*step].name;
                 return Err(format!(
@@ -295,10 +310,19 @@ fn flow_forward(
             }
             main(Flow { raw: input.raw, made })
         }
-        Operation::Window { fold: Fold::Builtin(aggregates), .. } => {
+        Operation::Window { fold: Fold::Builtin(aggregates), emit, .. } => {
             let mut made: Vec<_> = step.key.iter().map(|name| (Arc::clone(name), Kind::Json)).collect();
             made.push(("window_start".into(), Kind::S64));
             made.push(("window_end".into(), Kind::S64));
+            if let Emit::Repeatedly(firing) = emit {
+                if firing.panes {
+                    made.push(("pane".into(), Kind::Text));
+                    made.push(("pane_index".into(), Kind::S64));
+                }
+                if firing.accumulate == Accumulate::Retracting {
+                    made.push(("retraction".into(), Kind::Boolean));
+                }
+            }
             for aggregate in aggregates {
                 let kind = output_kind(aggregate, input_kind(pipeline, &input, aggregate));
                 made.push((Arc::clone(&aggregate.name), kind));
@@ -356,6 +380,15 @@ fn flow_forward(
             flow.select = Some(places);
         }
     }
+    if step.late == Late::SideOutput && matches!(step.operation, Operation::Window { .. }) {
+        if flow.ports.iter().any(|it| it.0 == LATE_PORT) {
+            return Err(format!(
+                "step `{}`: its plugin has an output `{LATE_PORT}` already, where late records would go",
+                step.name
+            ));
+        }
+        flow.ports.push((LATE_PORT.to_owned(), Vec::new(), input));
+    }
     Ok(flow)
 }
 
@@ -396,19 +429,32 @@ fn declared(pipeline: &config::Pipeline, source: Option<usize>, field: &str) -> 
 /// The kind in which a built-in aggregate reads its field.
 fn input_kind(pipeline: &config::Pipeline, input: &Flow, aggregate: &Aggregate) -> Kind {
     let Some(field) = &aggregate.field else { return Kind::S64 };
+    let any = keeps_values(aggregate.function);
     match input.made.iter().find(|it| it.0 == *field) {
-        Some((_, Kind::Json)) => Kind::Number,
+        Some((_, Kind::Json)) if !any => Kind::Number,
         Some((_, kind)) => *kind,
+        None if any => Kind::Json,
         None => declared(pipeline, input.raw, field).unwrap_or(Kind::Number),
     }
 }
 
+/// True for aggregates that take a value as it is, of whatever kind.
+fn keeps_values(function: Function) -> bool {
+    matches!(function, Function::First | Function::Last | Function::Distinct | Function::Collect)
+}
+
 fn output_kind(aggregate: &Aggregate, input: Kind) -> Kind {
     match aggregate.function {
-        Function::Count => Kind::S64,
+        Function::Count | Function::Distinct => Kind::S64,
+        Function::First | Function::Last | Function::Collect => Kind::Json,
         Function::Avg => Kind::F64,
         Function::Sum | Function::Min | Function::Max => input,
     }
+}
+
+/// The kind in which a session window reads a record's own gap.
+fn gap_kind(input: &Flow, field: &str) -> Kind {
+    input.made.iter().find(|it| &*it.0 == field).map_or(Kind::S64, |it| it.1)
 }
 
 fn no_field(who: &str, field: &str, flow: &Flow) -> String {
@@ -504,6 +550,15 @@ impl Planner<'_> {
         for key in &step.key {
             self.want(&who, &step.from, key, Kind::Json);
         }
+        if let Input::Step(from, None) = step.from
+            && let Operation::Window { emit: Emit::Repeatedly(Firing { upsert: true, .. }), .. } =
+                &pipeline.steps[from].operation
+        {
+            self.errors.push(format!(
+                "{who} reads `{}`, whose results replace each other (upsert): they go to sinks only",
+                pipeline.steps[from].name
+            ));
+        }
         let reads: Vec<Field> = match &self.forward[index].plugin {
             Some((_, opened)) => opened.spec.reads.clone(),
             None => Vec::new(),
@@ -521,6 +576,10 @@ impl Planner<'_> {
                     self.want(&who, &step.from, field, kind);
                 }
             }
+        }
+        if let Operation::Window { window: Window::Session { gap_field: Some(field), .. }, .. } = &step.operation {
+            let kind = gap_kind(&self.flow(&step.from), field);
+            self.want(&who, &step.from, field, kind);
         }
         if let (Operation::Select, Some(select)) = (&step.operation, &step.select) {
             let flow = self.flow(&step.from);
@@ -592,6 +651,17 @@ impl Planner<'_> {
             Pick::find(&input, field, kind)
                 .ok_or_else(|| format!("step `{}`: `{field}` cannot be read as {}", step.name, kind.name()))
         };
+        let gap = |window: &Window| match window {
+            Window::Session { gap_field: Some(field), .. } => match gap_kind(&flow, field) {
+                Kind::S64 => pick(field, Kind::S64).map(Some),
+                kind => Err(format!(
+                    "step `{}`: `{field}` is {} and cannot be a gap: a whole number of ms is expected",
+                    step.name,
+                    kind.name()
+                )),
+            },
+            _ => Ok(None),
+        };
         let operation = match &step.operation {
             Operation::Plugin(options) => {
                 let plugin = self.build_plugin(index, options, &input)?;
@@ -602,7 +672,8 @@ impl Planner<'_> {
                 }
             }
             Operation::Window { window, fold: Fold::Plugin(options), emit } => OperationPlan::WindowPlugin {
-                window: *window,
+                window: window.clone(),
+                gap: gap(window)?,
                 plugin: self.build_plugin(index, options, &input)?,
                 emit: *emit,
             },
@@ -612,7 +683,7 @@ impl Planner<'_> {
                 for aggregate in aggregates {
                     let kind = input_kind(self.pipeline, &flow, aggregate);
                     if let Some(field) = &aggregate.field {
-                        if !matches!(kind, Kind::S64 | Kind::F64 | Kind::Number) {
+                        if !keeps_values(aggregate.function) && !matches!(kind, Kind::S64 | Kind::F64 | Kind::Number) {
                             return Err(format!(
                                 "step `{}`: `{}` is {} and cannot be aggregated: a number is expected",
                                 step.name,
@@ -624,7 +695,13 @@ impl Planner<'_> {
                     }
                     planned.push((aggregate.clone(), kind));
                 }
-                OperationPlan::Window { window: *window, aggregates: planned, inputs, emit: *emit }
+                OperationPlan::Window {
+                    window: window.clone(),
+                    aggregates: planned,
+                    inputs,
+                    gap: gap(window)?,
+                    emit: *emit,
+                }
             }
             Operation::Select => {
                 let fields = step.select.iter().flatten();
@@ -683,7 +760,9 @@ impl Planner<'_> {
                 matches!(it, Input::Step(step, port)
                     if *step == index && self.port_index(*step, port.as_deref()) == number)
             };
-            let passes = |column: &ShapeColumn| !column.made || flow.raw.is_some();
+            // A window's own columns may be called as its input's are; what passes through keeps all that it has.
+            let through = name == LATE_PORT || self.forward[index].plugin.is_some();
+            let passes = |column: &ShapeColumn| !column.made || flow.raw.is_some() || through;
             let carried = shape.columns.iter().filter(|it| passes(it));
             let carry = carried.filter_map(|it| {
                 input
@@ -701,87 +780,5 @@ impl Planner<'_> {
             }
         };
         ports.map(build).collect()
-    }
-}
-
-impl StepPlan {
-    /// What shapes the step's state, as text. Stored with the state: another signature is another shape.
-    pub(super) fn signature(&self) -> String {
-        let key = self.key_names.join(",");
-        match &self.operation {
-            OperationPlan::Transform(_) | OperationPlan::Select(_) => "stateless".to_owned(),
-            OperationPlan::Keyed(_) => format!("keyed key={key}"),
-            OperationPlan::WindowPlugin { window, .. } => format!("plugin {} key={key}", window_signature(*window)),
-            OperationPlan::Window { window, aggregates, .. } => {
-                let aggregates = aggregates.iter().map(|(it, kind)| {
-                    let field = it.field.as_deref().unwrap_or_default();
-                    format!("{:?}({field}:{})", it.function, kind.name()).to_lowercase()
-                });
-                let aggregates = aggregates.collect::<Vec<_>>().join(",");
-                format!("{} key={key} {aggregates}", window_signature(*window))
-            }
-        }
-    }
-}
-
-fn window_signature(window: Window) -> String {
-    match window {
-        Window::Tumbling { size_ms, offset_ms } => format!("tumbling={size_ms}ms offset={offset_ms}ms"),
-        Window::Hopping { size_ms, slide_ms, offset_ms } => {
-            format!("hopping={size_ms}ms slide={slide_ms}ms offset={offset_ms}ms")
-        }
-        Window::Session { gap_ms } => format!("session={gap_ms}ms"),
-        Window::Rolling { size_ms } => format!("rolling={size_ms}ms"),
-    }
-}
-
-impl Plan {
-    /// The steps that a source's records reach without being re-keyed, the first keyed one on each way included.
-    pub(super) fn reached_from(&self, source: usize) -> Vec<usize> {
-        let mut open: Vec<Target> = self.sources[source].stream.targets.clone();
-        let mut reached = Vec::new();
-        while let Some(target) = open.pop() {
-            let Target::Step(step) = target else { continue };
-            reached.push(step);
-            if self.steps[step].key.is_none() {
-                open.extend(self.steps[step].ports.iter().flat_map(|it| &it.stream.targets));
-            }
-        }
-        reached
-    }
-
-    /// True where a step works by the event time of a source's records: those are the keyed ones.
-    pub(super) fn reads_time_of(&self, source: usize) -> bool {
-        self.reached_from(source).into_iter().any(|it| self.steps[it].key.is_some())
-    }
-
-    /// The plan for a person, a line for each source and step.
-    pub(super) fn describe(&self, pipeline: &config::Pipeline) -> Vec<String> {
-        let sources = pipeline.sources.iter().zip(&self.sources).map(|(source, plan)| {
-            let fields = plan.wanted.iter().map(|(name, kind)| format!("{name}: {}", kind.name())).collect::<Vec<_>>();
-            let fields = if fields.is_empty() { "nothing".to_owned() } else { fields.join(", ") };
-            format!("source {}: decodes {fields}", source.name)
-        });
-        let steps = self.steps.iter().map(|step| {
-            let columns = step.ports[0].stream.shape.columns.iter().map(|it| &*it.name).collect::<Vec<_>>().join(", ");
-            let raw = if step.ports[0].stream.shape.raw { "the record" } else { "" };
-            let gives = [raw, &columns].iter().filter(|it| !it.is_empty()).copied().collect::<Vec<_>>().join(" with ");
-            let kind = match &step.operation {
-                OperationPlan::Transform(plugin)
-                | OperationPlan::Keyed(plugin)
-                | OperationPlan::WindowPlugin { plugin, .. } => {
-                    format!(
-                        "{} plugin {} {}",
-                        plugin.plugin.kind().name(),
-                        plugin.opened.info.name,
-                        plugin.opened.info.version
-                    )
-                }
-                OperationPlan::Window { .. } => "window".to_owned(),
-                OperationPlan::Select(_) => "select".to_owned(),
-            };
-            format!("step {}: {kind}, {}, gives {gives}", step.name, step.signature())
-        });
-        sources.chain(steps).collect()
     }
 }

@@ -9,7 +9,7 @@ use super::recover::{self, Found, Recovered};
 use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, source_failed};
 use super::step::Step;
 use super::upgrade::Trial;
-use super::worker::{Command, OUTPUT_MESSAGES_MAX, Worker, WorkerSettings, WorkerSource, WorkerStep};
+use super::worker::{Command, OUTPUT_MESSAGES_MAX, Report, Worker, WorkerSettings, WorkerSource, WorkerStep};
 use super::{RunOptions, Until};
 use crate::checkpoint::{CheckpointError, PluginState, Restored, Store, extend_tables};
 use crate::config::{KafkaOptions, Pipeline, SourceConnector};
@@ -26,7 +26,7 @@ use crate::watermark::{PartitionTime, Partitions, Valve, WATERMARK_NONE};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Bytes of a batch, about.
 const BATCH_BYTES_MAX: usize = 256 << 10;
@@ -82,23 +82,11 @@ pub(super) fn start(
         tables: &tables,
         now_ms: control.clock().now_ms(),
         probation: trial.map(|it| it.step),
+        reads: true,
     };
     let mut workers = build(&scene)?;
     restore(plan, &mut workers.made, &tables, &recovered)?;
-    let identity = Identity {
-        group: kafka_identity(pipeline),
-        partitions: pipeline
-            .sources
-            .iter()
-            .zip(&found)
-            .map(|(source, found)| {
-                (source.name.clone(), found.partitions.iter().map(|it| (it.id, it.name.clone())).collect())
-            })
-            .collect(),
-        steps: plan.steps.iter().map(|it| it.name.clone()).collect(),
-        tables: tables.names,
-        plugins: plugin_states(plan),
-    };
+    let identity = identity(pipeline, plan, &found, tables);
     let committer = Committer { sinks, commit_point, anchors, advisory, identity, marked: recovered.marked };
     let clock = control.clock();
     let mut handles = Vec::new();
@@ -112,6 +100,19 @@ pub(super) fn start(
         handles.push(WorkerHandle { commands, reports, thread });
     }
     Ok(Started { workers: handles, committer, wakers, cancelled, paused, epoch: recovered.epoch + 1, trial: None })
+}
+
+/// What every commit of an attempt says.
+pub(super) fn identity(pipeline: &Pipeline, plan: &Plan, found: &[Found], tables: Tables) -> Identity {
+    let names = |found: &Found| found.partitions.iter().map(|it| (it.id, it.name.clone())).collect();
+    let partitions = pipeline.sources.iter().zip(found).map(|(source, found)| (source.name.clone(), names(found)));
+    Identity {
+        group: kafka_identity(pipeline),
+        partitions: partitions.collect(),
+        steps: plan.steps.iter().map(|it| it.name.clone()).collect(),
+        tables: tables.names,
+        plugins: plugin_states(plan),
+    }
 }
 
 /// The plugins whose state is kept, by step name.
@@ -130,13 +131,13 @@ fn plugin_state(operation: &OperationPlan) -> Option<PluginState> {
 }
 
 /// Tables by name: a step's name and what shapes its state, so that state never meets a step of another shape.
-struct Tables {
-    names: Vec<String>,
+pub(super) struct Tables {
+    pub names: Vec<String>,
     /// The table of each step.
-    ids: Vec<TableId>,
+    pub ids: Vec<TableId>,
 }
 
-fn tables(plan: &Plan, recovered: &Recovered) -> Result<Tables, PipelineError> {
+pub(super) fn tables(plan: &Plan, recovered: &Recovered) -> Result<Tables, PipelineError> {
     let wanted: Vec<String> = plan.steps.iter().map(|it| format!("{} {}", it.name, it.signature())).collect();
     let old = recovered.restored.as_ref().map(|it| it.manifest.meta.tables.clone()).unwrap_or_default();
     for (step, wanted) in plan.steps.iter().zip(&wanted) {
@@ -158,30 +159,36 @@ fn tables(plan: &Plan, recovered: &Recovered) -> Result<Tables, PipelineError> {
     Ok(Tables { names, ids })
 }
 
+/// Where the coordinator tells a worker, and hears it.
+pub(super) type WorkerEnds = (SyncSender<Command>, Receiver<Report>);
+
 /// Workers that are not running yet.
-struct Built {
-    made: Vec<Worker>,
-    ends: Vec<(std::sync::mpsc::SyncSender<Command>, std::sync::mpsc::Receiver<super::worker::Report>)>,
-    wakers: Arc<Wakers>,
-    cancelled: Arc<AtomicBool>,
-    paused: Arc<AtomicBool>,
+pub(super) struct Built {
+    pub made: Vec<Worker>,
+    /// The coordinator's ends, one a worker.
+    pub ends: Vec<WorkerEnds>,
+    pub wakers: Arc<Wakers>,
+    pub cancelled: Arc<AtomicBool>,
+    pub paused: Arc<AtomicBool>,
 }
 
 /// What workers are built from.
-struct Scene<'a> {
-    pipeline: &'a Pipeline,
-    plan: &'a Arc<Plan>,
-    options: &'a RunOptions,
-    counters: &'a Arc<Counters>,
-    found: &'a [Found],
-    recovered: &'a Recovered,
-    tables: &'a Tables,
-    now_ms: u64,
+pub(super) struct Scene<'a> {
+    pub pipeline: &'a Pipeline,
+    pub plan: &'a Arc<Plan>,
+    pub options: &'a RunOptions,
+    pub counters: &'a Arc<Counters>,
+    pub found: &'a [Found],
+    pub recovered: &'a Recovered,
+    pub tables: &'a Tables,
+    pub now_ms: u64,
     /// The step whose plugin must not fail in the first epoch.
-    probation: Option<usize>,
+    pub probation: Option<usize>,
+    /// False where no source is opened: records are handed to the workers.
+    pub reads: bool,
 }
 
-fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
+pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
     let Scene { pipeline, plan, options, counters, found, recovered, tables, .. } = *scene;
     let count = options.workers;
     let wakers = Wakers::new(count + 1);
@@ -250,6 +257,7 @@ fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
             epoch: recovered.epoch + 1,
             sealing: None,
             tables: tables.ids.clone(),
+            ended: false,
         });
         ends.push((command, heard));
     }
@@ -294,7 +302,7 @@ fn source(scene: &Scene<'_>, index: usize, number: usize) -> Result<WorkerSource
     let open = starts.len();
     let name = &source.name;
     let reader = match &source.connector {
-        _ if starts.is_empty() => None,
+        _ if starts.is_empty() || !scene.reads => None,
         SourceConnector::Kafka(options) => {
             let reader =
                 KafkaSource::open(options, number as u32, starts).map_err(|error| kafka_failed(name, error))?;
@@ -326,7 +334,12 @@ fn source(scene: &Scene<'_>, index: usize, number: usize) -> Result<WorkerSource
 }
 
 /// Gives every entry of the snapshot to the worker that owns its key group now.
-fn restore(plan: &Plan, workers: &mut [Worker], tables: &Tables, recovered: &Recovered) -> Result<(), PipelineError> {
+pub(super) fn restore(
+    plan: &Plan,
+    workers: &mut [Worker],
+    tables: &Tables,
+    recovered: &Recovered,
+) -> Result<(), PipelineError> {
     let Some(restored) = &recovered.restored else { return Ok(()) };
     let count = workers.len();
     for ((table, key), (group, value)) in live(restored)? {

@@ -46,6 +46,8 @@ pub(super) struct Results {
     pub refused: Vec<Refused>,
     /// Records that came after all their windows had closed.
     pub late: Option<Refused>,
+    /// How far behind the watermark they were, ms.
+    pub late_by_ms: Vec<u64>,
 }
 
 /// A step's part of one worker: its operator with state and plugin instance.
@@ -477,7 +479,7 @@ fn retime(times: &mut [EventTime], given: &[i64], column: &Column, clock: &mut R
 }
 
 /// Rows that pass as they are, with the columns that somebody further on reads.
-fn pass(port: &PortPlan, batch: &Batch, clock: &RowTimes, origins: &[u32]) -> (Batch, RowTimes) {
+pub(super) fn pass(port: &PortPlan, batch: &Batch, clock: &RowTimes, origins: &[u32]) -> (Batch, RowTimes) {
     let all = origins.len() == batch.rows && origins.iter().enumerate().all(|(at, &row)| at == row as usize);
     let carried = |column: &Column| if all { column.clone() } else { column.gather(origins) };
     let columns = port.carry.iter().map(|&it| carried(&batch.columns[it])).collect();

@@ -3,19 +3,19 @@
 use super::error::{Failure, PipelineError, chain};
 use super::plan::{OperationPlan, PluginPlan, StepPlan};
 use super::plugin_fold::PluginFold;
-use super::reads::{Read, own_key};
+use super::reads::{Pick, Read, own_key};
 use super::step::{
-    Refused, Results, gather_keys, keys_column, plugin_failed, read_columns, rejected, take_produced,
+    Refused, Results, gather_keys, keys_column, pass, plugin_failed, read_columns, rejected, take_produced,
     without_other_kinds, without_required,
 };
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
-use crate::config::{Emit, Window};
+use crate::config::{Accumulate, Emit, Firing, Late, Window};
 use crate::exchange::gather_times;
 use crate::plugin::{Call, Vitals};
 use crate::schema::{Field, Slot};
 use crate::state::{Delta, Entry, TableId};
-use crate::window::{Builtin, Fired, Input, Operator as Windows};
+use crate::window::{Builtin, Fired, Input, Operator as Windows, RowKind};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -36,9 +36,9 @@ impl WindowStep {
     /// Without state yet.
     pub(super) fn start(plan: &StepPlan) -> Result<Self, PipelineError> {
         let (operator, emit) = match &plan.operation {
-            OperationPlan::WindowPlugin { window, plugin, emit } => {
+            OperationPlan::WindowPlugin { window, plugin, emit, .. } => {
                 let fold = PluginFold::start(plugin).map_err(|error| plugin_failed(plan, &error))?;
-                (Operator::Plugin(Box::new(Windows::new(*window, *emit, fold))), *emit)
+                (Operator::Plugin(Box::new(Windows::new(window, *emit, fold))), *emit)
             }
             OperationPlan::Window { window, aggregates, emit, .. } => {
                 let only: Vec<_> = aggregates.iter().map(|it| it.0.clone()).collect();
@@ -47,7 +47,7 @@ impl WindowStep {
                 let fold = Builtin::new(&only, &kinds).map_err(|error| {
                     PipelineError::stop(Failure::Config, format!("step `{}`: {}", plan.name, chain(&error)))
                 })?;
-                (Operator::Builtin(Box::new(Windows::new(*window, *emit, fold))), *emit)
+                (Operator::Builtin(Box::new(Windows::new(window, *emit, fold))), *emit)
             }
             _ => {
                 return Err(PipelineError::stop(Failure::Internal, format!("step `{}` is no window", plan.name)));
@@ -55,6 +55,7 @@ impl WindowStep {
         };
         let every = match emit {
             Emit::Every { interval_ms } => Some((interval_ms, 0)),
+            Emit::Repeatedly(firing) => firing.every_ms.map(|it| (it, 0)),
             Emit::OnClose | Emit::OnUpdate => None,
         };
         Ok(WindowStep { operator, every })
@@ -70,7 +71,7 @@ impl WindowStep {
         topic: &str,
     ) -> Result<Results, PipelineError> {
         match (&mut self.operator, &plan.operation) {
-            (Operator::Builtin(windows), OperationPlan::Window { window, inputs, .. }) => {
+            (Operator::Builtin(windows), OperationPlan::Window { window, inputs, gap, .. }) => {
                 let mut results = Results::default();
                 let (mut batch, mut keys, mut clock) = (batch, Cow::Borrowed(keys), Cow::Borrowed(clock));
                 if let Some((kept, refused)) = without_other_kinds(plan, inputs, &batch) {
@@ -84,14 +85,13 @@ impl WindowStep {
                 }
                 let columns: Vec<Cow<'_, Column>> = inputs.iter().map(|it| it.1.of(&batch)).collect();
                 let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
-                let input = Input { keys: &keys, times: &batch.times, columns: &columns, clock: &clock };
+                let gaps = gaps(gap.as_ref(), &batch);
+                let input = Input { keys: &keys, times: &batch.times, columns: &columns, clock: &clock, gaps: &gaps };
                 let processed = match windows.process(&input) {
                     Ok(processed) => processed,
                     Err(never) => match never {},
                 };
-                if !processed.late.is_empty() {
-                    results.late = Some(late(plan, &batch, &processed.late));
-                }
+                late(plan, &batch, &clock, &processed.late, &mut results);
                 match (window, processed.answers) {
                     (Window::Rolling { .. }, Some(answers)) => {
                         results.outputs.push(answered(plan, &batch, &keys, &clock, &processed.late, answers));
@@ -100,8 +100,8 @@ impl WindowStep {
                 }
                 Ok(results)
             }
-            (Operator::Plugin(windows), OperationPlan::WindowPlugin { plugin, .. }) => {
-                plugin_process(windows, plan, plugin, PluginInput { batch, keys, clock, topic })
+            (Operator::Plugin(windows), OperationPlan::WindowPlugin { plugin, gap, .. }) => {
+                plugin_process(windows, plan, plugin, PluginInput { batch, keys, clock, topic, gap: gap.as_ref() })
             }
             _ => Ok(Results::default()),
         }
@@ -211,11 +211,38 @@ impl WindowStep {
     }
 }
 
-fn late(plan: &StepPlan, batch: &Batch, rows: &[u32]) -> Refused {
-    let batch = batch.gather(rows);
+/// Each row's own gap; 0 where it has none.
+fn gaps<'a>(gap: Option<&Pick>, batch: &'a Batch) -> Cow<'a, [i64]> {
+    let Some(column) = gap.map(|it| it.of(batch)) else { return Cow::Borrowed(&[]) };
+    match column {
+        // A null row holds 0.
+        Cow::Borrowed(Column { values: Values::S64(gaps), .. }) => Cow::Borrowed(gaps),
+        Cow::Owned(Column { values: Values::S64(gaps), .. }) => Cow::Owned(gaps),
+        _ => Cow::Borrowed(&[]),
+    }
+}
+
+/// What becomes of late rows: they are counted, and go where the step says.
+fn late(plan: &StepPlan, batch: &Batch, clock: &RowTimes, rows: &[u32], results: &mut Results) {
+    if rows.is_empty() {
+        return;
+    }
+    let late = batch.gather(rows);
     let reason = |time: &EventTime| format!("late: all windows of its event time, {time} ms, had closed");
-    let reasons = batch.times.iter().map(reason).collect();
-    Refused { batch, reasons, step: plan.name.clone(), plugin: None, fault: false }
+    let reasons = late.times.iter().map(reason).collect();
+    let clock = gather_times(clock, rows);
+    let behind = clock.stragglers.iter().filter_map(|&(row, watermark)| {
+        let time = late.times.get(row as usize)?;
+        u64::try_from(watermark.saturating_sub(*time)).ok()
+    });
+    results.late_by_ms.extend(behind);
+    if plan.late == Late::SideOutput {
+        let port = plan.ports.len() - 1; // The last one: see the planner.
+        let all: Vec<u32> = (0..late.rows as u32).collect();
+        let (batch, clock) = pass(&plan.ports[port], &late, &clock, &all);
+        results.outputs.push((port, batch, clock));
+    }
+    results.late = Some(Refused { batch: late, reasons, step: plan.name.clone(), plugin: None, fault: false });
 }
 
 /// Rolling: every record that was not late goes on, with the answers as added fields. One without a key gets the step's, so
@@ -262,18 +289,77 @@ pub(super) fn windows_batch(plan: &StepPlan, keys: &Strings, ends: &[i64], befor
     (batch, RowTimes { before, stragglers, after: before })
 }
 
-/// Key fields, bounds and aggregates as the window's columns.
+/// Key fields, bounds, what is said of the pane, and aggregates as the window's columns.
 fn push_fired(plan: &StepPlan, fired: Fired<Vec<Column>>, before: EventTime, results: &mut Results) {
     if fired.is_empty() {
         return;
     }
     let (mut batch, clock) = windows_batch(plan, &fired.keys, &fired.ends, before);
     let mut columns = key_columns(&fired.keys, plan.key_names.len());
+    let firing = match &plan.operation {
+        OperationPlan::Window { emit: Emit::Repeatedly(firing), .. } => *firing,
+        _ => Firing::ON_CLOSE,
+    };
+    if firing.upsert {
+        batch.key = Some(upsert_keys(plan, &columns, &fired));
+    }
     columns.push(Values::S64(fired.starts).into());
     columns.push(Values::S64(fired.ends).into());
+    if firing.panes {
+        let mut timings = Strings::default();
+        fired.panes.iter().for_each(|it| timings.push(it.timing.name().as_bytes()));
+        columns.push(Values::Text(timings).into());
+        columns.push(Values::S64(fired.panes.iter().map(|it| it.index as i64).collect()).into());
+    }
+    if firing.accumulate == Accumulate::Retracting {
+        let retractions = fired.panes.iter().map(|it| u8::from(it.kind == RowKind::Retraction));
+        columns.push(Values::Boolean(retractions.collect()).into());
+    }
     columns.extend(fired.values);
     batch.columns = plan.ports[0].selected(columns);
-    results.outputs.push((0, batch, clock));
+    if fired.panes.iter().all(|it| it.kind != RowKind::Tombstone) {
+        results.outputs.push((0, batch, clock));
+        return;
+    }
+    // A tombstone has no value; runs of them and of rows go on one after the other.
+    let mut from = 0;
+    for run in fired.panes.chunk_by(|a, b| (a.kind == RowKind::Tombstone) == (b.kind == RowKind::Tombstone)) {
+        let rows: Vec<u32> = (from..from + run.len() as u32).collect();
+        from += run.len() as u32;
+        let mut part = batch.gather(&rows);
+        if run[0].kind == RowKind::Tombstone {
+            part.value = Some(Column::null(Kind::Bytes, part.rows));
+        }
+        results.outputs.push((0, part, gather_times(&clock, &rows)));
+    }
+}
+
+/// The record keys of rows that replace each other: a JSON object of the key's fields and the bounds, but for a window of all
+/// time, of which there is one a key.
+fn upsert_keys(plan: &StepPlan, keys: &[Column], fired: &Fired<Vec<Column>>) -> Column {
+    let all_time = matches!(plan.operation, OperationPlan::Window { window: Window::Global, .. });
+    let names: Vec<String> = plan.key_names.iter().map(|it| serde_json::Value::from(&**it).to_string()).collect();
+    let mut out = Strings::default();
+    for row in 0..fired.len() {
+        let mut next = b'{';
+        let mut member = |name: &[u8], value: &[u8]| {
+            out.data.push(std::mem::replace(&mut next, b','));
+            out.data.extend_from_slice(name);
+            out.data.push(b':');
+            out.data.extend_from_slice(value);
+        };
+        for (name, column) in names.iter().zip(keys) {
+            if let Values::Json(texts) = &column.values {
+                member(name.as_bytes(), texts.get(row));
+            }
+        }
+        if !all_time || names.is_empty() {
+            member(b"\"window_start\"", fired.starts[row].to_string().as_bytes());
+            member(b"\"window_end\"", fired.ends[row].to_string().as_bytes());
+        }
+        out.push(b"}");
+    }
+    Values::Bytes(out).into()
 }
 
 /// The key's fields as columns of JSON texts.
@@ -301,6 +387,7 @@ struct PluginInput<'a> {
     keys: &'a Keys,
     clock: &'a RowTimes,
     topic: &'a str,
+    gap: Option<&'a Pick>,
 }
 
 fn plugin_process(
@@ -309,7 +396,7 @@ fn plugin_process(
     plugin: &PluginPlan,
     input: PluginInput<'_>,
 ) -> Result<Results, PipelineError> {
-    let PluginInput { mut batch, keys, clock, topic } = input;
+    let PluginInput { mut batch, keys, clock, topic, gap } = input;
     let mut results = Results::default();
     let mut keys = Cow::Borrowed(keys);
     let mut clock = Cow::Borrowed(clock);
@@ -324,15 +411,14 @@ fn plugin_process(
     }
     let columns = read_columns(plugin, &batch, Some(&keys), topic);
     let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
-    let input = Input { keys: &keys, times: &batch.times, columns: &columns, clock: &clock };
+    let gaps = gaps(gap, &batch);
+    let input = Input { keys: &keys, times: &batch.times, columns: &columns, clock: &clock, gaps: &gaps };
     let processed = windows.process(&input).map_err(|error| plugin_failed(plan, &error))?;
     let rejects = windows.accumulators().take_rejects();
     if !rejects.is_empty() {
         results.refused.push(rejected(plan, plugin, &batch, rejects));
     }
-    if !processed.late.is_empty() {
-        results.late = Some(late(plan, &batch, &processed.late));
-    }
+    late(plan, &batch, &clock, &processed.late, &mut results);
     finish(windows, plan, plugin, processed.fired, clock.before, &mut results)?;
     Ok(results)
 }

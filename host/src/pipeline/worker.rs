@@ -143,6 +143,19 @@ pub(super) struct Worker {
     pub sealing: Option<Sealing>,
     /// The table of each step's state.
     pub tables: Vec<TableId>,
+    /// True when it has told that every partition is read to its end.
+    pub ended: bool,
+}
+
+/// What a turn of the loop came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Something was done: there may be more.
+    Busy,
+    /// There was nothing to do.
+    Idle,
+    /// The last barrier has passed.
+    Done,
 }
 
 /// What a worker does not find in the plan.
@@ -209,43 +222,46 @@ impl Worker {
 
     fn turn_until_done(&mut self, now_ms: &impl Fn() -> u64) -> Result<(), PipelineError> {
         let plan = Arc::clone(&self.plan);
-        let mut ended = false;
-        loop {
-            if self.cancelled.load(Relaxed) {
-                return Ok(());
-            }
-            let now_ms = now_ms();
-            let mut busy = false;
-            if let Ok(Command::Barrier { epoch, last, swap }) = self.commands.try_recv() {
-                self.begin_seal(&plan, epoch, last, swap)?;
-                busy = true;
-            }
-            if self.seal_is_complete() && self.finish_seal() {
-                return Ok(());
-            }
-            // Later steps first: what they take makes room for those before them.
-            let mut free = self.flush_reports();
-            for index in (0..self.steps.len()).rev() {
-                // What it receives goes to later steps only: that its own queues are full is no reason to take nothing.
-                if free {
-                    busy |= self.receive(&plan, index)?;
-                }
-                free &= self.flush_exchange(index);
-            }
-            let stopping = self.sealing.as_ref().is_some_and(|it| it.last);
-            if free && !stopping && !self.paused.load(Relaxed) {
-                busy |= self.read(&plan, now_ms)?;
-                self.emit_on_time(&plan, now_ms)?;
-                let open = self.sources.iter().any(|it| it.open > 0);
-                if !open && !ended {
-                    ended = true;
-                    self.report(Report::Ended);
-                }
-            }
-            if !busy {
-                std::thread::park_timeout(IDLE_WAIT_MAX);
+        while !self.cancelled.load(Relaxed) {
+            match self.turn(&plan, now_ms())? {
+                Turn::Busy => {}
+                Turn::Idle => std::thread::park_timeout(IDLE_WAIT_MAX),
+                Turn::Done => break,
             }
         }
+        Ok(())
+    }
+
+    /// Everything that there is to do now, a little of each.
+    pub(super) fn turn(&mut self, plan: &Plan, now_ms: u64) -> Result<Turn, PipelineError> {
+        let mut busy = false;
+        if let Ok(Command::Barrier { epoch, last, swap }) = self.commands.try_recv() {
+            self.begin_seal(plan, epoch, last, swap)?;
+            busy = true;
+        }
+        if self.seal_is_complete() && self.finish_seal() {
+            return Ok(Turn::Done);
+        }
+        // Later steps first: what they take makes room for those before them.
+        let mut free = self.flush_reports();
+        for index in (0..self.steps.len()).rev() {
+            // What it receives goes to later steps only: that its own queues are full is no reason to take nothing.
+            if free {
+                busy |= self.receive(plan, index)?;
+            }
+            free &= self.flush_exchange(index);
+        }
+        let stopping = self.sealing.as_ref().is_some_and(|it| it.last);
+        if free && !stopping && !self.paused.load(Relaxed) {
+            busy |= self.read(plan, now_ms)?;
+            self.emit_on_time(plan, now_ms)?;
+            let open = self.sources.iter().any(|it| it.open > 0);
+            if !open && !self.ended {
+                self.ended = true;
+                self.report(Report::Ended);
+            }
+        }
+        Ok(if busy { Turn::Busy } else { Turn::Idle })
     }
 
     fn report(&mut self, report: Report) {
@@ -320,7 +336,7 @@ impl Worker {
     }
 
     /// One raw batch, from entry to exit.
-    fn take(
+    pub(super) fn take(
         &mut self,
         plan: &Plan,
         index: usize,
@@ -545,6 +561,7 @@ impl Worker {
         }
         if let Some(late) = results.late {
             self.counters.late.fetch_add(late.batch.rows as u64, Relaxed);
+            self.counters.lateness.add(&results.late_by_ms);
             if plan.steps[index].late == Late::DeadLetter {
                 self.dead_letter(&late, place);
             }

@@ -5,6 +5,13 @@
 //! | panes    | canonical key, number of the pane    | flags `u8`, accumulator                                      |
 //! | sessions | canonical key, first event time      | flags `u8`, last event time `i64`, accumulator               |
 //! | rolling  | canonical key, number of the bucket  | for each record: time `i64`, length `varint`, accumulator    |
+//! | repeated | canonical key, start of the window   | see below                                                    |
+//! | counted  | canonical key, 0                     | waiting `varint`, then for each part: first and last event   |
+//! |          |                                      | time `i64`, records `varint`, length `varint`, accumulator   |
+//!
+//! A window that remembers what it wrote is: flags `u8` (bit 0: its pane on time was due), end, next early pane, first and last
+//! time of its records `i64`, records since the last pane and panes `varint`, length `varint` and accumulator; then for each row that stands: start and end `i64`,
+//! whether there is an accumulator `u8`, its length `varint`, it.
 //!
 //! The number in a key is 8 bytes, big-endian, with the sign bit flipped, so that the entries of a key sort by time; all
 //! else is little-endian. A `varint` is LEB128: 7 bits a byte, the lowest first, the top bit set on all but the last; a

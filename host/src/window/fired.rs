@@ -3,6 +3,50 @@
 use super::accumulators::{Accumulators, SlotId};
 use crate::column::Strings;
 
+/// When a pane was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// Before the watermark reached the window's last millisecond.
+    Early,
+    /// When it did.
+    OnTime,
+    /// After it.
+    Late,
+}
+
+impl Timing {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Timing::Early => "early",
+            Timing::OnTime => "on-time",
+            Timing::Late => "late",
+        }
+    }
+}
+
+/// What a row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowKind {
+    /// The window's values.
+    Result,
+    /// The values of an earlier row, which no longer hold.
+    Retraction,
+    /// That there is no window of these bounds any more; the values mean nothing.
+    Tombstone,
+}
+
+/// Which pane of its window a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pane {
+    /// When it was written.
+    pub timing: Timing,
+    /// How many were written before it.
+    pub index: u64,
+    /// What the row says.
+    pub kind: RowKind,
+}
+
 /// Rows of windows: by the window's end, then in a fixed order of keys; the rows of `emit = "on-update"` in the order of the
 /// records that made them.
 ///
@@ -15,6 +59,8 @@ pub struct Fired<O> {
     pub starts: Vec<i64>,
     /// The windows' ends, exclusive; `i64::MAX` where the end is beyond it.
     pub ends: Vec<i64>,
+    /// Which pane of its window each row is; empty where windows do not remember what they wrote.
+    pub panes: Vec<Pane>,
     /// What was computed.
     pub values: O,
 }
@@ -22,7 +68,8 @@ pub struct Fired<O> {
 impl<O> Fired<O> {
     /// No rows yet.
     pub(super) fn new<A: Accumulators<Output = O>>(folds: &A) -> Self {
-        Fired { keys: Strings::default(), starts: Vec::new(), ends: Vec::new(), values: folds.output(0) }
+        let (starts, ends, panes) = (Vec::new(), Vec::new(), Vec::new());
+        Fired { keys: Strings::default(), starts, ends, panes, values: folds.output(0) }
     }
 
     /// How many rows there are.
@@ -46,6 +93,19 @@ impl<O> Fired<O> {
         self.starts.push(bounds.0);
         self.ends.push(bounds.1);
         folds.collect(slot, &mut self.values);
+    }
+
+    /// As [`Fired::push`], with which pane it is. An operator writes either all rows with it or none.
+    pub(super) fn push_pane<A: Accumulators<Output = O>>(
+        &mut self,
+        folds: &A,
+        key: &[u8],
+        bounds: (i64, i64),
+        slot: SlotId,
+        pane: Pane,
+    ) {
+        self.push(folds, key, bounds, slot);
+        self.panes.push(pane);
     }
 }
 

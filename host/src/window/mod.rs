@@ -10,21 +10,26 @@
 
 mod accumulators;
 mod builtin;
+mod calendar;
+mod counted;
 mod entry;
 mod fired;
 mod keys;
 mod layout;
 mod operator;
 mod panes;
+mod repeated;
 mod rolling;
 mod sessions;
 
 pub use accumulators::{Accumulators, Add, Merge, SlotId};
 pub use builtin::{Builtin, UnfitField};
+pub use counted::Counted;
 pub use entry::StateError;
-pub use fired::{Fired, Processed};
+pub use fired::{Fired, Pane, Processed, RowKind, Timing};
 pub use operator::Operator;
 pub use panes::Panes;
+pub use repeated::Repeated;
 pub use rolling::Rolling;
 pub use sessions::Sessions;
 
@@ -33,7 +38,7 @@ use crate::column::Column;
 
 /// One batch, keyed.
 ///
-/// Invariant: `keys`, `times` and each of `columns` have one entry a row. A row that `clock` does not list as a straggler is
+/// Invariant: `keys`, `times`, each of `columns`, and `gaps` where there are any, have one entry a row. A row that `clock` does not list as a straggler is
 /// after every watermark so far.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
@@ -45,6 +50,8 @@ pub struct Input<'a> {
     pub columns: &'a [&'a Column],
     /// The watermark at each row.
     pub clock: &'a RowTimes,
+    /// Each row's own gap for sessions, ms; 0 for that of the window, and empty where there is none.
+    pub gaps: &'a [i64],
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use super::accumulators::Accumulators;
 use super::entry::StateError;
 use super::fired::{Fired, Processed};
-use super::{Input, Panes, Rolling, Sessions};
-use crate::config::{Emit, Window};
+use super::{Counted, Input, Panes, Repeated, Rolling, Sessions};
+use crate::config::{Emit, Firing, Window};
 use crate::state::{Delta, Entry, TableId};
 
 /// One of the windows. After each batch the worker calls [`Operator::advance`] with the watermark after it; before a barrier's
@@ -17,6 +17,10 @@ pub enum Operator<A> {
     Sessions(Sessions<A>),
     /// Rolling.
     Rolling(Rolling<A>),
+    /// Any of time that may write several results.
+    Repeated(Box<Repeated<A>>),
+    /// Of a number of records.
+    Counted(Counted<A>),
 }
 
 /// Calls the same method of whichever it is.
@@ -26,22 +30,33 @@ macro_rules! each {
             Operator::Panes($it) => $call,
             Operator::Sessions($it) => $call,
             Operator::Rolling($it) => $call,
+            Operator::Repeated($it) => $call,
+            Operator::Counted($it) => $call,
         }
     };
 }
 
 impl<A: Accumulators> Operator<A> {
-    /// The operator of `window`. Rolling windows answer on arrival whatever `emit` says.
-    pub fn new(window: Window, emit: Emit, folds: A) -> Self {
-        match window {
-            Window::Tumbling { size_ms, offset_ms } => {
-                Operator::Panes(Panes::new(size_ms, size_ms, offset_ms, emit, folds))
+    /// The operator of `window`. Rolling and count windows answer on arrival whatever `emit` says. Windows that are written
+    /// once, and each of which is that of every other system, share panes or are merged when they close; all others are kept one
+    /// by one.
+    pub fn new(window: &Window, emit: Emit, folds: A) -> Self {
+        match (window, emit) {
+            (Window::Rolling { size_ms }, _) => Operator::Rolling(Rolling::new(*size_ms, folds)),
+            (Window::Count { records, every }, _) => Operator::Counted(Counted::new(*records, *every, folds)),
+            (window, Emit::Repeatedly(firing)) => Operator::Repeated(Box::new(Repeated::new(window, firing, folds))),
+            (Window::Tumbling { size_ms, offset_ms }, _) => {
+                Operator::Panes(Panes::new(*size_ms, *size_ms, *offset_ms, emit, folds))
             }
-            Window::Hopping { size_ms, slide_ms, offset_ms } => {
-                Operator::Panes(Panes::new(size_ms, slide_ms, offset_ms, emit, folds))
+            (Window::Hopping { size_ms, slide_ms, offset_ms }, _) => {
+                Operator::Panes(Panes::new(*size_ms, *slide_ms, *offset_ms, emit, folds))
             }
-            Window::Session { gap_ms } => Operator::Sessions(Sessions::new(gap_ms, emit, folds)),
-            Window::Rolling { size_ms } => Operator::Rolling(Rolling::new(size_ms, folds)),
+            (Window::Session { gap_ms, touching: false, gap_field: None }, _) => {
+                Operator::Sessions(Sessions::new(*gap_ms, emit, folds))
+            }
+            (Window::Session { .. } | Window::Calendar { .. } | Window::Global, _) => {
+                Operator::Repeated(Box::new(Repeated::new(window, Firing::ON_CLOSE, folds)))
+            }
         }
     }
 
@@ -59,15 +74,19 @@ impl<A: Accumulators> Operator<A> {
                 it.advance(watermark);
                 Ok(Fired::new(it.accumulators()))
             }
+            Operator::Repeated(it) => it.advance(watermark),
+            Operator::Counted(it) => Ok(Fired::new(it.accumulators())),
         }
     }
 
-    /// With [`Emit::Every`], a row for each open window that changed since it was last reported; otherwise nothing.
+    /// With an interval of processing time, a row for each open window that changed since it was last reported; otherwise nothing.
     pub fn changed(&mut self) -> Result<Fired<A::Output>, A::Error> {
         match self {
             Operator::Panes(it) => it.changed(),
             Operator::Sessions(it) => it.changed(),
             Operator::Rolling(it) => Ok(Fired::new(it.accumulators())),
+            Operator::Repeated(it) => it.changed(),
+            Operator::Counted(it) => Ok(Fired::new(it.accumulators())),
         }
     }
 
@@ -88,6 +107,8 @@ impl<A: Accumulators> Operator<A> {
             Operator::Panes(it) => it.resume(watermark),
             Operator::Sessions(it) => it.resume(watermark),
             Operator::Rolling(it) => return it.resume(watermark),
+            Operator::Repeated(it) => it.resume(watermark),
+            Operator::Counted(_) => {}
         }
         Ok(())
     }

@@ -84,7 +84,7 @@ impl<A: Accumulators> Panes<A> {
     pub fn new(size_ms: i64, slide_ms: i64, offset_ms: i64, emit: Emit, folds: A) -> Self {
         let layout = match emit {
             Emit::OnUpdate => Layout::apart(size_ms, slide_ms, offset_ms),
-            Emit::OnClose | Emit::Every { .. } => Layout::shared(size_ms, slide_ms, offset_ms),
+            Emit::OnClose | Emit::Every { .. } | Emit::Repeatedly(_) => Layout::shared(size_ms, slide_ms, offset_ms),
         };
         let mut panes = Panes {
             layout,

@@ -179,7 +179,7 @@ impl<A: Accumulators> Sessions<A> {
             self.dirty.push(id);
         }
         match self.emit {
-            Emit::OnClose => {}
+            Emit::OnClose | Emit::Repeatedly(_) => {}
             Emit::Every { .. } => {
                 session.changed = true;
                 if !std::mem::replace(&mut state.changed, true) {
@@ -278,7 +278,7 @@ impl<A: Accumulators> Sessions<A> {
             ids.push(id);
         }
         let mut rows: Vec<_> = match self.emit {
-            Emit::OnClose => closed.clone(),
+            Emit::OnClose | Emit::Repeatedly(_) => closed.clone(),
             Emit::OnUpdate => Vec::new(),
             Emit::Every { .. } => closed.iter().copied().filter(|it| it.1.changed).collect(),
         };

@@ -96,7 +96,7 @@ fn window(text: &str) -> Result<Window, String> {
     };
     match text.split_once('/') {
         None => Ok(Window::Tumbling { size_ms: ms(text)?, offset_ms: 0 }),
-        Some(("session", gap)) => Ok(Window::Session { gap_ms: ms(gap)? }),
+        Some(("session", gap)) => Ok(Window::session(ms(gap)?)),
         Some((size, slide)) => {
             let (size_ms, slide_ms) = (ms(size)?, ms(slide)?);
             if slide_ms > size_ms {
@@ -198,7 +198,7 @@ fn start(options: &Run) -> Result<Running<'_>, Stop> {
         key: options.key.iter().map(|it| Arc::from(it.as_str())).collect(),
         time: None,
         delay_ms: Some(i64::try_from(options.delay).unwrap_or(i64::MAX)),
-        window: options.window,
+        window: options.window.clone(),
         topic: options.input.display().to_string(),
     };
     Ok(Running {
@@ -373,7 +373,7 @@ mod tests {
         let minute = 60_000;
         assert_eq!(window("5m"), Ok(Window::Tumbling { size_ms: 5 * minute, offset_ms: 0 }));
         assert_eq!(window("10m/1m"), Ok(Window::Hopping { size_ms: 10 * minute, slide_ms: minute, offset_ms: 0 }));
-        assert_eq!(window("session/30s"), Ok(Window::Session { gap_ms: 30_000 }));
+        assert_eq!(window("session/30s"), Ok(Window::session(30_000)));
         for wrong in ["", "5", "0s", "1m/10m", "session/", "rolling/5m"] {
             assert!(window(wrong).is_err(), "{wrong:?} is no window");
         }

@@ -61,14 +61,14 @@ fn a_window_is_of_one_kind_and_its_parts_fit() {
     check(
         &window(""),
         expect![[r#"
-        p.toml:7:10: steps.s.window: no kind of window, expected one of `tumbling`, `hopping`, `session`, `rolling`; write `{ tumbling = "5m" }`
-    "#]],
+            p.toml:7:10: steps.s.window: no kind of window, expected one of `tumbling`, `hopping`, `session`, `rolling`, `calendar`, `count`, `global`; write `{ tumbling = "5m" }`
+        "#]],
     );
     check(
         &window("tumbling = \"5m\", session = \"1m\""),
         expect![[r#"
-        p.toml:7:10: steps.s.window: found `tumbling`, `session`, expected only one of `tumbling`, `hopping`, `session`, `rolling`
-    "#]],
+            p.toml:7:10: steps.s.window: found `tumbling`, `session`, expected only one of `tumbling`, `hopping`, `session`, `rolling`, `calendar`, `count`, `global`
+        "#]],
     );
     check(
         &window("tumbling = \"0s\""),
@@ -130,8 +130,8 @@ fn an_aggregate_that_cannot_be_read_says_how_it_is_written() {
             "a = \"summ(x)\", b = \"average(x)\", c = \"sum\", d = \"sum()\", e = \"count(x)\", f = 1, g = \"sum(x + y)\", h = \"max(x, y)\"",
         ),
         expect![[r#"
-            p.toml:9:19: steps.s.aggregate.a: found "summ(x)", expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`; did you mean `sum`?
-            p.toml:9:34: steps.s.aggregate.b: found "average(x)", expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`; did you mean `avg`?
+            p.toml:9:19: steps.s.aggregate.a: found "summ(x)", expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`; did you mean `sum`?
+            p.toml:9:34: steps.s.aggregate.b: found "average(x)", expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`; did you mean `avg`?
             p.toml:9:52: steps.s.aggregate.c: found "sum", expected `sum(FIELD)`, with both brackets
             p.toml:9:63: steps.s.aggregate.d: found "sum()", expected a field in the brackets: `sum(FIELD)`
             p.toml:9:76: steps.s.aggregate.e: found "count(x)", expected `count()`: it counts records, whatever their fields hold
@@ -143,9 +143,9 @@ fn an_aggregate_that_cannot_be_read_says_how_it_is_written() {
     check(
         &aggregate("user = \"count()\", window_end = \"count()\""),
         expect![[r#"
-        p.toml:9:15: steps.s.aggregate.user: names a field that the result already has (the key, `window_start`, `window_end`); choose another
-        p.toml:9:33: steps.s.aggregate.window_end: names a field that the result already has (the key, `window_start`, `window_end`); choose another
-    "#]],
+            p.toml:9:15: steps.s.aggregate.user: names a field that a result may already have (the key, `window_start`, `window_end`, `pane`, `pane_index`, `retraction`); choose another
+            p.toml:9:33: steps.s.aggregate.window_end: names a field that a result may already have (the key, `window_start`, `window_end`, `pane`, `pane_index`, `retraction`); choose another
+        "#]],
     );
 }
 
@@ -168,15 +168,14 @@ fn emit_and_output_must_not_contradict_each_other() {
     check(
         &emit("emit = { evry = \"30s\" }"),
         expect![[r#"
-        p.toml:9:1: steps.s.emit.every: missing, expected a duration with its unit such as "5s"; add `every = ...`
-        p.toml:9:10: steps.s.emit.evry: unknown key, expected one of `every`; did you mean `every`?
-    "#]],
+            p.toml:9:10: steps.s.emit.evry: unknown key, expected one of `every`, `event_time`, `records`, `late`, `unchanged`; did you mean `every`?
+        "#]],
     );
     check(
         &emit("emit = \"every\""),
         expect![[r#"
-        p.toml:9:8: steps.s.emit: found "every", expected one of "on-close", "on-update", or a table with `every`
-    "#]],
+            p.toml:9:8: steps.s.emit: found "every", expected one of "on-close", "on-update", or a table with `every`, `event_time`, `records`, `late`, `unchanged`
+        "#]],
     );
     check(
         &with_step(
@@ -184,7 +183,7 @@ fn emit_and_output_must_not_contradict_each_other() {
         ),
         expect![[r#"
             p.toml:9:8: steps.s.emit: a rolling window answers every record as it arrives; drop `emit`
-            p.toml:10:10: steps.s.output: found "update", but what a rolling window writes is final; drop it or write "append"
+            p.toml:10:10: steps.s.output: found "update", but a rolling window answers every record as it arrives, and that is final; drop it or write "append"
         "#]],
     );
     let of = |it: &str| match parsed(&emit(it), &[]).unwrap().steps.remove(0).operation {
@@ -195,6 +194,101 @@ fn emit_and_output_must_not_contradict_each_other() {
     assert_eq!(of("output = \"append\""), Emit::OnClose);
     assert_eq!(of("output = \"update\""), Emit::OnUpdate);
     assert_eq!(of("output = \"update\"\nemit = { every = \"30s\" }"), Emit::Every { interval_ms: 30_000 });
+    let firing = |it: &str| match of(it) {
+        Emit::Repeatedly(firing) => firing,
+        other => panic!("{other:?} remembers nothing"),
+    };
+    let on_close = Firing::ON_CLOSE;
+    assert_eq!(firing("panes = true"), Firing { panes: true, ..on_close });
+    assert_eq!(firing("allowed_lateness = \"unlimited\""), Firing { lateness_ms: i64::MAX, ..on_close });
+    assert_eq!(
+        firing(
+            "emit = { records = 2, event_time = \"1s\", late = \"at-expiry\", unchanged = true }\nallowed_lateness = \"5s\""
+        ),
+        Firing {
+            records: Some(2),
+            event_time_ms: Some(1_000),
+            late: LatePanes::AtExpiry,
+            unchanged: true,
+            lateness_ms: 5_000,
+            ..on_close
+        }
+    );
+    let early = Firing { records: Some(1), accumulate: Accumulate::Retracting, ..on_close };
+    assert_eq!(firing("emit = \"on-update\"\naccumulate = \"retracting\""), early);
+    let complete = Firing { every_ms: Some(1_000), complete: true, lateness_ms: 60_000, ..on_close };
+    let written = "emit = { every = \"1s\" }\noutput = \"complete\"\nallowed_lateness = \"1m\"";
+    assert_eq!(firing(written), complete);
+    check(
+        &emit(
+            "emit = {}\noutput = \"complete\"\naccumulate = \"discarding\"\nupsert = true\nallowed_lateness = 5\npanes = 1",
+        ),
+        expect![[r#"
+            p.toml:9:1: steps.s.emit: says nothing, expected at least one of `every`, `event_time` and `records`; or write "on-close"
+            p.toml:10:10: steps.s.output: found "complete", which writes all windows every so often; it goes with emit = { every = "30s" } and `allowed_lateness` alone
+            p.toml:11:14: steps.s.accumulate: found it beside `upsert`, whose rows replace each other; drop one of the two
+            p.toml:13:20: steps.s.allowed_lateness: found 5, expected a duration with its unit such as "5s", or "unlimited"; write "5s" if seconds are meant
+            p.toml:14:9: steps.s.panes: found 1, expected true or false
+        "#]],
+    );
+    check(
+        &emit("emit = { late = \"at-expiry\" }\noutput = \"append\""),
+        expect![[r#"
+        p.toml:9:8: steps.s.emit: "at-expiry" goes with `allowed_lateness`: without it no window is held when it has closed
+    "#]],
+    );
+}
+
+#[test]
+fn a_window_of_the_calendar_of_records_or_of_all_time_says_what_it_needs() {
+    let window = |it: &str| with_step(&format!("window = {{ {it} }}\naggregate = {{ n = \"count()\" }}"));
+    let of = |it: &str| match parsed(&window(it), &[]).unwrap().steps.remove(0).operation {
+        Operation::Window { window, .. } => window,
+        other => panic!("{other:?} is no window"),
+    };
+    let paris = Window::Calendar { unit: CalendarUnit::Month, zone: "Europe/Paris".into() };
+    assert_eq!(of("calendar = \"month\", timezone = \"Europe/Paris\""), paris);
+    assert_eq!(of("calendar = \"day\""), Window::Calendar { unit: CalendarUnit::Day, zone: "UTC".into() });
+    assert_eq!(of("count = 10"), Window::Count { records: 10, every: 10 });
+    assert_eq!(of("count = 10, every = 3"), Window::Count { records: 10, every: 3 });
+    assert_eq!(of("global = true"), Window::Global);
+    let sessions = Window::Session { gap_ms: 1_000, touching: true, gap_field: Some("wait_ms".into()) };
+    assert_eq!(of("session = \"1s\", boundary = \"inclusive\", gap = \"wait_ms\""), sessions);
+    check(
+        &window("calendar = \"month\", timezone = \"Europe/Pariss\""),
+        expect![[r#"
+        p.toml:7:43: steps.s.window.timezone: found "Europe/Pariss", expected a time zone of the IANA database such as "Europe/Paris"; did you mean "Europe/Paris"?
+    "#]],
+    );
+    check(
+        &window("calendar = \"fortnight\", offset = \"1s\""),
+        expect![[r#"
+        p.toml:7:23: steps.s.window.calendar: found "fortnight", expected one of "day", "week", "month", "year"
+        p.toml:7:45: steps.s.window.offset: goes with `tumbling` and `hopping`, found it beside `calendar`
+    "#]],
+    );
+    check(
+        &window("count = 3, every = 4, slide = \"1s\""),
+        expect![[r#"
+        p.toml:7:31: steps.s.window.every: found 4, expected at most `count` (3): records between two windows would be lost
+        p.toml:7:42: steps.s.window.slide: goes with `hopping`, found it beside `count`
+    "#]],
+    );
+    check(
+        &window("global = false"),
+        expect![[r#"
+        p.toml:7:21: steps.s.window.global: found false, expected `true` or another kind of window
+    "#]],
+    );
+    check(
+        &with_step(
+            "window = { count = 3 }\naggregate = { n = \"count()\" }\nemit = \"on-update\"\nallowed_lateness = \"1s\"",
+        ),
+        expect![[r#"
+            p.toml:9:8: steps.s.emit: a window of a count is written when it is full; drop `emit`
+            p.toml:10:20: steps.s.allowed_lateness: a window of a count is written when it is full; drop `allowed_lateness`
+        "#]],
+    );
 }
 
 #[test]

@@ -89,24 +89,47 @@ fn describe_step(operation: &Operation, pins: &[Pin]) -> String {
         Operation::Plugin(options) => plugin(options),
         Operation::Select => "select".to_owned(),
         Operation::Window { window, fold, emit } => {
-            let window = match window {
-                Window::Tumbling { size_ms, .. } => format!("tumbling {size_ms} ms"),
-                Window::Hopping { size_ms, slide_ms, .. } => format!("hopping {size_ms} ms every {slide_ms} ms"),
-                Window::Session { gap_ms } => format!("sessions with a gap of {gap_ms} ms"),
-                Window::Rolling { size_ms } => format!("rolling {size_ms} ms"),
-            };
+            let window = describe_window(window);
             let fold = match fold {
                 Fold::Builtin(aggregates) => {
                     aggregates.iter().map(|it| it.name.to_string()).collect::<Vec<_>>().join(", ")
                 }
                 Fold::Plugin(options) => plugin(options),
             };
-            let emit = match emit {
-                Emit::OnClose => "on close".to_owned(),
-                Emit::OnUpdate => "on update".to_owned(),
-                Emit::Every { interval_ms } => format!("every {interval_ms} ms"),
-            };
+            let emit = describe_emit(emit);
             format!("{window}: {fold}, {emit}")
+        }
+    }
+}
+
+fn describe_window(window: &Window) -> String {
+    match window {
+        Window::Tumbling { size_ms, .. } => format!("tumbling {size_ms} ms"),
+        Window::Hopping { size_ms, slide_ms, .. } => format!("hopping {size_ms} ms every {slide_ms} ms"),
+        Window::Session { gap_ms, gap_field: None, .. } => format!("sessions with a gap of {gap_ms} ms"),
+        Window::Session { gap_ms, gap_field: Some(field), .. } => {
+            format!("sessions with a gap of {field} ms, or {gap_ms} ms")
+        }
+        Window::Calendar { unit, zone } => format!("a {} of {zone}", format!("{unit:?}").to_lowercase()),
+        Window::Count { records, every } if records == every => format!("{records} records"),
+        Window::Count { records, every } => format!("{records} records every {every}"),
+        Window::Global => "all time".to_owned(),
+        Window::Rolling { size_ms } => format!("rolling {size_ms} ms"),
+    }
+}
+
+fn describe_emit(emit: &Emit) -> String {
+    match emit {
+        Emit::OnClose => "on close".to_owned(),
+        Emit::OnUpdate => "on update".to_owned(),
+        Emit::Every { interval_ms } => format!("every {interval_ms} ms"),
+        Emit::Repeatedly(firing) => {
+            let early = [
+                firing.records.map(|it| format!("every {it} records")),
+                firing.event_time_ms.map(|it| format!("every {it} ms of event time")),
+                firing.every_ms.map(|it| format!("every {it} ms")),
+            ];
+            early.into_iter().flatten().chain(["on close".to_owned()]).collect::<Vec<_>>().join(", ")
         }
     }
 }

@@ -45,7 +45,8 @@ impl Planned {
             PluginKind::Keyed => OperationPlan::Keyed(plan),
             PluginKind::Aggregate => OperationPlan::WindowPlugin {
                 // Whoever folds by hand needs none; it is then not used.
-                window: options.window.unwrap_or(Window::Tumbling { size_ms: 1, offset_ms: 0 }),
+                window: options.window.clone().unwrap_or(Window::Tumbling { size_ms: 1, offset_ms: 0 }),
+                gap: None,
                 plugin: plan,
                 emit: Emit::OnClose,
             },

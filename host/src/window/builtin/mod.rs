@@ -1,19 +1,21 @@
-//! The built-in aggregates over columns: `count sum min max avg`.
+//! The built-in aggregates over columns: `count sum min max avg first last distinct collect`.
 //!
 //! Each aggregate keeps one state a slot in a list of its own, so that a batch is folded column by column. Nulls are skipped.
 //! An accumulator is encoded as the aggregates' states in order: a count as a signed `varint`, sums and means as [`total`] has it,
-//! extremes as [`extreme`] has it.
+//! extremes as [`extreme`] has it, and what keeps values as [`values`] has it; a list is a length and its texts.
 
 mod extreme;
 mod total;
+mod values;
 
 use super::Input;
 use super::accumulators::{Accumulators, Add, Merge, SlotId};
-use super::entry::{StateError, put_varint, take_varint, unzigzag, zigzag};
+use super::entry::{StateError, put_bytes, put_varint, take_bytes, take_varint, unzigzag, zigzag};
 use crate::column::{Column, Kind, Number, Values};
 use crate::config::{Aggregate, Function};
 use std::convert::Infallible;
 use total::Total;
+use values::{Different, Edge};
 
 /// An aggregate over a field of a kind that it has no meaning for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +41,11 @@ enum States {
     /// The largest or the smallest of the kind given.
     Extreme(Kind, bool, Vec<Option<Number>>),
     ExtremeText(bool, Vec<Option<Vec<u8>>>),
+    /// The value of the latest record, or of the earliest.
+    Edge(bool, Vec<Edge>),
+    Distinct(Vec<Different>),
+    /// JSON texts with commas between.
+    Collect(Vec<Vec<u8>>),
 }
 
 #[derive(Debug)]
@@ -96,12 +103,17 @@ impl States {
             Function::Avg => numeric.map(|_| States::Avg(Vec::new())).ok_or_else(|| refuse("avg", "numbers")),
             Function::Min => extreme("min", false),
             Function::Max => extreme("max", true),
+            Function::First => Ok(States::Edge(false, Vec::new())),
+            Function::Last => Ok(States::Edge(true, Vec::new())),
+            Function::Distinct => Ok(States::Distinct(Vec::new())),
+            Function::Collect => Ok(States::Collect(Vec::new())),
         }
     }
 
     fn kind(&self) -> Kind {
         match self {
-            States::Count(_) => Kind::S64,
+            States::Count(_) | States::Distinct(_) => Kind::S64,
+            States::Edge(..) | States::Collect(_) => Kind::Json,
             States::Sum(kind, _) | States::Extreme(kind, ..) => *kind,
             States::Avg(_) => Kind::F64,
             States::ExtremeText(..) => Kind::Text,
@@ -115,6 +127,9 @@ impl States {
             States::Sum(_, states) | States::Avg(states) => states.push(Total::default()),
             States::Extreme(_, _, states) => states.push(None),
             States::ExtremeText(_, states) => states.push(None),
+            States::Edge(_, states) => states.push(Edge::default()),
+            States::Distinct(states) => states.push(Different::default()),
+            States::Collect(states) => states.push(Vec::new()),
         }
     }
 
@@ -124,15 +139,19 @@ impl States {
             States::Sum(_, states) | States::Avg(states) => states[slot] = Total::default(),
             States::Extreme(_, _, states) => states[slot] = None,
             States::ExtremeText(_, states) => states[slot] = None,
+            States::Edge(_, states) => states[slot] = Edge::default(),
+            States::Distinct(states) => states[slot] = Different::default(),
+            States::Collect(states) => states[slot] = Vec::new(),
         }
     }
 
-    fn add(&mut self, column: Option<&Column>, adds: &[Add]) {
+    fn add(&mut self, column: Option<&Column>, times: &[i64], adds: &[Add]) {
         let Some(column) = column else {
             let States::Count(states) = self else { return };
             return adds.iter().for_each(|it| states[it.slot.0 as usize] += 1);
         };
         let nulls = &column.nulls;
+        let mut text = Vec::new();
         match (self, &column.values) {
             (States::Count(states), _) => each(nulls, adds, |slot, _| states[slot] += 1),
             (States::Sum(_, states) | States::Avg(states), Values::S64(values)) => {
@@ -159,6 +178,18 @@ impl States {
             (States::ExtremeText(largest, states), Values::Text(values)) => {
                 each(nulls, adds, |slot, row| extreme::keep_text(&mut states[slot], values.get(row), *largest));
             }
+            (States::Edge(latest, states), _) => each(nulls, adds, |slot, row| {
+                values::text(column, row, &mut text);
+                states[slot].keep(*latest, times[row], &text);
+            }),
+            (States::Distinct(states), _) => each(nulls, adds, |slot, row| {
+                values::text(column, row, &mut text);
+                states[slot].add(&text);
+            }),
+            (States::Collect(states), _) => each(nulls, adds, |slot, row| {
+                values::text(column, row, &mut text);
+                values::push(&mut states[slot], &text);
+            }),
             // `new` was told another kind than the input has: the planner's mistake, and as though every row were null.
             (_, _) => debug_assert!(false, "a column of another kind than planned"),
         }
@@ -183,6 +214,23 @@ impl States {
                     states[from] = Some(value);
                 }
             }),
+            States::Edge(latest, states) => pairs.for_each(|(into, from)| {
+                let edge = std::mem::take(&mut states[from]);
+                if let Some((time, text)) = edge.parts() {
+                    states[into].keep(*latest, time, text);
+                }
+                states[from] = edge;
+            }),
+            States::Distinct(states) => pairs.for_each(|(into, from)| {
+                let different = std::mem::take(&mut states[from]);
+                states[into].merge(&different);
+                states[from] = different;
+            }),
+            States::Collect(states) => pairs.for_each(|(into, from)| {
+                let list = std::mem::take(&mut states[from]);
+                values::push(&mut states[into], &list);
+                states[from] = list;
+            }),
         }
     }
 
@@ -199,6 +247,14 @@ impl States {
             (States::ExtremeText(_, states), Values::Text(out)) => {
                 states[slot].as_ref().map(|it| out.push(it)).is_some()
             }
+            (States::Edge(_, states), Values::Json(out)) => states[slot].value().map(|it| out.push(it)).is_some(),
+            (States::Distinct(states), Values::S64(out)) => put(out, Some(states[slot].count())),
+            (States::Collect(states), Values::Json(out)) => {
+                out.data.push(b'[');
+                out.data.extend_from_slice(&states[slot]);
+                out.push(b"]");
+                true
+            }
             (_, _) => false,
         };
         if wrote { out.pushed() } else { out.push_null() }
@@ -210,6 +266,9 @@ impl States {
             States::Sum(_, states) | States::Avg(states) => states[slot].encode(out),
             States::Extreme(_, _, states) => extreme::encode(states[slot], out),
             States::ExtremeText(_, states) => extreme::encode_text(states[slot].as_deref(), out),
+            States::Edge(_, states) => states[slot].encode(out),
+            States::Distinct(states) => states[slot].encode(out),
+            States::Collect(states) => put_bytes(out, &states[slot]),
         }
     }
 
@@ -219,6 +278,9 @@ impl States {
             States::Sum(_, states) | States::Avg(states) => states[slot] = Total::decode(bytes)?,
             States::Extreme(_, _, states) => states[slot] = extreme::decode(bytes)?,
             States::ExtremeText(_, states) => states[slot] = extreme::decode_text(bytes)?,
+            States::Edge(_, states) => states[slot] = Edge::decode(bytes)?,
+            States::Distinct(states) => states[slot] = Different::decode(bytes)?,
+            States::Collect(states) => states[slot] = take_bytes(bytes, "a list")?.to_vec(),
         }
         Ok(())
     }
@@ -229,7 +291,8 @@ impl States {
             States::Count(_) => size_of::<i64>(),
             States::Sum(..) | States::Avg(_) => size_of::<Total>(),
             States::Extreme(..) => size_of::<Option<Number>>(),
-            States::ExtremeText(..) => size_of::<Option<Vec<u8>>>() + 16,
+            States::ExtremeText(..) | States::Edge(..) => size_of::<Edge>() + 16,
+            States::Distinct(_) | States::Collect(_) => 64,
         }
     }
 }
@@ -293,7 +356,7 @@ impl Accumulators for Builtin {
 
     fn add(&mut self, input: &Input<'_>, adds: &[Add]) -> Result<(), Infallible> {
         for store in &mut self.stores {
-            store.states.add(store.column.map(|it| input.columns[it]), adds);
+            store.states.add(store.column.map(|it| input.columns[it]), input.times, adds);
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ fn fold(functions: &[Function], column: &Column) -> Vec<Column> {
 fn add(folds: &mut Builtin, column: &Column, slot: SlotId, rows: std::ops::Range<u32>) {
     let columns = vec![column; folds.stores.len()];
     let clock = RowTimes { before: 0, stragglers: Vec::new(), after: 0 };
-    let input = Input { keys: &Keys::default(), times: &[], columns: &columns, clock: &clock };
+    let input = Input { keys: &Keys::default(), times: &[], columns: &columns, clock: &clock, gaps: &[] };
     let adds: Vec<Add> = rows.map(|row| Add { slot, row }).collect();
     let Ok(()) = folds.add(&input, &adds);
 }

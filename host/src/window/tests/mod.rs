@@ -2,10 +2,11 @@
 
 mod properties;
 mod reference;
+mod repeated;
 mod scripts;
 mod trace;
 
-use super::{Builtin, Fired, Input, Operator};
+use super::{Builtin, Fired, Input, Operator, Pane, RowKind};
 use crate::batch::{self, Keys, RowTimes};
 use crate::column::{Column, Kind, Number, Values};
 use crate::config::{Aggregate, Emit, Function, Window};
@@ -54,6 +55,15 @@ fn show(name: &str, column: &Column, row: usize) -> String {
     format!("{name}={text}")
 }
 
+fn pane(pane: &Pane) -> String {
+    let kind = match pane.kind {
+        RowKind::Result => "",
+        RowKind::Retraction => " retraction",
+        RowKind::Tombstone => " tombstone",
+    };
+    format!(" | {}#{}{kind}", pane.timing.name(), pane.index)
+}
+
 const NAMES: [&str; 5] = ["n", "sum", "min", "max", "avg"];
 
 fn builtin() -> Builtin {
@@ -80,11 +90,13 @@ struct Harness {
     lines: Vec<String>,
     /// Late records, counted from the first one.
     late: Vec<usize>,
+    /// Lines say which pane they are.
+    shows_panes: bool,
 }
 
 impl Harness {
     fn new(window: Window, emit: Emit) -> Self {
-        let operator = Operator::new(window, emit, builtin());
+        let operator = Operator::new(&window, emit, builtin());
         Harness {
             window,
             emit,
@@ -94,6 +106,7 @@ impl Harness {
             rows: 0,
             lines: Vec::new(),
             late: Vec::new(),
+            shows_panes: false,
         }
     }
 
@@ -114,7 +127,7 @@ impl Harness {
             }
         }
         let times: Vec<i64> = records.iter().map(|it| it.time).collect();
-        let input = Input { keys: &keys, times: &times, columns: &[&column; 4], clock };
+        let input = Input { keys: &keys, times: &times, columns: &[&column; 4], clock, gaps: &[] };
         let Ok(out) = self.operator.process(&input);
         self.write(out.fired);
         let mut late = out.late.iter().map(|it| *it as usize).peekable();
@@ -148,7 +161,8 @@ impl Harness {
             let key = String::from_utf8(fired.keys.get(row).to_vec()).unwrap();
             let values: Vec<String> = NAMES.iter().zip(&fired.values).map(|(name, it)| show(name, it, row)).collect();
             let (start, end) = (fired.starts[row], fired.ends[row]);
-            self.lines.push(format!("{} [{start},{end}) {}", key.trim_matches('"'), values.join(" ")));
+            let pane = fired.panes.get(row).filter(|_| self.shows_panes).map(pane).unwrap_or_default();
+            self.lines.push(format!("{} [{start},{end}) {}{pane}", key.trim_matches('"'), values.join(" ")));
         }
     }
 
@@ -173,7 +187,7 @@ impl Harness {
     fn restart(&mut self) {
         self.seal();
         let (keys, bytes) = (self.operator.keys(), self.operator.bytes());
-        self.operator = Operator::new(self.window, self.emit, builtin());
+        self.operator = Operator::new(&self.window, self.emit, builtin());
         for (key, value) in &self.snapshot {
             let group = batch::key_group(batch::hash(&key[..key.len() - 8]));
             self.operator.restore(Entry { table: TableId(3), group, key, value: Some(value) }).unwrap();

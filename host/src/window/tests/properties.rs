@@ -4,7 +4,7 @@ use super::reference::Reference;
 use super::{Harness, Record, row_times};
 use crate::batch::RowTimes;
 use crate::column::Number;
-use crate::config::{Emit, Window};
+use crate::config::{Accumulate, Emit, Firing, Window};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ fn windows() -> impl Strategy<Value = Window> {
             .prop_flat_map(|size| (Just(size), 0..size))
             .prop_map(|(size_ms, offset_ms)| Window::Tumbling { size_ms, offset_ms }),
         hopping.prop_map(|(size_ms, slide_ms, offset_ms)| Window::Hopping { size_ms, slide_ms, offset_ms }),
-        (1..12i64).prop_map(|gap_ms| Window::Session { gap_ms }),
+        (1..12i64).prop_map(Window::session),
         prop_oneof![1..24i64, 100..400i64].prop_map(|size_ms| Window::Rolling { size_ms }),
     ]
 }
@@ -69,8 +69,8 @@ fn cuts() -> impl Strategy<Value = Cuts> {
 }
 
 /// Lines and late records of the operator.
-fn run(window: Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) -> (Vec<String>, Vec<usize>) {
-    let mut harness = Harness::new(window, emit);
+fn run(window: &Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) -> (Vec<String>, Vec<usize>) {
+    let mut harness = Harness::new(window.clone(), emit);
     let (mut from, mut watermark) = (0, i64::MIN);
     for (at, &(cut, changed, restart)) in cuts.0.iter().enumerate().take(records.len()) {
         if !(cut || changed || at + 1 == records.len()) {
@@ -96,8 +96,8 @@ fn run(window: Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) 
 }
 
 /// The same of the reference.
-fn expect(window: Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) -> (Vec<String>, Vec<usize>) {
-    let mut reference = Reference::new(window, emit);
+fn expect(window: &Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) -> (Vec<String>, Vec<usize>) {
+    let mut reference = Reference::new(window.clone(), emit);
     let mut watermark = i64::MIN;
     for (record, &(_, changed, _)) in records.iter().zip(&cuts.0) {
         reference.record(record);
@@ -122,8 +122,8 @@ proptest! {
     fn rows_and_late_records_are_the_references_for_any_batches_and_restarts(
         window in windows(), emit in emits(), delay in 0..20i64, records in records(0), cuts in cuts(),
     ) {
-        let (lines, late) = run(window, emit, delay, &records, &cuts);
-        let (expected, expected_late) = expect(window, emit, delay, &records, &cuts);
+        let (lines, late) = run(&window, emit, delay, &records, &cuts);
+        let (expected, expected_late) = expect(&window, emit, delay, &records, &cuts);
         prop_assert_eq!(late, expected_late);
         prop_assert_eq!(lines, expected);
     }
@@ -143,8 +143,8 @@ proptest! {
         cuts in cuts(),
     ) {
         for records in [low, high] {
-            let (lines, late) = run(window, emit, delay, &records, &cuts);
-            let (expected, expected_late) = expect(window, emit, delay, &records, &cuts);
+            let (lines, late) = run(&window, emit, delay, &records, &cuts);
+            let (expected, expected_late) = expect(&window, emit, delay, &records, &cuts);
             prop_assert_eq!(late, expected_late);
             prop_assert_eq!(lines, expected);
         }
@@ -155,14 +155,30 @@ proptest! {
         window in windows().prop_filter("answers have no windows", |it| !matches!(it, Window::Rolling { .. })),
         delay in 0..20i64, records in records(0), cuts in cuts(),
     ) {
-        let (closed, late) = run(window, Emit::OnClose, delay, &records, &cuts);
-        let (updates, late_too) = run(window, Emit::OnUpdate, delay, &records, &cuts);
+        let (closed, late) = run(&window, Emit::OnClose, delay, &records, &cuts);
+        let (updates, late_too) = run(&window, Emit::OnUpdate, delay, &records, &cuts);
         prop_assert_eq!(late, late_too);
         let bounds = |line: &str| line[..line.find(')').unwrap()].to_owned();
         let last: HashMap<String, &String> = updates.iter().map(|it| (bounds(it), it)).collect();
         for line in &closed {
             prop_assert_eq!(Some(&line), last.get(&bounds(line)));
         }
+    }
+
+    #[test]
+    fn windows_that_remember_what_they_wrote_write_the_same_as_those_that_share_panes(
+        window in windows().prop_filter("answers are no results", |it| !matches!(it, Window::Rolling { .. })),
+        delay in 0..20i64, records in records(0), cuts in cuts(),
+    ) {
+        let (closed, late) = run(&window, Emit::OnClose, delay, &records, &cuts);
+        prop_assert_eq!((closed, late), run(&window, Emit::Repeatedly(Firing::ON_CLOSE), delay, &records, &cuts));
+        let (updates, late) = run(&window, Emit::OnUpdate, delay, &records, &cuts);
+        let every_record = Firing { records: Some(1), ..Firing::ON_CLOSE };
+        prop_assert_eq!((updates, late), run(&window, Emit::Repeatedly(every_record), delay, &records, &cuts));
+        let (intervals, late) = run(&window, EVERY, delay, &records, &cuts);
+        let every = Firing { every_ms: Some(1), accumulate: Accumulate::Discarding, ..Firing::ON_CLOSE };
+        let (parts, late_too) = run(&window, Emit::Repeatedly(every), delay, &records, &cuts);
+        prop_assert_eq!((intervals.len(), late), (parts.len(), late_too), "a part for each time that there was a whole");
     }
 
     #[test]
@@ -173,7 +189,7 @@ proptest! {
         for (record, float) in records.iter_mut().zip(floats) {
             record.value = Some(Number::Float(float));
         }
-        prop_assert_eq!(run(window, emit, delay, &records, &first), run(window, emit, delay, &records, &second));
+        prop_assert_eq!(run(&window, emit, delay, &records, &first), run(&window, emit, delay, &records, &second));
     }
 }
 

@@ -36,8 +36,9 @@ impl Reference {
         let joined = match self.window {
             Window::Tumbling { size_ms, offset_ms } => self.hop(record, size_ms, size_ms, offset_ms),
             Window::Hopping { size_ms, slide_ms, offset_ms } => self.hop(record, size_ms, slide_ms, offset_ms),
-            Window::Session { gap_ms } => self.session(record, i128::from(gap_ms)),
+            Window::Session { gap_ms, .. } => self.session(record, i128::from(gap_ms)),
             Window::Rolling { size_ms } => self.roll(record, i128::from(size_ms)),
+            _ => unreachable!("other windows have tests of their own"),
         };
         if !joined {
             self.late.push(self.rows);

@@ -20,7 +20,7 @@ fn parse(spec: &str) -> (Window, Emit) {
     let window = match spec.split_whitespace().next() {
         Some("tumbling") => Window::Tumbling { size_ms: at(0), offset_ms: at(1) },
         Some("hopping") => Window::Hopping { size_ms: at(0), slide_ms: at(1), offset_ms: at(2) },
-        Some("session") => Window::Session { gap_ms: at(0) },
+        Some("session") => Window::session(at(0)),
         Some("rolling") => Window::Rolling { size_ms: at(0) },
         other => panic!("no such window: {other:?}"),
     };
@@ -325,7 +325,7 @@ fn the_format_of_panes_is_frozen() {
 
 #[test]
 fn the_format_of_sessions_is_frozen() {
-    let mut harness = Harness::new(Window::Session { gap_ms: 5 }, Emit::OnClose);
+    let mut harness = Harness::new(Window::session(5), Emit::OnClose);
     feed(&mut harness, 1, Some(Number::Int(7)));
     feed(&mut harness, 3, None);
     expect![[r#"
