@@ -507,6 +507,7 @@ fn records_come_from_standard_input_too() {
     let folder = folder("misbehaving");
     let mut child = Command::new(settings::wasmill())
         .args(["plugin", "run", "rule.wasm", "--input", "-"])
+        .env("WASMILL_CACHE", settings::compiled())
         .current_dir(folder.path("."))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -594,7 +595,9 @@ fn a_reader_that_has_read_enough_ends_the_run() {
     let folder = folder("misbehaving");
     folder.write("in.jsonl", records(50_000));
     let script = format!("{} plugin run rule.wasm --input in.jsonl | head -n 1", settings::wasmill().display());
-    let output = Command::new("sh").args(["-c", &script]).current_dir(folder.path(".")).output().expect("sh runs");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script]).current_dir(folder.path(".")).env("WASMILL_CACHE", settings::compiled());
+    let output = command.output().expect("sh runs");
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "", "nothing to complain of");
 }

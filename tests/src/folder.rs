@@ -64,6 +64,7 @@ impl Folder {
     pub fn wasmill<S: AsRef<std::ffi::OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Launch<'_> {
         let mut command = Command::new(settings::wasmill());
         command.args(arguments).current_dir(self.dir.path()).env_remove("WASMILL_FAILPOINT");
+        command.env("WASMILL_CACHE", settings::compiled());
         Launch { folder: self, command }
     }
 

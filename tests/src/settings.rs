@@ -21,7 +21,12 @@ pub fn wasmill() -> PathBuf {
     binary
 }
 
-/// A plugin of `example-plugins`, built for WebAssembly.
+/// Where the runs of all tests keep compiled plugins: beside the executables, and never in the user's own cache.
+pub fn compiled() -> PathBuf {
+    target().join("compiled-plugins")
+}
+
+/// A plugin of `example-plugins` or of `tests/plugins`, built for WebAssembly.
 pub fn plugin(name: &str) -> PathBuf {
     let file = format!("{}.wasm", name.replace('-', "_"));
     let dashed = format!("{name}.wasm");

@@ -1,7 +1,7 @@
 //! The arguments, with the help that teaches them.
 
 use super::client::pipeline;
-use super::{plugin, serve};
+use super::{folders, plugin, serve};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -35,6 +35,7 @@ Exit codes:
   130 aborted by a second signal; the next run goes on from the last checkpoint
 
 Environment:
+  WASMILL_CACHE   a folder for compiled plugins, trusted as the binary is; else beside the state, or in the user's cache
   WASMILL_LOG     which log lines to write, such as \"debug\" or \"warn,wasmill::plugin=debug\"
   WASMILL_SERVER  the daemon that `plugin push` and `pipeline` talk to, such as http://127.0.0.1:7878
   WASMILL_TOKEN   a token of that daemon";
@@ -181,7 +182,7 @@ impl Run {
         let data_dir = self.data_dir.clone().unwrap_or_else(beside);
         RunOptions {
             until,
-            cache_dir: data_dir.join("cache"),
+            cache_dir: folders::named_cache().unwrap_or_else(|| data_dir.join("cache")),
             data_dir,
             workers: self.workers.unwrap_or(cores).get(),
             allow_missing_state: self.allow_missing_state,

@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod client;
 mod exit;
+mod folders;
 mod live;
 mod logging;
 mod plugin;

@@ -1,10 +1,10 @@
 //! `wasmill plugin check`.
 
 use super::build::Format;
-use super::folders;
 use super::stop::Stop;
 use super::subject::{self, Config, Limits};
 use crate::cli::exit::Exit;
+use crate::cli::folders;
 use crate::cli::report::{counted, grouped};
 use clap::Args;
 use serde::Serialize;

@@ -3,7 +3,6 @@
 mod bench;
 mod build;
 mod check;
-mod folders;
 mod new;
 mod project;
 mod records;

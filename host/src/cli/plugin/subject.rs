@@ -1,7 +1,7 @@
 //! What `check`, `test`, `run` and `bench` begin with: a component, its config, its limits.
 
-use super::folders;
 use super::project::{Language, Project};
+use crate::cli::folders;
 use anyhow::{Result, bail};
 use clap::Args;
 use std::io::Write;

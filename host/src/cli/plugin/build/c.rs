@@ -2,7 +2,7 @@
 
 use super::Compiled;
 use super::tool;
-use crate::cli::plugin::folders;
+use crate::cli::folders;
 use crate::cli::plugin::project::Project;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use super::Compiled;
 use super::tool::{self, missing};
-use crate::cli::plugin::folders;
+use crate::cli::folders;
 use crate::cli::plugin::project::{Kind, Language, Project};
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};

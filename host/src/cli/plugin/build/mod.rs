@@ -7,8 +7,8 @@ mod python;
 mod rust;
 mod tool;
 
-use super::folders;
 use super::project::{Language, Project};
+use crate::cli::folders;
 use crate::cli::report::{grouped, lasting};
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};

@@ -1,6 +1,6 @@
 //! The compilers and other programs of the languages: where they are, and how they are run.
 
-use crate::cli::plugin::folders;
+use crate::cli::folders;
 use anyhow::{Result, bail};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

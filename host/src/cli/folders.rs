@@ -10,9 +10,14 @@ fn cache() -> Option<PathBuf> {
     var("XDG_CACHE_HOME").or_else(|| var("HOME").map(|it| it.join(".cache")))
 }
 
-/// Where compiled code is kept between commands: a folder of the user's cache, or none.
+/// Where compiled code is kept between commands: `$WASMILL_CACHE`, or else a folder of the user's cache, or none.
 pub(crate) fn compiled() -> Option<PathBuf> {
-    cache().map(|it| it.join("wasmill"))
+    named_cache().or_else(|| cache().map(|it| it.join("wasmill")))
+}
+
+/// Where compiled code is kept, where the environment says so: for all commands, those that have a place of their own too.
+pub(crate) fn named_cache() -> Option<PathBuf> {
+    var("WASMILL_CACHE")
 }
 
 /// Where the toolchain scripts of wasmill's repository install to: `$WASMILL_TOOLS`, or else a folder of the user's cache.
