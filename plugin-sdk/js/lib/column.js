@@ -1,6 +1,6 @@
 // From an author's values to a column of the boundary, each value checked against its field.
 
-import { ofByteStrings, ofTexts } from './strings.js';
+import { ofByteStrings, ofJson, ofTexts } from './strings.js';
 import { Picked } from './views.js';
 
 const NOTHING = new Uint8Array(0);
@@ -89,7 +89,7 @@ const MAKE = {
   },
   text: (values, wrong) => ofTexts(values, (at) => wrong(at, shown(values[at]), EXPECTED.text)),
   bytes: (values, wrong) => ofByteStrings(values, (at) => wrong(at, shown(values[at]), EXPECTED.bytes)),
-  json: (values, wrong) => ofTexts(values, (at) => wrong(at, shown(values[at]), EXPECTED.json), JSON.stringify),
+  json: (values, wrong) => ofJson(values, (at) => wrong(at, shown(values[at]), EXPECTED.json)),
 };
 
 function shown(value) {

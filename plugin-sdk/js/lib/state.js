@@ -2,7 +2,7 @@
 // author's own.
 
 import { ConfigError } from './config.js';
-import { bytesAt, ofByteStrings, ofTexts, textAt, textOf } from './strings.js';
+import { bytesAt, ofByteStrings, ofJson, textAt, textOf } from './strings.js';
 
 const NOTHING = new Uint8Array(0);
 
@@ -20,7 +20,7 @@ const BYTES_FORM = {
 
 const JSON_FORM = {
   read: (strings, nulls) => readTogether(strings, nulls) ?? eachState(strings, nulls, (at) => readOne(strings, at)),
-  write: (states) => ofTexts(states, (at) => wrong(states[at], 'a value that JSON can hold'), JSON.stringify),
+  write: (states) => ofJson(states, (at) => wrong(states[at], 'a value that JSON can hold')),
 };
 
 function wrong(state, expected) {
@@ -41,31 +41,31 @@ function readOne(strings, at) {
   }
 }
 
-const COMMA = 0x2c;
-
 /** All states, parsed as one list, which costs a fraction of parsing one by one; undefined where the list does not come out right. */
-function readTogether({ offsets, data }, nulls) {
+function readTogether(strings, nulls) {
+  const { offsets, data } = strings;
+  const text = textOf(data);
+  const ascii = text.length === data.length; // Else offsets, which count bytes, do not fit the text.
   const count = offsets.length - 1;
-  // The states lie at the end, and move to the front one by one, each with a comma behind it.
-  const text = new Uint8Array(data.length + count);
-  text.set(data, count);
-  let end = 0;
-  let present = 0;
-  for (let at = 0; at < count; at++) {
-    if (nulls[at] === 1) continue;
-    const from = offsets[at] + count;
-    const to = offsets[at + 1] + count;
-    text.copyWithin(end, from, to);
-    end += to - from;
-    text[end++] = COMMA;
-    present += 1;
+  const parts = [];
+  for (let at = 0, from = 0; at < count; at++) {
+    const to = offsets[at + 1];
+    // A state of JSON has a byte at least: what has none is null.
+    if (to !== from) parts.push(ascii ? text.slice(from, to) : textAt(strings, at));
+    from = to;
   }
   try {
-    const list = present === 0 ? [] : JSON.parse(`[${textOf(text.subarray(0, end - 1))}]`);
-    return list.length === present ? spread(list, count, nulls) : undefined;
+    const list = JSON.parse(`[${parts.join()}]`);
+    return list.length === parts.length && parts.length === count - countNulls(nulls) ? spread(list, count, nulls) : undefined;
   } catch {
     return undefined;
   }
+}
+
+function countNulls(nulls) {
+  let count = 0;
+  for (let at = 0; at < nulls.length; at++) count += nulls[at];
+  return count;
 }
 
 /** `list` with a null for each group that has none. */

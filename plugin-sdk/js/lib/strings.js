@@ -14,28 +14,40 @@ export const textAt = ({ offsets, data }, at) => decoder.decode(data.subarray(of
 /** UTF-8 as text. */
 export const textOf = (bytes) => decoder.decode(bytes);
 
-/**
- * Texts end to end; those of `values` themselves, or what `form` (`JSON.stringify`) makes of each. Some may be null or undefined; `wrong(at)` is called
- * for one that is neither that nor text.
- */
-export function ofTexts(values, wrong, form) {
+/** Texts end to end. Some may be null or undefined; `wrong(at)` is called for one that is neither that nor text. */
+export function ofTexts(values, wrong) {
   const offsets = new Uint32Array(values.length + 1);
   let joined = '';
   for (let at = 0; at < values.length; at++) {
     const value = values[at];
-    if (value !== null && value !== undefined) {
-      const text = form === undefined ? value : form(value);
-      if (typeof text !== 'string') wrong(at);
-      joined += text;
-    }
+    if (typeof value === 'string') joined += value;
+    else if (value !== null && value !== undefined) wrong(at);
     offsets[at + 1] = joined.length;
   }
+  return encoded(joined, offsets);
+}
+
+/** Values as JSON, end to end. Some may be null or undefined, which are empty; `wrong(at)` is called for one that JSON cannot hold. */
+export function ofJson(values, wrong) {
+  const offsets = new Uint32Array(values.length + 1);
+  let joined = '';
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at];
+    // A number is its own JSON, and needs no call; NaN and infinities are not (`value - value` is not 0).
+    if (typeof value === 'number' && value - value === 0) joined += value;
+    else if (value !== null && value !== undefined) joined += JSON.stringify(value) ?? wrong(at);
+    offsets[at + 1] = joined.length;
+  }
+  return encoded(joined, offsets);
+}
+
+function encoded(joined, offsets) {
   const data = encoder.encode(joined); // All at once: a call for each text would cost five times as much.
   if (data.length === joined.length) return { offsets, data }; // ASCII: a byte for each unit of the text.
   return inUnits(joined, offsets);
 }
 
-/** As `ofTexts`, where `offsets` count units of UTF-16: text by text. */
+/** `joined`, cut at `offsets` in units of UTF-16: text by text. */
 function inUnits(joined, offsets) {
   const parts = Array.from({ length: offsets.length - 1 }, (_, at) => encoder.encode(joined.slice(offsets[at], offsets[at + 1])));
   return ofByteStrings(parts);
