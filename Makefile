@@ -7,7 +7,7 @@ PLUGINS := examples/plugins
 # The binary that scenarios run: with failpoints, and out of the way of `make demo`.
 TESTED  := $(abspath $(TARGET))/debug/wasmill-with-failpoints
 
-.PHONY: help setup toolchains wasm-target kafka plugins languages build check test unit demo bench bench-nexmark bench-peers bench-latency clean
+.PHONY: help setup toolchains wasm-target kafka plugins languages build check test unit demo bench bench-nexmark bench-peers bench-latency bench-plugins clean
 .NOTPARALLEL:
 
 help:       ## this list
@@ -27,8 +27,9 @@ kafka:
 plugins: wasm-target  ## the example plugins, into examples/plugins
 	@scripts/plugins.sh $(PLUGINS)
 
-languages: toolchains build  ## the example plugins in other languages, into examples/plugins
+languages: toolchains build  ## the plugins in other languages, of examples and of tests, into examples/plugins
 	@scripts/languages.sh $(TESTED) $(PLUGINS)
+	@scripts/languages.sh $(TESTED) $(PLUGINS) tests/plugins
 
 build:
 	cargo build $(ALL)
@@ -70,6 +71,10 @@ bench-peers: plugins kafka  ## the same, with Flink and Kafka Streams beside it 
 bench-latency: plugins kafka  ## what a guarantee costs: throughput, and latency under an even load (release build)
 	cargo build --release --workspace --locked --bins
 	$(TARGET)/release/wasmill-latency $(BENCH)
+
+bench-plugins: wasm-target toolchains  ## what a rule costs in each language: a table (release build; see bench/README.md)
+	cargo build --release --workspace --locked --bins
+	@scripts/bench-plugins.sh $(TARGET)/release/wasmill $(TARGET)/bench-plugins
 
 clean:      ## remove what was built here
 	cargo clean

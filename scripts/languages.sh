@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Builds the example plugins that are not in Rust, each with `wasmill plugin build`, into a folder as NAME-LANGUAGE.wasm. What has not
-# changed since the last time is not built again.
+# Builds the plugins of example-plugins/, or of another folder, that are not in Rust, each with `wasmill plugin build`, into a folder as
+# NAME-LANGUAGE.wasm. What has not changed since the last time is not built again.
 #
-#   scripts/languages.sh WASMILL FOLDER
+#   scripts/languages.sh WASMILL FOLDER [FROM]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-wasmill=${1:?usage: scripts/languages.sh WASMILL FOLDER}
-folder=${2:?usage: scripts/languages.sh WASMILL FOLDER}
+wasmill=${1:?usage: scripts/languages.sh WASMILL FOLDER [FROM]}
+folder=${2:?usage: scripts/languages.sh WASMILL FOLDER [FROM]}
+from=${3:-example-plugins}
 mkdir -p "$folder"
 
 # Everything that a component is made from: its source, the SDK, and how wasmill builds.
@@ -17,7 +18,7 @@ sources() {
 }
 
 built=()
-for manifest in example-plugins/*/*/plugin.toml; do
+for manifest in "$from"/*/*/plugin.toml; do
   project=${manifest%/plugin.toml}
   language=$(basename "$(dirname "$project")")
   name=$(basename "$project")-$language

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Rust crates of example-plugins/ for WebAssembly and puts them into a folder as NAME.wasm.
+# Builds the Rust crates of example-plugins/ and tests/plugins/ for WebAssembly and puts them into a folder as NAME.wasm.
 #
 #   scripts/plugins.sh FOLDER
 set -euo pipefail
@@ -9,7 +9,7 @@ target=wasm32-unknown-unknown
 built=${CARGO_TARGET_DIR:-target}/$target/release
 
 packages=()
-for manifest in example-plugins/*/Cargo.toml; do
+for manifest in example-plugins/*/Cargo.toml tests/plugins/rust/*/Cargo.toml; do
   packages+=("$(sed -n 's/^name *= *"\(.*\)"/\1/p' "$manifest" | head -n 1)")
 done
 

@@ -4,10 +4,9 @@ use crate::bindings::keyed::exports::wasmill::plugin::keyed::{Groups, KeyedOutpu
 use crate::plugin::index_of_slot;
 use crate::state::{Store, Stored};
 use crate::wire::{Batch, Field, Kind, Produced, Slot, Strings, Values};
-use crate::{Output, Plugin, Ports, Read, Record, Reject, Timer, Timers, bind_column};
+use crate::{Group, Output, Plugin, Ports, Read, Record, Reject, Timer, Timers, bind_column};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::ops::Range;
 
 /// A plugin with state: `#[wasmill_plugin::keyed]` implements it.
 pub trait Keyed: Plugin {
@@ -20,14 +19,14 @@ pub trait Keyed: Plugin {
     /// Whether `on_timer` does anything.
     const TIMERS: bool;
 
-    /// The rule.
-    fn process(
-        record: Self::Record<'_>,
+    /// The rule, for the records of a key: one by one, or all at once.
+    fn process<'a>(
+        records: Group<'a, Self::Record<'a>>,
         state: &mut Option<Self::State>,
         timers: &mut Timers,
         config: &Self::Config,
         out: &mut Output<Self::Output>,
-    ) -> Result<(), Reject>;
+    );
 
     /// What happens when a timer fires.
     fn on_timer(
@@ -56,12 +55,11 @@ pub(crate) fn process<P: Keyed>(config: &P::Config, records: &Batch, groups: &Gr
     let mut run = Run::<P>::new(groups, records.watermark)?;
     for (group, bounds) in groups.bounds.windows(2).enumerate() {
         let &[start, end] = bounds else { continue };
-        if start > end || end > records.rows {
+        if start >= end || end > records.rows {
             return Err(format!("the host handed over group {group} of rows {start}..{end} of {}", records.rows));
         }
-        run.group(group, start..end, |row, state, timers, out| {
-            let record = <P::Record<'_> as Record<'_>>::row(&view, row as usize);
-            P::process(record, state, timers, config, out)
+        run.group(group, |state, timers, out| {
+            P::process(Group::new(view, start..end), state, timers, config, out);
         })?;
     }
     run.finish(|out| Ok(out.finish()))
@@ -84,8 +82,13 @@ pub(crate) fn on_timers<P: Keyed>(
     let mut run = Run::<P>::new(groups, due.watermark)?;
     for (row, &id) in ids.iter().enumerate() {
         let timer = Timer { id, at: Option::read(at, row).unwrap_or_default(), key: key.get(row) };
-        run.group(row, row as u32..row as u32 + 1, |_, state, timers, out| {
-            P::on_timer(timer, state, timers, config, out)
+        run.group(row, |state, timers, out| {
+            out.set_origin(row as u32);
+            let mark = timers.mark();
+            if let Err(reject) = P::on_timer(timer, state, timers, config, out) {
+                timers.forget(mark);
+                out.refuse(reject);
+            }
         })?;
     }
     run.finish(|out| out.finish_without_records("on_timer"))
@@ -106,23 +109,15 @@ impl<'a, P: Keyed> Run<'a, P> {
         Ok(Run { before, after, timers: Timers::new(watermark), out: Output::new() })
     }
 
-    /// Runs `rule` for `rows`, over the state of `group`. Groups come in order, each once.
+    /// Runs `rule` over the state of `group`. Groups come in order, each once.
     fn group(
         &mut self,
         group: usize,
-        rows: Range<u32>,
-        mut rule: impl FnMut(u32, &mut Option<P::State>, &mut Timers, &mut Output<P::Output>) -> Result<(), Reject>,
+        rule: impl FnOnce(&mut Option<P::State>, &mut Timers, &mut Output<P::Output>),
     ) -> Result<(), String> {
         let mut state = self.before.read::<P::State>(group)?;
         self.timers.set_group(group as u32);
-        for row in rows {
-            self.out.set_origin(row);
-            let mark = self.timers.mark();
-            if let Err(reject) = rule(row, &mut state, &mut self.timers, &mut self.out) {
-                self.timers.forget(mark);
-                self.out.refuse(reject);
-            }
-        }
+        rule(&mut state, &mut self.timers, &mut self.out);
         self.after.write(state.as_ref())
     }
 

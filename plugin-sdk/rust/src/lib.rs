@@ -52,10 +52,12 @@ extern crate self as wasmill_plugin;
 pub mod bindings;
 
 mod aggregate;
+mod capability;
 mod config;
 mod emit;
 #[doc(hidden)]
 pub mod export;
+mod group;
 mod json;
 mod keyed;
 mod logging;
@@ -73,6 +75,7 @@ mod transform;
 pub use aggregate::{Aggregate, AggregatePlugin, Window};
 pub use config::NoConfig;
 pub use emit::{Cells, Emit, Unchanged, Value};
+pub use group::Group;
 pub use json::{Json, JsonText};
 pub use keyed::Keyed;
 pub use logging::{Level, count, log};
@@ -95,5 +98,7 @@ pub mod wire {
 
 /// What a plugin's source needs, in one `use`.
 pub mod prelude {
-    pub use crate::{Aggregate, Emit, Json, JsonText, Output, Ports, Record, Reject, Timer, Timers, Unchanged, Window};
+    pub use crate::{
+        Aggregate, Emit, Group, Json, JsonText, Output, Ports, Record, Reject, Timer, Timers, Unchanged, Window,
+    };
 }

@@ -52,7 +52,7 @@ macro_rules! error { ($($arg:tt)+) => { $crate::log($crate::Level::Error, module
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or("no message");
+        let message = crate::capability::named(panic.payload_as_str().unwrap_or("no message").to_owned());
         let place = panic.location().map(|it| format!(" at {it}")).unwrap_or_default();
         log(Level::Critical, "panic", &format!("{message}{place}"));
     }));

@@ -1,5 +1,6 @@
 //! Refusing a record.
 
+use crate::capability;
 use std::fmt;
 
 /// Why a record is refused: it goes to the dead letters with this reason, and the batch goes on.
@@ -34,7 +35,7 @@ impl fmt::Display for Reject {
 // `Reject` is no `std::error::Error` itself, or this would overlap with `From<T> for T`.
 impl<E: std::error::Error> From<E> for Reject {
     fn from(error: E) -> Self {
-        Reject(error.to_string())
+        Reject(capability::named(error.to_string()))
     }
 }
 

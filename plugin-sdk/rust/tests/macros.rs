@@ -263,3 +263,43 @@ fn a_state_of_an_older_version_is_migrated() {
     assert_eq!(Counter::migrate(2, b"41"), Ok(counter::Count { seen: 41 }));
     assert_eq!(Counter::migrate(1, b"41").unwrap_err().reason(), "only version 2 can be read");
 }
+
+mod whole_groups {
+    use super::*;
+
+    #[derive(Record)]
+    pub(super) struct Payment {
+        amount: f64,
+    }
+
+    #[derive(Emit)]
+    pub(super) struct Total {
+        records: i64,
+        total: f64,
+    }
+
+    /// Sums up the records of a key, and writes a row for each key of a batch.
+    #[wasmill_plugin::keyed]
+    pub(super) fn totals(payments: Group<'_, Payment>, total: &mut f64, out: &mut Output<Total>) -> Result<(), Reject> {
+        let sum: f64 = payments.iter().map(|it| it.amount).sum();
+        out.emit(Total { records: payments.len() as i64, total: *total + sum });
+        if sum < 0.0 {
+            return Err(Reject::new("negative"));
+        }
+        *total += sum;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_rule_takes_all_records_of_a_key_at_once_and_refuses_them_together() {
+    let mut test = KeyedTest::<whole_groups::totals>::new(json!({})).key("user");
+    let pay = |user: &str, amount: f64| json!({"user": user, "amount": amount});
+    let run = test.run([pay("ann", 1.0), pay("bob", -2.0), pay("ann", 3.0), pay("bob", 1.0)]);
+    expect![[r#"
+        out: {"records":2,"total":4.0}
+        reject 1: negative
+        reject 3: negative"#]]
+    .assert_eq(&run.to_string());
+    assert_eq!((test.state("ann"), test.state("bob")), (Some(4.0), Some(0.0)));
+}

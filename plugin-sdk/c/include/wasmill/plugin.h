@@ -7,6 +7,8 @@
  *     WM_KEYED(rule, record, form, config, on_timer, ...);
  *         void rule(const record *r, wm_key *key, const config *c, wm_out *out);
  *         void on_timer(const wm_timer *timer, wm_key *key, const config *c, wm_out *out);       // or wm_no_timer
+ *     WM_KEYED_BATCH(rule, record, form, config, on_timer, ...);
+ *         void rule(const record_columns *columns, uint32_t start, uint32_t end, wm_key *key, const config *c, wm_out *out);
  *     WM_AGGREGATE(rule, record, form, type, config, ...);
  *         void rule_add(const record *r, type *accumulator, const config *c);
  *         void rule_merge(type *left, const type *right, const config *c);                      // Associative.
@@ -109,6 +111,18 @@ extern const wm_plugin wm_the_plugin;
             rule_(&one_, key_, (const config_ *)with_, to_);                                                           \
         }                                                                                                              \
     }                                                                                                                  \
+    WM_KEYED_PLUGIN_(rule_, record_, form_, config_, on_timer_, __VA_ARGS__)
+
+#define WM_KEYED_BATCH(rule_, record_, form_, config_, on_timer_, ...)                                                 \
+    static void wm_group_(const wm_batch *batch_, uint32_t start_, uint32_t end_, wm_key *key_, const void *with_,     \
+                          wm_out *to_) {                                                                               \
+        const record_##_columns columns_ = record_##_columns_of(batch_);                                               \
+        wm_row(to_, end_ - 1);                                                                                         \
+        rule_(&columns_, start_, end_, key_, (const config_ *)with_, to_);                                             \
+    }                                                                                                                  \
+    WM_KEYED_PLUGIN_(rule_, record_, form_, config_, on_timer_, __VA_ARGS__)
+
+#define WM_KEYED_PLUGIN_(rule_, record_, form_, config_, on_timer_, ...)                                               \
     static void wm_on_timer_(const wm_timer *timer_, wm_key *key_, const void *with_, wm_out *to_) {                   \
         on_timer_(timer_, key_, (const config_ *)with_, to_);                                                          \
     }                                                                                                                  \

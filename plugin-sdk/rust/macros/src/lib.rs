@@ -58,7 +58,8 @@ pub fn transform(options: TokenStream, item: TokenStream) -> TokenStream {
 /// Makes a function the plugin: it is called for each record with the state of the record's key.
 ///
 /// Its parameters are those of `transform`, and `state: &mut Option<State>` (none before the key's first record; none afterwards deletes
-/// it) or `state: &mut State` of a type with a default (then always kept); `timers: &mut Timers` may be left out.
+/// it) or `state: &mut State` of a type with a default (then always kept); `timers: &mut Timers` may be left out. A `Group<'a, Record<'a>>` in place of the
+/// record makes it a rule that is called once for each key of a batch.
 ///
 /// Options are those of `transform`, and:
 ///

@@ -19,6 +19,8 @@ enum Parameter {
 struct Rule {
     parameters: Vec<Parameter>,
     record: Type,
+    /// Whether the rule takes all records of a key at once: a `Group` of them.
+    grouped: bool,
     config: TokenStream,
     /// The output's type, its lifetimes being `'static`.
     output: TokenStream,
@@ -95,6 +97,7 @@ pub(crate) fn expand_keyed(options: TokenStream, item: &ItemFn) -> syn::Result<T
         quote!(let state = state.get_or_insert_with(::core::default::Default::default);)
     };
     let call = rule.call(&name);
+    let drive = if rule.grouped { quote!(all) } else { quote!(each) };
     let has_timers = options.on_timer.is_some();
     let fired = options.on_timer.as_ref().map_or(quote!(), |it| quote!(#it(timer, state, timers, config, out)));
 
@@ -117,15 +120,18 @@ pub(crate) fn expand_keyed(options: TokenStream, item: &ItemFn) -> syn::Result<T
                 const TIMERS: bool = #has_timers;
 
                 #[inline(always)]
-                fn process(
-                    record: Self::Record<'_>,
+                fn process<'row>(
+                    records: #sdk::Group<'row, Self::Record<'row>>,
                     state: &mut ::core::option::Option<#state>,
                     timers: &mut #sdk::Timers,
                     config: &#config,
                     out: &mut #sdk::Output<#output>,
-                ) -> ::core::result::Result<(), #sdk::Reject> {
-                    #unwrapped
-                    #sdk::Outcome::into_result(#call)
+                ) {
+                    records.#drive(timers, out, |record, timers, out| {
+                        let state = &mut *state;
+                        #unwrapped
+                        #sdk::Outcome::into_result(#call)
+                    });
                 }
 
                 fn on_timer(
@@ -176,6 +182,7 @@ impl Rule {
         let mut rule = Rule {
             parameters: Vec::new(),
             record: Type::Verbatim(TokenStream::new()),
+            grouped: false,
             config: quote!(::wasmill_plugin::NoConfig),
             output: quote!(::wasmill_plugin::Unchanged),
             state: None,
@@ -207,7 +214,11 @@ impl Rule {
     /// What a parameter of type `ty` is; remembers its type.
     fn parameter(&mut self, ty: &Type, keyed: bool) -> syn::Result<Parameter> {
         let Type::Reference(reference) = ty else {
-            self.record = ty.clone();
+            let (record, grouped) = match last_segment(ty) {
+                (Some(name), Some(record)) if name == "Group" && keyed => (record, true),
+                _ => (ty, false),
+            };
+            (self.record, self.grouped) = (record.clone(), grouped);
             return Ok(Parameter::Record);
         };
         let inner = &*reference.elem;
@@ -250,7 +261,7 @@ impl Rule {
 
 fn expected(keyed: bool) -> &'static str {
     if keyed {
-        "expected, once each and in any order: the record by value, `state: &mut Option<State>` or `&mut State`, and where needed \
+        "expected, once each and in any order: the record by value or a `Group` of them, `state: &mut Option<State>` or `&mut State`, and where needed \
          `timers: &mut Timers`, `config: &Config` and `out: &mut Output<Row>`"
     } else {
         "expected, once each and in any order: the record by value, `out: &mut Output<Row>`, and where needed `config: &Config`; \

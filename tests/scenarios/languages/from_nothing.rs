@@ -1,4 +1,4 @@
-//! Every language from `plugin new` to a running rule, and the same rule in all of them.
+//! From `plugin new` to a running rule, and the same rule in all languages.
 //!
 //! The templates of a kind are the same rule in each language, so one independent computation serves all.
 

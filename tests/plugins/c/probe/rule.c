@@ -78,5 +78,5 @@ static void rule(const attempt *a, const wm_no_config *c, wm_out *out) {
     WM_EMIT(out, answer, .try = a->try, .answer = tried(a->try));
 }
 
-WM_TRANSFORM(rule, attempt, wm_no_config, .name = "capabilities", .version = "0.1.0",
+WM_TRANSFORM(rule, attempt, wm_no_config, .name = "probe", .version = "0.1.0",
     .description = "Tries what a plugin may not, and fails in the ways that C can.");
