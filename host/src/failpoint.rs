@@ -2,7 +2,7 @@
 
 /// Every point, in the order in which an epoch passes them.
 ///
-/// `catalog.*` and `deploy.*` are passed by the daemon, when a plugin is uploaded and when a pipeline is deployed. `merge.*` are passed by the thread that merges snapshot files, at any moment of an epoch.
+/// `catalog.*` and `deploy.*` are passed by the daemon, when a plugin is uploaded and when a pipeline is deployed; `upgrade.*` when a step's plugin is replaced. `merge.*` are passed by the thread that merges snapshot files, at any moment of an epoch.
 pub const FAILPOINTS: &[&str] = &[
     "stage.done",
     "persist.before-files",
@@ -29,6 +29,10 @@ pub const FAILPOINTS: &[&str] = &[
     "deploy.before-record",
     "deploy.after-record",
     "deploy.before-start",
+    "upgrade.before-record",
+    "upgrade.after-record",
+    "upgrade.accepted",
+    "upgrade.settled",
 ];
 
 /// Dies here, by SIGKILL, when the point was armed and has been passed often enough. Otherwise does nothing.

@@ -75,6 +75,7 @@ topic = "{output}"
             allow_missing_state: false,
             discard_state: false,
             anew_without_state: false,
+            undecided: None,
         };
         let of_engine = Arc::clone(&control);
         let run = move || pipeline::run(pipeline, options, of_engine).map(|_| ());

@@ -1,4 +1,4 @@
-//! Components that are no plugins.
+//! Components that are no plugins, and plugins that differ.
 
 /// A component that exports one empty interface of a world that is not wasmill's.
 pub fn of_another_world() -> Vec<u8> {
@@ -17,4 +17,13 @@ pub fn of_another_world() -> Vec<u8> {
 /// A core module without anything in it, and so without the section that would make it a component.
 pub fn core_module() -> Vec<u8> {
     b"\0asm\x01\0\0\0".to_vec()
+}
+
+/// The same component with a note in it: another version, by another digest, that does the same.
+pub fn with_note(component: &[u8], note: &str) -> Vec<u8> {
+    let mut bytes = component.to_vec();
+    // A custom section: its length, the length of its name, the name.
+    bytes.extend([0, note.len() as u8 + 1, note.len() as u8]);
+    bytes.extend(note.as_bytes());
+    bytes
 }

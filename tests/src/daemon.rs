@@ -176,6 +176,28 @@ impl<'a> Daemon<'a> {
         self.get(&pipeline(name)).expect(200).json()
     }
 
+    /// Sends JSON.
+    #[track_caller]
+    pub fn post_json(&self, path: &str, body: &Value) -> Answer {
+        self.ask("POST", path, "application/json", body.to_string().as_bytes())
+    }
+
+    /// Follows an operation that was begun: its states in order, and how it was at its end.
+    #[track_caller]
+    pub fn follow(&self, begun: Answer) -> (Vec<String>, Value) {
+        let begun = begun.expect(202).json();
+        let id = begun["id"].as_str().expect("an id");
+        let events = self.get(&format!("/api/v1/operations/{id}/events")).expect(200);
+        assert_eq!(events.content_type, "text/event-stream");
+        let data = events.text.lines().filter_map(|it| it.strip_prefix("data: "));
+        let told: Vec<Value> = data.map(|it| serde_json::from_str(it).expect("JSON")).collect();
+        let mut states: Vec<String> = told.iter().map(|it| it["state"].as_str().expect("a state").to_owned()).collect();
+        states.dedup();
+        let last = told.last().cloned().expect("an event");
+        assert_eq!(last["done"], true, "{last}");
+        (states, last)
+    }
+
     /// Waits until a pipeline is in a state.
     #[track_caller]
     pub fn wait_for(&self, name: &str, state: &str) -> Value {

@@ -7,6 +7,11 @@ pub fn records() -> u64 {
     number("WASMILL_TEST_RECORDS").unwrap_or(200_000)
 }
 
+/// How long versions take over again and again: `WASMILL_TEST_SWAP_SECONDS`, or 20.
+pub fn swap_seconds() -> u64 {
+    number("WASMILL_TEST_SWAP_SECONDS").unwrap_or(20)
+}
+
 /// The seed of a scenario's random choices: `WASMILL_TEST_SEED`, or a new one. Printed, so that a failure can be repeated.
 pub fn seed(scenario: &str) -> u64 {
     let seed = number("WASMILL_TEST_SEED").unwrap_or_else(|| u64::from(std::process::id()) ^ crate::wait::now_ms());

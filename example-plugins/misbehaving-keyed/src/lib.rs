@@ -1,5 +1,6 @@
 //! A keyed plugin that fails on demand: it counts the rows of each key, and traps on a row whose `id` is a multiple of
-//! `trap_every`. Its state is the count as text; version 1 held it as eight bytes, which `migrate` reads.
+//! `trap_every`. Its state is the count as text; version 1 held it as eight bytes, which `migrate` reads. With `state_version` 1 it is
+//! the earlier plugin itself.
 //!
 //! Each row answers with the count so far, and sets timer 1 of its key to its event time plus `timer_ms`, where that is
 //! given. A timer answers with the count and forgets the key.
@@ -37,6 +38,12 @@ use std::sync::OnceLock;
 struct Config {
     trap_every: Option<i64>,
     timer_ms: Option<i64>,
+    state_version: Option<u32>,
+}
+
+/// The version of the state that it is configured to keep.
+fn state_version() -> u32 {
+    CONFIG.get().and_then(|it| it.state_version).unwrap_or(2)
 }
 
 static CONFIG: OnceLock<Config> = OnceLock::new();
@@ -67,7 +74,7 @@ impl Lifecycle for Counting {
                 name: "out".into(),
                 fields: vec![Field { slot: Slot::Field("count".into()), kind: Kind::S64, required: true }],
             }],
-            state_version: 2,
+            state_version: state_version(),
         })
     }
 }
@@ -126,8 +133,11 @@ fn read(states: &Column) -> Result<Vec<Option<i64>>, String> {
         if states.nulls.get(group) == Some(&1) {
             return Ok(None);
         }
-        let text =
-            std::str::from_utf8(&strings.data[it[0] as usize..it[1] as usize]).map_err(|_| "a state is not text")?;
+        let bytes = &strings.data[it[0] as usize..it[1] as usize];
+        if state_version() == 1 {
+            return bytes.try_into().map(i64::from_le_bytes).map(Some).map_err(|_| "a state is not eight bytes".into());
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| "a state is not text")?;
         text.parse().map(Some).map_err(|_| format!("a state is not a count: {text}"))
     };
     strings.offsets.windows(2).enumerate().map(state).collect()
@@ -136,7 +146,10 @@ fn read(states: &Column) -> Result<Vec<Option<i64>>, String> {
 fn write(counts: &[Option<i64>]) -> Column {
     let mut strings = Strings { offsets: vec![0], data: vec![] };
     for count in counts {
-        strings.data.extend(count.iter().flat_map(|it| it.to_string().into_bytes()));
+        strings.data.extend(count.iter().flat_map(|it| match state_version() {
+            1 => it.to_le_bytes().to_vec(),
+            _ => it.to_string().into_bytes(),
+        }));
         strings.offsets.push(strings.data.len() as u32);
     }
     let nulls = counts.iter().map(|it| u8::from(it.is_none())).collect();

@@ -85,7 +85,7 @@ pub struct Meta {
     /// Output files that are written but not yet visible, by sink name: published after the commit, again after a restore.
     #[serde(default)]
     pub staged: BTreeMap<String, Vec<StagedFile>>,
-    /// The plugin that each step's state was written by, by step name.
+    /// The plugin that each step of the epoch ran, by step name. Whoever recovers goes on with it, or migrates its state.
     #[serde(default)]
     pub plugins: BTreeMap<String, PluginState>,
     /// Processing time at the barrier, ms since the Unix epoch; none where nothing depends on it.
@@ -118,13 +118,16 @@ pub struct StagedFile {
     pub crc32c: u32,
 }
 
-/// Which plugin wrote a step's state.
+/// Which plugin a step ran, and what its state is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PluginState {
     /// SHA-256 of the component, hexadecimal.
     pub digest: String,
     /// The state version that it declared.
     pub state_version: u32,
+    /// SHA-256 of its configuration, hexadecimal. None in manifests of versions that did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
 }
 
 impl Manifest {
@@ -256,7 +259,10 @@ mod tests {
             positions: BTreeMap::from([("in".to_owned(), BTreeMap::from([("0".to_owned(), position)]))]),
             watermarks: BTreeMap::from([("velocity".to_owned(), -1)]),
             staged: BTreeMap::from([("out".to_owned(), vec![staged])]),
-            plugins: BTreeMap::from([("rules".to_owned(), PluginState { digest: "ab".to_owned(), state_version: 1 })]),
+            plugins: BTreeMap::from([(
+                "rules".to_owned(),
+                PluginState { digest: "ab".to_owned(), state_version: 1, config: None },
+            )]),
             processing_time_ms: None,
         };
         Manifest::new("fraud", Epoch(7), parent, vec![file], meta)

@@ -188,6 +188,7 @@ impl Run {
             allow_missing_state: self.allow_missing_state,
             discard_state: self.discard_state,
             anew_without_state: false,
+            undecided: None,
         }
     }
 }
@@ -223,6 +224,7 @@ mod tests {
             allow_missing_state: false,
             discard_state: false,
             anew_without_state: false,
+            undecided: None,
         };
         assert_eq!(options("jobs/fraud.toml"), expected);
         assert_eq!(options("fraud.toml").data_dir, PathBuf::from(".wasmill"));

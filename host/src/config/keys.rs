@@ -561,6 +561,13 @@ pub(super) static SINK: Keys = Keys {
             Means("all fields are written"),
             "Which fields are written, under which names and in which order: `{ user = \"customer_id\" }`.",
         ),
+        key(
+            "lineage",
+            Boolean,
+            Means("`false`"),
+            "Whether each record says in the header `wasmill-lineage` which plugins it passed: `STEP=SHA256`, with commas between \
+             several, in the order of its way. Only with `connector = \"kafka\"`: lines have no headers.",
+        ),
     ],
 };
 

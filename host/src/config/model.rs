@@ -485,6 +485,8 @@ pub struct Sink {
     pub format: Format,
     /// Which fields are written, under which names (`new name`, `field`); none for all.
     pub select: Option<Vec<(Arc<str>, Arc<str>)>>,
+    /// Whether a header says which plugins a record passed.
+    pub lineage: bool,
 }
 
 /// `connector` of a sink with its options.

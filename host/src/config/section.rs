@@ -169,6 +169,9 @@ impl<'a> Section<'a> {
             (Expects::Text, Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_)) => {
                 "; put it in quotes"
             }
+            (Expects::Boolean, Value::Text(text)) if matches!(text.as_str(), "true" | "false") => {
+                "; leave out the quotes"
+            }
             (Expects::Integer { .. }, Value::Text(text)) if text.parse::<i64>().is_ok() => "; leave out the quotes",
             (Expects::Text, Value::List(_)) if key.name == "from" => "; this version reads one input a step or sink",
             _ => "",

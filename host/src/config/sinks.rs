@@ -25,8 +25,13 @@ pub(super) fn sink(entry: &Entry, base: &Path, names: &Names, errors: &mut Error
             errors,
         );
     }
+    let lineage = section.boolean("lineage", errors);
+    if lineage && !matches!(connector, SinkConnector::Kafka(_)) {
+        let problem = "found true, but only records of Kafka have headers; drop it, or use connector = \"kafka\"";
+        section.wrong("lineage", problem, errors);
+    }
     let from = Reference::read(&section, errors).and_then(|it| names.resolve(&it, errors));
-    Some(Sink { name: entry.name.clone(), from: from.unwrap_or(Input::Source(0)), connector, format, select })
+    Some(Sink { name: entry.name.clone(), from: from.unwrap_or(Input::Source(0)), connector, format, select, lineage })
 }
 
 /// Reads `[dead_letters]`. None only where it is not a table.
@@ -36,7 +41,7 @@ pub(super) fn dead_letters(entry: &Entry, base: &Path, errors: &mut Errors) -> O
     section.check_keys(errors);
     // In Kafka a dead letter's value is the record's own, and headers say the rest; a line has to hold it all.
     let format = if matches!(connector, SinkConnector::Kafka(_)) { Format::Raw } else { Format::Json };
-    Some(Sink { name: entry.name.clone(), from: Input::Source(0), connector, format, select: None })
+    Some(Sink { name: entry.name.clone(), from: Input::Source(0), connector, format, select: None, lineage: false })
 }
 
 fn connector(section: &mut Section<'_>, base: &Path, errors: &mut Errors) -> SinkConnector {

@@ -116,6 +116,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                     ),
                     format: Json,
                     select: None,
+                    lineage: false,
                 },
             ],
             dead_letters: None,
@@ -346,6 +347,7 @@ fn every_key_reaches_the_model() {
                             ),
                         ],
                     ),
+                    lineage: false,
                 },
                 Sink {
                     name: "topic",
@@ -365,6 +367,7 @@ fn every_key_reaches_the_model() {
                     ),
                     format: Raw,
                     select: None,
+                    lineage: false,
                 },
             ],
             dead_letters: Some(
@@ -378,6 +381,7 @@ fn every_key_reaches_the_model() {
                     },
                     format: Json,
                     select: None,
+                    lineage: false,
                 },
             ),
         }
@@ -413,7 +417,7 @@ path = "x"
             p.toml:10:1: steps.velocity.windw: unknown key, expected one of `from`, `key`, `plugin`, `config`, `limits`, `window`, `aggregate`, `emit`, `output`, `allowed_lateness`, `accumulate`, `panes`, `upsert`, `late`, `select`; did you mean `window`?
             p.toml:11:13: steps.velocity.aggregate: goes with a `window`, which is missing; add `window = { tumbling = "5m" }` or drop it
             p.toml:13:8: sinks.out.from: missing, expected a text; add `from = ...`
-            p.toml:15:1: sinks.out.path: unknown key, expected one of `from`, `connector`, `format`, `select`; `path` is a key of a file source
+            p.toml:15:1: sinks.out.path: unknown key, expected one of `from`, `connector`, `format`, `select`, `lineage`; `path` is a key of a file source
         "#]],
     );
 }
@@ -534,7 +538,7 @@ out = 5
             p.toml:9:14: sources.in.event_time: found "timestamp", expected a table with `field`, `format`, `delay`, `idle_timeout`, `late`
             p.toml:10:21: sources.in.schema.amount: found "float", expected a kind: one of `s64`, `f64`, `boolean`, `text`, `bytes`, `json`
             p.toml:10:34: sources.in.schema.n: found 5, expected a kind: one of `s64`, `f64`, `boolean`, `text`, `bytes`, `json`
-            p.toml:12:7: sinks.out: found 5, expected a table with `from`, `connector`, `format`, `select`
+            p.toml:12:7: sinks.out: found 5, expected a table with `from`, `connector`, `format`, `select`, `lineage`
         "#]],
     );
 }

@@ -10,6 +10,7 @@ mod clock;
 mod disk;
 mod http;
 mod notify;
+mod operations;
 mod pipelines;
 mod problem;
 mod serve;

@@ -74,6 +74,11 @@ pub(super) enum Code {
     StateUnsaid,
     StillStopping,
     NotRunning,
+    BadBody,
+    UpgradeRefused,
+    UpgradeUnderWay,
+    NothingToRollBack,
+    NoSuchOperation,
     NoSuchPath,
     MethodNotAllowed,
     Unauthorized,
@@ -121,6 +126,11 @@ impl Code {
             }
             Code::StillStopping => ("still_stopping", StatusCode::CONFLICT, "The pipeline has not stopped yet"),
             Code::NotRunning => ("not_running", StatusCode::CONFLICT, "The pipeline does not run"),
+            Code::BadBody => ("bad_body", StatusCode::BAD_REQUEST, "The request's body is wrong"),
+            Code::UpgradeRefused => ("upgrade_refused", UNPROCESSABLE, "The version does not fit into the pipeline"),
+            Code::UpgradeUnderWay => ("upgrade_under_way", StatusCode::CONFLICT, "An upgrade is under way"),
+            Code::NothingToRollBack => ("nothing_to_roll_back", StatusCode::CONFLICT, "There is no version before"),
+            Code::NoSuchOperation => ("no_such_operation", StatusCode::NOT_FOUND, "There is no such operation"),
             Code::NoSuchPath => ("no_such_path", StatusCode::NOT_FOUND, "There is nothing at this path"),
             Code::MethodNotAllowed => {
                 ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The path does not know the method")

@@ -2,8 +2,10 @@
 
 use super::clock::Clock;
 use super::error::{Failure, PipelineError};
-use super::upgrade::{Following, Prepared, Running, Upgrade};
+use super::upgrade::{Following, Prepared, Running, Undecided, Upgrade, plugin_plan};
+use crate::checkpoint::Manifest;
 use crate::metrics::{Counters, Progress};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -29,6 +31,8 @@ enum Upgrading {
     Waiting(Box<Prepared>),
     /// It is being switched to, or on probation.
     Trial,
+    /// It has ended; what was committed decides how.
+    Undecided(Box<Undecided>),
 }
 
 /// Records in and out of a pipeline's parts.
@@ -116,26 +120,47 @@ impl Control {
     /// # Errors
     /// The pipeline does not run, the version does not fit, or another upgrade is waiting for its barrier.
     pub fn upgrade(&self, upgrade: &Upgrade) -> Result<Following, PipelineError> {
+        let (prepared, following) = self.prepare_upgrade(upgrade)?;
+        self.begin_upgrade(prepared)?;
+        Ok(following)
+    }
+
+    /// The first half of [`Self::upgrade`]: what takes time and what can be refused. Nothing has changed after it.
+    ///
+    /// # Errors
+    /// As [`Self::upgrade`].
+    pub fn prepare_upgrade(&self, upgrade: &Upgrade) -> Result<(Prepared, Following), PipelineError> {
         let Some(running) = lock(&self.running).clone() else {
             return Err(PipelineError::stop(Failure::Config, "the pipeline does not run yet, or has ended"));
         };
-        let busy = || {
-            let why = "another upgrade is under way: try again when its first epoch is committed";
-            Err(PipelineError::stop(Failure::Config, why))
-        };
         if !matches!(*lock(&self.upgrade), Upgrading::No) {
-            return busy();
+            return Err(busy());
         }
-        let (prepared, following) = Prepared::new(&running, upgrade)?;
+        Prepared::new(running, upgrade)
+    }
+
+    /// The second half of [`Self::upgrade`]: the next barrier is its own.
+    ///
+    /// # Errors
+    /// Something else runs than when it was prepared, or another upgrade is waiting for its barrier.
+    pub fn begin_upgrade(&self, prepared: Prepared) -> Result<(), PipelineError> {
         let mut upgrade = lock(&self.upgrade);
-        // Another one may have come in between, and what runs may be another version since.
-        let same = lock(&self.running).as_ref().is_some_and(|it| Arc::ptr_eq(&it.plan, &running.plan));
+        let same = lock(&self.running).as_ref().is_some_and(|it| Arc::ptr_eq(&it.plan, &prepared.before.plan));
         if !same || !matches!(*upgrade, Upgrading::No) {
-            return busy();
+            return Err(busy());
         }
         *upgrade = Upgrading::Waiting(Box::new(prepared));
         self.requested.store(true, Relaxed);
-        Ok(following)
+        Ok(())
+    }
+
+    /// The plugin's file and configuration that a step runs; none while the pipeline does not run or an upgrade is not settled.
+    pub fn settled_plugin(&self, step: &str) -> Option<(PathBuf, String)> {
+        let upgrade = lock(&self.upgrade);
+        let running = lock(&self.running).clone().filter(|_| matches!(*upgrade, Upgrading::No))?;
+        let step = running.plan.steps.iter().find(|it| it.name == step)?;
+        let plugin = plugin_plan(&step.operation)?;
+        Some((plugin.options.path.clone(), plugin.options.config.clone()))
     }
 
     /// The upgrade that waits, if any. It is under way from here on.
@@ -143,20 +168,44 @@ impl Control {
         if !self.requested.swap(false, Relaxed) {
             return None;
         }
-        match std::mem::replace(&mut *lock(&self.upgrade), Upgrading::Trial) {
+        let mut upgrade = lock(&self.upgrade);
+        match std::mem::replace(&mut *upgrade, Upgrading::Trial) {
             Upgrading::Waiting(prepared) => Some(*prepared),
-            Upgrading::No | Upgrading::Trial => None,
+            other => {
+                *upgrade = other;
+                None
+            }
         }
     }
 
-    /// The upgrade is accepted, with what runs from here on, or rolled back: the next one may come.
-    pub(super) fn settle_upgrade(&self, accepted: Option<Running>) {
+    /// The upgrade is accepted, with what runs from here on: the next one may come.
+    pub(super) fn accept_upgrade(&self, accepted: Running) {
         let mut upgrade = lock(&self.upgrade);
-        if accepted.is_some() {
-            *lock(&self.running) = accepted;
-        }
-        if matches!(*upgrade, Upgrading::Trial) {
-            *upgrade = Upgrading::No;
+        *lock(&self.running) = Some(accepted);
+        *upgrade = Upgrading::No;
+    }
+
+    /// The upgrade on trial has ended; [`Self::decide_upgrade`] says how.
+    pub(super) fn undecided_upgrade(&self, undecided: Undecided) {
+        *lock(&self.upgrade) = Upgrading::Undecided(Box::new(undecided));
+    }
+
+    /// What a restart begins with is known: so is whether the upgrade that ended was accepted. True where it was, and what runs has changed.
+    pub(super) fn decide_upgrade(&self, committed: Option<&Manifest>) -> bool {
+        let mut upgrade = lock(&self.upgrade);
+        match std::mem::replace(&mut *upgrade, Upgrading::No) {
+            Upgrading::Undecided(undecided) => {
+                let accepted = undecided.decide(committed);
+                let changed = accepted.is_some();
+                if changed {
+                    *lock(&self.running) = accepted;
+                }
+                changed
+            }
+            other => {
+                *upgrade = other;
+                false
+            }
         }
     }
 
@@ -165,9 +214,12 @@ impl Control {
         lock(&self.running).clone()
     }
 
-    /// What runs from here on; none when nothing does.
-    pub(super) fn runs(&self, running: Option<Running>) {
+    /// What runs from here on, with an upgrade of it that was under way when it last ended; none when nothing does.
+    pub(super) fn runs(&self, running: Option<Running>, undecided: Option<Undecided>) {
+        let mut upgrade = lock(&self.upgrade);
         *lock(&self.running) = running;
+        // One that waited is over, and whoever follows it hears that nothing comes any more.
+        *upgrade = undecided.map_or(Upgrading::No, |it| Upgrading::Undecided(Box::new(it)));
     }
 
     /// Makes the counters visible.
@@ -175,6 +227,10 @@ impl Control {
         // A pipeline starts once under one control.
         let _ = self.counters.set(counters);
     }
+}
+
+fn busy() -> PipelineError {
+    PipelineError::stop(Failure::Config, "another upgrade is under way: try again when its first epoch is committed")
 }
 
 /// What is behind a lock is replaced whole, so that a panic elsewhere leaves nothing half.

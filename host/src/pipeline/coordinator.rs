@@ -297,7 +297,7 @@ impl<'scope> Coordinator<'scope> {
         let Some(trial) = self.trial.take_if(|it| it.epoch == Some(epoch)) else { return };
         tracing::info!(epoch, step = trial.next.plan.steps[trial.step].name, "the upgrade is accepted");
         // First what runs, then the answer: who hears it may upgrade again at once.
-        self.control.settle_upgrade(Some(trial.next.clone()));
+        self.control.accept_upgrade(trial.next.clone());
         trial.tell(Progress::Accepted { epoch });
     }
 

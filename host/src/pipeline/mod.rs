@@ -7,6 +7,7 @@ mod control;
 mod coordinator;
 mod error;
 mod group;
+mod lineage;
 mod plan;
 mod plugin_fold;
 mod reach;
@@ -26,7 +27,7 @@ mod worker;
 pub use clock::Clock;
 pub use control::{Control, Flow};
 pub use error::{Failure, PipelineError, Recovery};
-pub use upgrade::{Following, Progress, Upgrade};
+pub use upgrade::{Following, Prepared, Progress, Upgrade};
 
 use crate::checkpoint::{CompactionLimits, Store};
 use crate::config::Pipeline;
@@ -39,7 +40,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-use upgrade::{Running, Trial};
+use upgrade::{Running, Trial, Undecided};
 
 /// Attempts without a commit between them, at most.
 const ATTEMPTS_MAX: u32 = 8;
@@ -76,6 +77,8 @@ pub struct RunOptions {
     pub discard_state: bool,
     /// Begin anew where something was committed whose state is not in the data directory.
     pub anew_without_state: bool,
+    /// An upgrade that was under way when the pipeline ended. What was committed decides whether it came about.
+    pub undecided: Option<Upgrade>,
 }
 
 /// Checks everything that can be checked without a broker: plans the pipeline, with its plugins loaded and opened. Answers
@@ -106,10 +109,12 @@ pub fn run(pipeline: Pipeline, options: RunOptions, control: Arc<Control>) -> Re
     let counters = Arc::new(Counters::new(plan.steps.len(), pipeline.sinks.len()));
     counters.set_status(Some("starting".to_owned()));
     control.watch(Arc::clone(&counters));
-    control.runs(Some(Running { pipeline: Arc::new(pipeline), plan, engine, workers: options.workers }));
+    let running = Running { pipeline: Arc::new(pipeline), plan, engine, workers: options.workers };
+    let undecided = options.undecided.as_ref().and_then(|it| Undecided::earlier(&running, it));
+    control.runs(Some(running), undecided);
     let ended = attempts(options, &control, &counters, &mut store);
     let running = control.running();
-    control.runs(None);
+    control.runs(None, None);
     let (running, stopped) = (running.ok_or_else(PipelineError::closed)?, ended?);
     Ok(summary(&running.pipeline, &counters, &control, stopped))
 }
@@ -126,11 +131,11 @@ fn attempts(
     loop {
         let epoch = counters.epoch.load(Relaxed);
         match attempt(trial.take(), &options, control, counters, store) {
-            Ok(End::Input) => return Ok(false),
-            Ok(End::Stopped) => return Ok(true),
-            Ok(End::Upgrade(next)) => trial = Some(*next),
+            Ok(Some(End::Input)) => return Ok(false),
+            Ok(Some(End::Stopped)) => return Ok(true),
+            Ok(Some(End::Upgrade(next))) => trial = Some(*next),
+            Ok(None) => {} // What was committed is the upgrade's, and it runs now.
             Err(error) if error.recovery() == Recovery::Restart && !control.is_aborted() => {
-                control.settle_upgrade(None); // However it failed, no upgrade is on trial now.
                 failures = if counters.epoch.load(Relaxed) > epoch { 1 } else { failures + 1 };
                 if failures > ATTEMPTS_MAX {
                     return Err(PipelineError::stop(
@@ -150,19 +155,21 @@ fn attempts(
     }
 }
 
-/// One attempt, from what is committed to the end, a stop or a failure. It runs what `control` says, or a `trial`.
+/// One attempt, from what is committed to the end, a stop or a failure. It runs what `control` says, or a `trial`. None where it is
+/// to be begun again, as what was committed.
 fn attempt(
     trial: Option<Trial>,
     options: &RunOptions,
     control: &Arc<Control>,
     counters: &Arc<Counters>,
     store: &mut Store,
-) -> Result<End, PipelineError> {
+) -> Result<Option<End>, PipelineError> {
     let running = trial.as_ref().map(|it| it.next.clone()).or_else(|| control.running());
     let running = running.ok_or_else(PipelineError::closed)?;
     let (pipeline, plan) = (&running.pipeline, &running.plan);
     let mut started = match start::start(pipeline, plan, options, control, counters, store, trial.as_ref()) {
-        Ok(started) => started,
+        Ok(Some(started)) => started,
+        Ok(None) => return Ok(None),
         Err(error) => return Err(upgrade::roll_back(trial, control, error)),
     };
     started.trial = trial;
@@ -171,7 +178,7 @@ fn attempt(
         let (wakers, coordinator) = (Arc::clone(&started.wakers), started.workers.len());
         let snapshots = Snapshots::start(scope, store, wakers, coordinator)
             .inspect_err(|_| started.cancelled.store(true, Relaxed))?;
-        Coordinator::new(started, snapshots, counters, control, pipeline.checkpoint_interval_ms).run()
+        Coordinator::new(started, snapshots, counters, control, pipeline.checkpoint_interval_ms).run().map(Some)
     })
 }
 

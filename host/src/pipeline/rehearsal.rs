@@ -90,6 +90,7 @@ impl Rehearsal {
                 allow_missing_state: false,
                 discard_state: false,
                 anew_without_state: false,
+                undecided: None,
             },
             pipeline,
             plan,

@@ -4,11 +4,12 @@ use super::commit::{Committer, Identity};
 use super::control::Control;
 use super::coordinator::WorkerHandle;
 use super::error::{Failure, PipelineError, chain};
-use super::plan::{OperationPlan, Plan};
+use super::lineage::Lineage;
+use super::plan::{Plan, StepPlan};
 use super::recover::{self, Found, Recovered};
 use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, source_failed};
 use super::step::Step;
-use super::upgrade::Trial;
+use super::upgrade::{Trial, plugin_plan};
 use super::worker::{Command, OUTPUT_MESSAGES_MAX, Report, Worker, WorkerSettings, WorkerSource, WorkerStep};
 use super::{RunOptions, Until};
 use crate::checkpoint::{CheckpointError, PluginState, Restored, Store, extend_tables};
@@ -23,6 +24,7 @@ use crate::source::kafka::KafkaSource;
 use crate::source::{PartitionInfo, Source, Start};
 use crate::state::{Entry, TableId};
 use crate::watermark::{PartitionTime, Partitions, Valve, WATERMARK_NONE};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -49,7 +51,7 @@ pub(super) struct Started {
     pub trial: Option<Trial>,
 }
 
-/// Starts from what was committed.
+/// Starts from what was committed. None where that is an upgrade's work of which it was not known whether it was: begin again as that.
 pub(super) fn start(
     pipeline: &Pipeline,
     plan: &Arc<Plan>,
@@ -58,7 +60,7 @@ pub(super) fn start(
     counters: &Arc<Counters>,
     store: &mut Store,
     trial: Option<&Trial>,
-) -> Result<Started, PipelineError> {
+) -> Result<Option<Started>, PipelineError> {
     let found: Vec<Found> =
         (0..pipeline.sources.len()).map(|it| recover::discover(pipeline, it)).collect::<Result<_, _>>()?;
     let commit_point = CommitPoint::of(pipeline);
@@ -67,6 +69,9 @@ pub(super) fn start(
     let anchors = recover::anchors(pipeline, commit_point, &found);
     let mut advisory = recover::advisory(pipeline, commit_point)?;
     let recovered = recover::recover(pipeline, options, &mut sinks, advisory.as_mut(), &anchors, store)?;
+    if trial.is_none() && control.decide_upgrade(recovered.restored.as_ref().map(|it| &it.manifest)) {
+        return Ok(None);
+    }
     if let Some(restored) = &recovered.restored {
         sinks.publish_again(&restored.manifest.meta.staged)?;
     }
@@ -99,7 +104,15 @@ pub(super) fn start(
             spawned.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
         handles.push(WorkerHandle { commands, reports, thread });
     }
-    Ok(Started { workers: handles, committer, wakers, cancelled, paused, epoch: recovered.epoch + 1, trial: None })
+    Ok(Some(Started {
+        workers: handles,
+        committer,
+        wakers,
+        cancelled,
+        paused,
+        epoch: recovered.epoch + 1,
+        trial: None,
+    }))
 }
 
 /// What every commit of an attempt says.
@@ -115,19 +128,20 @@ pub(super) fn identity(pipeline: &Pipeline, plan: &Plan, found: &[Found], tables
     }
 }
 
-/// The plugins whose state is kept, by step name.
+/// What the steps with a plugin run, by step name.
 pub(super) fn plugin_states(plan: &Plan) -> BTreeMap<String, PluginState> {
-    plan.steps.iter().filter_map(|it| Some((it.name.clone(), plugin_state(&it.operation)?))).collect()
+    plan.steps.iter().filter_map(|it| Some((it.name.clone(), plugin_state(it)?))).collect()
 }
 
-fn plugin_state(operation: &OperationPlan) -> Option<PluginState> {
-    match operation {
-        OperationPlan::Keyed(plugin) | OperationPlan::WindowPlugin { plugin, .. } => Some(PluginState {
-            digest: plugin.plugin.digest().to_owned(),
-            state_version: plugin.opened.spec.state_version,
-        }),
-        OperationPlan::Transform(_) | OperationPlan::Window { .. } | OperationPlan::Select(_) => None,
-    }
+/// What a step runs, where that is a plugin.
+pub(super) fn plugin_state(step: &StepPlan) -> Option<PluginState> {
+    let plugin = plugin_plan(&step.operation)?;
+    let config = Sha256::digest(plugin.options.config.as_bytes());
+    Some(PluginState {
+        digest: plugin.plugin.digest().to_owned(),
+        state_version: plugin.state_version(),
+        config: Some(config.iter().map(|it| format!("{it:02x}")).collect()),
+    })
 }
 
 /// Tables by name: a step's name and what shapes its state, so that state never meets a step of another shape.
@@ -229,7 +243,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
                 PipelineError::stop(Failure::Config, format!("sink `{}`: {}", sink.name, chain(&error)))
             })
         };
-        made.push(Worker {
+        let mut worker = Worker {
             index,
             workers: count,
             plan: Arc::clone(plan),
@@ -247,6 +261,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
                 end_of_input_closes: options.until != Until::Available,
                 source_names: pipeline.sources.iter().map(|it| it.name.clone()).collect(),
             },
+            lineages: (0..pipeline.sinks.len()).map(|it| Lineage::new(pipeline, it)).collect(),
             counters: Arc::clone(counters),
             commands,
             reports,
@@ -258,7 +273,9 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
             sealing: None,
             tables: tables.ids.clone(),
             ended: false,
-        });
+        };
+        worker.begin_lineages();
+        made.push(worker);
         ends.push((command, heard));
     }
     Ok(Built { made, ends, wakers, cancelled, paused })

@@ -5,6 +5,7 @@
 //! and while something waits the worker only serves the steps after that queue.
 
 use super::error::{Failure, PipelineError};
+use super::lineage::Lineage;
 use super::plan::{Plan, PluginPlan, SourcePlan, StepPlan, Stream, Target};
 use super::sinks::source_failed;
 use super::step::{Refused, Results, Step, gather_keys};
@@ -121,6 +122,8 @@ pub(super) struct Worker {
     pub steps: Vec<WorkerStep>,
     /// Encoders of the sinks, by index.
     pub encoders: Vec<Encoder>,
+    /// What the sinks' records say of their way, by index; none where they say nothing.
+    pub lineages: Vec<Option<Lineage>>,
     /// Settings.
     pub settings: WorkerSettings,
     /// Counters.
@@ -207,6 +210,15 @@ pub(super) struct Sealing {
 }
 
 impl Worker {
+    /// The sinks' records say from the first on which plugins they passed.
+    pub(super) fn begin_lineages(&mut self) {
+        for (lineage, encoder) in self.lineages.iter().zip(&mut self.encoders) {
+            if let Some(lineage) = lineage {
+                encoder.set_lineage(&lineage.text(|it| &self.steps[it].plan));
+            }
+        }
+    }
+
     /// Runs until the last barrier, a failure, or a cancel. `now_ms` reads the process's clock, once a turn.
     pub(super) fn run(mut self, now_ms: impl Fn() -> u64) {
         self.wakers.register(self.index);
@@ -431,6 +443,9 @@ impl Worker {
 
     fn write(&mut self, plan: &Plan, sink: usize, batch: &Batch, epoch: u64) -> Result<(), PipelineError> {
         let name = &plan.sinks[sink].name;
+        if let Some(text) = self.lineages[sink].as_mut().and_then(|it| it.of(epoch)) {
+            self.encoders[sink].set_lineage(&text);
+        }
         let encoded = self.encoders[sink]
             .encode(batch)
             .map_err(|error| PipelineError::from_error(Failure::Config, &format!("sink `{name}`"), &error))?;
@@ -645,6 +660,11 @@ impl Worker {
         }
         let watermarks = vec![WATERMARK_NONE; self.steps.len()];
         let sealed = Sealed { positions, delta: Delta::default(), watermarks, keys: 0 };
+        if let Some((step, candidate)) = swap.as_deref() {
+            let steps = &self.steps;
+            let plan_of = |it: usize| if it == *step { &candidate.plan } else { &steps[it].plan };
+            self.lineages.iter_mut().flatten().for_each(|it| it.change(*step, epoch + 1, plan_of));
+        }
         self.sealing = Some(Sealing { open: self.steps.len(), last, swap, sealed: Box::new(sealed) });
         self.epoch = epoch + 1;
         for source in &plan.sources {

@@ -84,10 +84,15 @@ pub struct Encoded {
     pub rejects: Vec<Reject>,
 }
 
+/// The header that says which plugins a record passed.
+pub const LINEAGE_HEADER: &str = "wasmill-lineage";
+
 /// Encodes the batches of one stream for one sink.
 #[derive(Debug)]
 pub struct Encoder {
     plan: Plan,
+    /// A header for every record, encoded; empty for none.
+    lineage: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -135,7 +140,13 @@ impl Encoder {
         } else {
             Plan::Splice { names: fields.iter().map(|(name, _)| top_level(name)).collect::<Result<_, _>>()?, template }
         };
-        Ok(Encoder { plan })
+        Ok(Encoder { plan, lineage: Vec::new() })
+    }
+
+    /// Records from here on have the header [`LINEAGE_HEADER`] with this text.
+    pub fn set_lineage(&mut self, text: &str) {
+        self.lineage.clear();
+        headers::push(&mut self.lineage, LINEAGE_HEADER.as_bytes(), Some(text.as_bytes()));
     }
 
     /// The records of a batch. Its `key`, `value` and `headers` count more than the original record's; a tombstone
@@ -144,7 +155,8 @@ impl Encoder {
     /// # Errors
     /// Where the batch as a whole cannot be written; a single row that cannot is among the rejects.
     pub fn encode(&self, batch: &Batch) -> Result<Encoded, EncodeError> {
-        let replaced = batch.key.is_some() || batch.value.is_some() || !batch.headers.is_empty();
+        let set = !batch.headers.is_empty() || !self.lineage.is_empty();
+        let replaced = batch.key.is_some() || batch.value.is_some() || set;
         if let (Plan::Unchanged, Some(raw), false) = (&self.plan, &batch.raw, replaced) {
             return Ok(Encoded { rows: raw.clone(), times: batch.times.clone(), rejects: Vec::new() });
         }
@@ -171,7 +183,7 @@ impl Encoder {
                 Ok(written) => {
                     let value = if written { span(&out, start) } else { Span::NULL };
                     let key = write_key(&mut out, batch, row);
-                    let headers = write_headers(&mut out, batch, row);
+                    let headers = write_headers(&mut out, batch, row, &self.lineage);
                     records.push(RawRecord { key, value, headers });
                     times.push(batch.times[row]);
                 }
@@ -279,14 +291,15 @@ fn write_key(out: &mut Vec<u8>, batch: &Batch, row: usize) -> Span {
     span(out, start)
 }
 
-/// The original's headers without those that were set, then those that were set.
-fn write_headers(out: &mut Vec<u8>, batch: &Batch, row: usize) -> Span {
+/// The original's headers without those that were set, then those that were set, `lineage` last.
+fn write_headers(out: &mut Vec<u8>, batch: &Batch, row: usize, lineage: &[u8]) -> Span {
     let start = out.len();
     let original = batch.raw.as_ref().map(|it| it.headers(row)).unwrap_or_default();
-    if batch.headers.is_empty() {
+    if batch.headers.is_empty() && (lineage.is_empty() || original.is_empty()) {
         out.extend_from_slice(original);
     } else {
-        let set = |name: &[u8]| batch.headers.iter().any(|it| it.0.as_bytes() == name);
+        let lineage = |name: &[u8]| !lineage.is_empty() && name == LINEAGE_HEADER.as_bytes();
+        let set = |name: &[u8]| lineage(name) || batch.headers.iter().any(|it| it.0.as_bytes() == name);
         headers::iter(original).filter(|it| !set(it.0)).for_each(|(name, value)| headers::push(out, name, value));
         for (name, column) in &batch.headers {
             if let Some(value) = slot_bytes(column, row) {
@@ -294,6 +307,7 @@ fn write_headers(out: &mut Vec<u8>, batch: &Batch, row: usize) -> Span {
             }
         }
     }
+    out.extend_from_slice(lineage);
     if out.len() == start { Span::NULL } else { span(out, start) }
 }
 

@@ -5,4 +5,6 @@ mod commands;
 mod lifecycle;
 mod pipelines;
 mod survival;
+mod swaps;
+mod upgrades;
 mod uploads;

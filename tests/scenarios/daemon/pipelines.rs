@@ -97,15 +97,17 @@ plugin = "fraud-rules@9.0.0"
 [sinks.out]
 from = "rules"
 connector = "stdout"
+lineage = true
 "#;
     let refused = daemon.apply("fraud", wrong);
-    let refused =
-        refused.expect_problem(422, "bad_pipeline", &["has only 1.0.0", "did you mean `in`?", "twice"]).json();
+    let texts = ["has only 1.0.0", "did you mean `in`?", "twice", "only records of Kafka have headers"];
+    let refused = refused.expect_problem(422, "bad_pipeline", &texts).json();
     let keys: Vec<_> = refused["errors"].as_array().expect("errors").iter().map(|it| it["key"].clone()).collect();
     assert!(keys.contains(&json!("steps.rules.plugin")) && keys.contains(&json!("delivery")), "{keys:?}");
     assert_eq!(refused["errors"][0]["line"], 3, "{refused}");
 
     let right = wrong.replace("\"im\"", "\"in\"").replace("twice", "exactly-once").replace("9.0.0", "1.0.0");
+    let right = right.replace("lineage = true\n", "");
     let refused = daemon.apply("fraud", &right).expect_problem(422, "bad_pipeline", &["as in the address", "stdout"]);
     assert_eq!(refused.json()["errors"].as_array().map(Vec::len), Some(3), "{}", refused.text);
 

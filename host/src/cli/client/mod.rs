@@ -6,6 +6,7 @@ pub(crate) mod plugin;
 mod server;
 mod table;
 mod tls;
+mod upgrade;
 
 use super::exit::Exit;
 use clap::{Args, ValueEnum};
@@ -65,6 +66,9 @@ pub(crate) enum Failure {
     /// The answer makes no sense.
     #[error("{0}")]
     Answer(String),
+    /// What was asked for was undone.
+    #[error("{0}")]
+    NotDone(String),
     /// The user said no.
     #[error("nothing was changed")]
     Declined,
@@ -74,7 +78,7 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Failure::Refused(problem) if problem.status >= 500 => Exit::Internal,
-            Failure::Refused(_) | Failure::Input(_) => Exit::Config,
+            Failure::Refused(_) | Failure::Input(_) | Failure::NotDone(_) => Exit::Config,
             Failure::Unreachable { .. } => Exit::Unreachable,
             Failure::Answer(_) => Exit::Internal,
             Failure::Declined => Exit::Usage,

@@ -3,6 +3,7 @@
 use super::ask::Yes;
 use super::server::{Carries, part};
 use super::table::{list, table};
+use super::upgrade::{Rollback, Upgrade, history, rollback, upgrade};
 use super::{Client, Failure, finish};
 use crate::cli::exit::Exit;
 use crate::cli::report::{grouped, lasting, watermark};
@@ -21,6 +22,8 @@ Examples:
   wasmill pipeline apply fraud.toml
   wasmill pipeline list
   wasmill pipeline show fraud -o json
+  wasmill pipeline upgrade fraud --step rules --plugin fraud-rules@1.1.0
+  wasmill pipeline rollback fraud
   wasmill pipeline delete fraud --state keep")]
 pub(crate) struct Pipeline {
     #[command(subcommand)]
@@ -49,6 +52,14 @@ enum Command {
     Checkpoints(Named),
     /// Show the graph
     Plan(Graph),
+    /// Give a step another version of its plugin while records flow
+    ///
+    /// It takes over at the next checkpoint and is on probation until the one after it: what fails brings the version before back.
+    Upgrade(Upgrade),
+    /// Give a step back the version that it ran before it was changed last
+    Rollback(Rollback),
+    /// Show what was done to a pipeline: who, when, why, and what came of it
+    History(Named),
 }
 
 #[derive(Args, Debug)]
@@ -125,10 +136,14 @@ pub(crate) fn pipeline(options: &Pipeline) -> Exit {
         Command::Delete(options) => delete(options),
         Command::Checkpoints(named) => checkpoints(named),
         Command::Plan(options) => plan(options),
+        Command::Upgrade(options) => upgrade(options),
+        Command::Rollback(options) => rollback(options),
+        Command::History(named) => history(&named.client, &named.name),
     })
 }
 
-fn address(name: &str) -> String {
+/// Where a pipeline is.
+pub(super) fn address(name: &str) -> String {
     format!("/api/v1/pipelines/{}", part(name))
 }
 
@@ -199,6 +214,10 @@ fn shown(status: &PipelineStatus) -> String {
         let age = Duration::from_millis(figures.checkpoint_age_ms.unwrap_or_default());
         format!("{} took {ms} ms, {} ago", grouped(figures.epoch), lasting(age))
     });
+    let upgrading = status.upgrading.as_ref().map(|it| {
+        let to = it.to.as_ref().map_or("", |it| it.plugin.as_str());
+        format!("{} to {to}, since {} by {}", it.step.as_deref().unwrap_or_default(), it.at, it.by)
+    });
     let mut text = list(&[
         ("name", status.name.clone()),
         ("state", status.state.name().to_owned()),
@@ -208,6 +227,7 @@ fn shown(status: &PipelineStatus) -> String {
         ("next start", status.next_start_at.map(|it| it.to_string()).unwrap_or_default()),
         ("revision", format!("{}, {} by {}", status.revision, status.deployed_at, status.deployed_by)),
         ("plugins", plugins.join("\n")),
+        ("upgrading", upgrading.unwrap_or_default()),
         ("records", format!("{} in, {} out", grouped(figures.records_in), grouped(figures.records_out))),
         (
             "not processed",

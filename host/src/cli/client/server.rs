@@ -2,10 +2,10 @@
 
 use super::{Client, Failure, tls};
 use serde::de::DeserializeOwned;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
-use ureq::http::Method;
-use ureq::{Agent, SendBody};
+use ureq::http::{Method, Response};
+use ureq::{Agent, Body, SendBody};
 use wasmill::daemon::Problem;
 
 /// How long a daemon may take to be reached.
@@ -42,6 +42,38 @@ impl Client {
 
     /// Asks, and answers the text of the answer.
     pub(super) fn ask_text(&self, method: Method, path: &str, carries: Carries<'_>) -> Result<String, Failure> {
+        let mut answer = self.send(method, path, carries)?;
+        let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+        text.map_err(|error| self.unreachable(&error))
+    }
+
+    /// Listens to server-sent events, each by its name and its data, until `hear` answers false or there are no more.
+    pub(super) fn listen(
+        &self,
+        path: &str,
+        mut hear: impl FnMut(&str, &str) -> Result<bool, Failure>,
+    ) -> Result<(), Failure> {
+        let mut answer = self.send(Method::GET, path, Carries::Nothing)?;
+        let mut name = String::new();
+        for line in BufReader::new(answer.body_mut().with_config().limit(u64::MAX).reader()).lines() {
+            let line = line.map_err(|error| self.unreachable(&ureq::Error::Io(error)))?;
+            if let Some(event) = line.strip_prefix("event: ") {
+                name.replace_range(.., event);
+            } else if let Some(data) = line.strip_prefix("data: ")
+                && !hear(&name, data)?
+            {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn unreachable(&self, error: &ureq::Error) -> Failure {
+        Failure::Unreachable { server: self.server.clone(), reason: error.to_string() }
+    }
+
+    /// Asks; the answer is no refusal.
+    fn send(&self, method: Method, path: &str, carries: Carries<'_>) -> Result<Response<Body>, Failure> {
         let mut config = Agent::config_builder();
         if self.server.starts_with("https:") {
             config = config.tls_config(tls::config(self.authorities.as_deref())?);
@@ -72,15 +104,13 @@ impl Client {
                 agent.run(request.body(SendBody::from_reader(&mut reader)).map_err(wrong)?)
             }
         };
-        let unreachable =
-            |error: ureq::Error| Failure::Unreachable { server: self.server.clone(), reason: error.to_string() };
-        let mut answer = answer.map_err(unreachable)?;
+        let mut answer = answer.map_err(|error| self.unreachable(&error))?;
         let status = answer.status();
-        let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string().map_err(unreachable)?;
         if status.is_success() {
-            return Ok(text);
+            return Ok(answer);
         }
-        match serde_json::from_str::<Problem>(&text) {
+        let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+        match serde_json::from_str::<Problem>(&text.map_err(|error| self.unreachable(&error))?) {
             Ok(problem) => Err(Failure::Refused(problem)),
             Err(_) => Err(Failure::Answer(format!("{url} answers {status}, which is no answer of a wasmill daemon"))),
         }

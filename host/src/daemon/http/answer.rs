@@ -1,10 +1,12 @@
 //! What every request has in common: answers as JSON, queries that are checked, work that may wait.
 
 use crate::daemon::problem::{Code, Problem};
+use axum::body::Body;
 use axum::extract::Query;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 
 /// `value` as JSON.
@@ -38,6 +40,20 @@ pub(super) fn flag(query: &BTreeMap<String, String>, name: &str) -> Result<bool,
         Some("true" | "") => Ok(true),
         Some(other) => Err(Problem::new(Code::BadQuery, format!("found {name}={other:?}, expected true or false"))),
     }
+}
+
+/// The body of a request, in bytes.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// The JSON that a request carries; an empty body is an empty object.
+pub(super) async fn body<T: DeserializeOwned>(content: Body) -> Result<T, Problem> {
+    let refuse = |why: String| Problem::new(Code::BadBody, why);
+    let bytes = axum::body::to_bytes(content, BODY_BYTES_MAX).await;
+    let bytes = bytes.map_err(|error| {
+        refuse(format!("{error}, expected JSON of at most {BODY_BYTES_MAX} bytes that comes whole"))
+    })?;
+    let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    serde_json::from_slice(text).map_err(|error| refuse(format!("{error}; /api/v1/openapi.json says what is expected")))
 }
 
 /// Does on a thread of its own what may wait.

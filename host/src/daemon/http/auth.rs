@@ -21,7 +21,7 @@ pub(in crate::daemon) enum Scope {
     Read,
     /// To pause, resume, stop and restart.
     Operate,
-    /// To push plugins, to apply and delete pipelines.
+    /// To push plugins, to apply, upgrade, roll back and delete pipelines.
     Deploy,
     /// Everything.
     Admin,
@@ -145,6 +145,11 @@ fn caller(daemon: &Daemon, headers: &HeaderMap, peer: Option<&Peer>) -> Caller {
     }
 }
 
+/// Whether what is posted to an address changes which code runs.
+fn deploys(path: &str) -> bool {
+    ["/upgrade", "/rollback"].iter().any(|it| path.ends_with(it))
+}
+
 fn allow(daemon: &Daemon, caller: &Caller, headers: &HeaderMap, method: &Method, path: &str) -> Result<(), Problem> {
     if daemon.tokens().is_none() {
         origin::check(headers, daemon.settings().listen.ip().is_loopback())?;
@@ -154,7 +159,7 @@ fn allow(daemon: &Daemon, caller: &Caller, headers: &HeaderMap, method: &Method,
     }
     let needed = match *method {
         _ if is_look(method) => Scope::Read,
-        Method::POST => Scope::Operate,
+        Method::POST if !deploys(path) => Scope::Operate,
         _ => Scope::Deploy,
     };
     let name = SCOPES.iter().find(|it| it.1 == needed).map_or("admin", |it| it.0);

@@ -3,12 +3,14 @@
 mod accept;
 mod answer;
 mod auth;
+mod events;
 mod health;
 mod metrics;
 mod origin;
 mod pipelines;
 mod plugins;
 mod tls;
+mod upgrades;
 
 pub(super) use accept::accept;
 pub(super) use auth::Tokens;
@@ -42,6 +44,11 @@ use utoipa::OpenApi;
         pipelines::delete,
         pipelines::plan,
         pipelines::checkpoints,
+        upgrades::upgrade,
+        upgrades::rollback,
+        upgrades::history,
+        upgrades::operation,
+        upgrades::follow,
         health::live,
         health::ready,
     ),
@@ -70,6 +77,16 @@ use utoipa::OpenApi;
         api::CheckpointList,
         api::Checkpoint,
         api::Position,
+        api::UpgradeRequest,
+        api::RollbackRequest,
+        api::UpgradePreview,
+        api::StepPlugin,
+        api::Action,
+        api::Outcome,
+        api::HistoryEntry,
+        api::History,
+        api::OperationState,
+        api::Operation,
         api::Readiness,
         api::NotReady,
     ))
@@ -100,6 +117,11 @@ pub(super) fn router(daemon: Arc<Daemon>) -> Router {
         .route("/api/v1/pipelines/{name}", put(pipelines::put).get(pipelines::show).delete(pipelines::delete))
         .route("/api/v1/pipelines/{name}/plan", get(pipelines::plan))
         .route("/api/v1/pipelines/{name}/checkpoints", get(pipelines::checkpoints))
+        .route("/api/v1/pipelines/{name}/upgrade", post(upgrades::upgrade))
+        .route("/api/v1/pipelines/{name}/rollback", post(upgrades::rollback))
+        .route("/api/v1/pipelines/{name}/history", get(upgrades::history))
+        .route("/api/v1/operations/{id}", get(upgrades::operation))
+        .route("/api/v1/operations/{id}/events", get(upgrades::follow))
         .route("/api/v1/pipelines/{name}/{action}", post(pipelines::act))
         .fallback(no_such_path)
         .method_not_allowed_fallback(method_not_allowed)

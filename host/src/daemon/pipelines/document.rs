@@ -48,7 +48,7 @@ pub(in crate::daemon) fn toml_of(content_type: Option<&str>, body: &[u8]) -> Res
 }
 
 /// A JSON value as TOML writes it on one line.
-fn inline(path: &str, value: &serde_json::Value) -> Result<String, Problem> {
+pub(super) fn inline(path: &str, value: &serde_json::Value) -> Result<String, Problem> {
     use serde_json::Value;
     Ok(match value {
         Value::Null => {

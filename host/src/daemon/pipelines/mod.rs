@@ -8,16 +8,22 @@ mod checkpoints;
 mod document;
 mod plan;
 mod record;
+mod rewrite;
 mod runner;
 mod status;
+mod upgrade;
 
 pub(super) use document::toml_of;
 pub(super) use plan::mermaid;
+pub(super) use upgrade::Begun;
 
-use super::api::{Checkpoint, Deployment, Desired, PipelineStatus, Plan, PluginVersion, State};
+use super::api::{
+    Action, Change, Checkpoint, Deployment, Desired, HistoryEntry, Outcome, PipelineStatus, Plan, PluginVersion, State,
+};
 use super::catalog::Catalog;
 use super::clock;
 use super::disk::{self, Layout};
+use super::operations::Operations;
 use super::problem::{Code, FieldError, Problem};
 use super::settings::Settings;
 use crate::config;
@@ -43,6 +49,7 @@ pub(super) struct Pipelines {
     catalog: Arc<Catalog>,
     settings: Mutex<Arc<Settings>>,
     entries: Mutex<BTreeMap<String, Entry>>,
+    operations: Operations,
     /// Held while something is changed.
     changes: Mutex<()>,
 }
@@ -76,7 +83,8 @@ pub(super) enum Fate {
 
 /// The digests that the pipelines on disk use: what the catalog must not tidy away.
 pub(super) fn pinned(layout: &Layout) -> io::Result<HashSet<String>> {
-    Ok(Record::read_all(layout)?.into_iter().flat_map(|it| it.pins).map(|it| it.digest).collect())
+    let pins = |it: Record| it.pins.into_iter().chain(it.upgrading.into_iter().flat_map(|it| it.pins));
+    Ok(Record::read_all(layout)?.into_iter().flat_map(pins).map(|it| it.digest).collect())
 }
 
 impl Pipelines {
@@ -85,6 +93,7 @@ impl Pipelines {
         let entry = |it: Record| (it.name.clone(), Entry { record: Arc::new(it), runner: None, trouble: None });
         Ok(Pipelines {
             entries: Mutex::new(Record::read_all(layout)?.into_iter().map(entry).collect()),
+            operations: Operations::new(),
             layout: layout.clone(),
             catalog,
             settings: Mutex::new(settings),
@@ -183,7 +192,7 @@ impl Pipelines {
 
     /// The pipelines that use a version.
     pub(super) fn users(&self, plugin: &PluginVersion) -> Vec<String> {
-        let uses = |it: &&Entry| it.record.pins.iter().any(|it| it.name == plugin.name && it.version == plugin.version);
+        let uses = |it: &&Entry| it.record.uses(&plugin.name, &plugin.version);
         self.entries().values().filter(uses).map(|it| it.record.name.clone()).collect()
     }
 
@@ -247,11 +256,16 @@ impl Pipelines {
             return Ok(deployment);
         }
         if !same {
+            if let Some(before) = before.as_ref().filter(|it| self.operations.is_under_way(&it.name)) {
+                self.none_under_way(before)?;
+            }
             let desired = before.as_ref().map_or(Desired::Running, |it| it.desired);
             let discarded = record::discarded(&self.layout, name);
-            let record = Record {
+            let mut record = Record {
                 name: name.to_owned(),
                 revision: before.as_ref().map_or(1, |it| it.revision + 1),
+                upgrading: None,
+                history: before.as_ref().map(|it| it.history.clone()).unwrap_or_default(),
                 definition,
                 pins: checked.pins,
                 desired,
@@ -259,6 +273,11 @@ impl Pipelines {
                 deployed_at: clock::now(),
                 deployed_by: by.to_owned(),
             };
+            if let Some(mut superseded) = before.as_ref().and_then(|it| it.upgrading.clone()).map(|it| it.entry) {
+                superseded.outcome = Outcome::Superseded;
+                record.note(superseded);
+            }
+            record.note(deployed(&record, &deployment.changes));
             failpoint("deploy.before-record");
             self.write(&record)?;
             failpoint("deploy.after-record");
@@ -325,6 +344,7 @@ impl Pipelines {
                 allow_missing_state: false,
                 discard_state: false,
                 anew_without_state: record.begins_anew,
+                undecided: self.undecided(record),
             },
             paused: record.desired == Desired::Paused,
         })
@@ -403,7 +423,7 @@ impl Pipelines {
         let unsettled = |it: &&Entry| {
             let now = it.runner.as_ref().map(|it| it.now()); // It notices here that it runs, and since when.
             let committed = now.as_ref().is_some_and(|it| it.control.progress().epoch > 0);
-            it.is_idle() || (it.record.begins_anew && committed)
+            it.is_idle() || (it.record.begins_anew && committed) || it.record.upgrading.is_some()
         };
         let found: Vec<String> = self.entries().values().filter(unsettled).map(|it| it.record.name.clone()).collect();
         for name in found {
@@ -424,7 +444,7 @@ impl Pipelines {
         if entry.record.begins_anew && committed {
             self.write(&Record { begins_anew: false, ..Record::clone(&entry.record) })?;
         }
-        Ok(())
+        self.settle_upgrade(name)
     }
 
     /// Ends every run in good order, at most so long. True where all have ended.
@@ -449,5 +469,23 @@ impl Pipelines {
         let runners: Vec<_> = self.entries().values().filter_map(|it| it.runner.clone()).collect();
         runners.iter().for_each(|it| it.abort());
         runners.iter().all(|it| it.wait(within.saturating_sub(clock.elapsed())))
+    }
+}
+
+/// The entry of a history for a definition that was applied.
+fn deployed(record: &Record, changes: &[Change]) -> HistoryEntry {
+    let keys: Vec<&str> = changes.iter().map(|it| it.key.as_str()).collect();
+    HistoryEntry {
+        number: record.next_number(),
+        action: Action::Deploy,
+        outcome: Outcome::Accepted,
+        revision: record.revision,
+        step: None,
+        from: None,
+        to: None,
+        at: record.deployed_at,
+        by: record.deployed_by.clone(),
+        reason: None,
+        detail: (record.revision > 1).then(|| format!("changed {}", keys.join(", "))),
     }
 }

@@ -1,6 +1,6 @@
 //! What was asked for, on disk: a file for each pipeline, renamed into place, so that everything comes back by itself.
 
-use crate::daemon::api::{Desired, Pin};
+use crate::daemon::api::{Desired, HistoryEntry, Pin};
 use crate::daemon::disk::{self, Layout};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// A pipeline as it was deployed, and what is wanted of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Record {
     /// Its name, as in the definition.
     pub(super) name: String,
@@ -28,9 +28,47 @@ pub(super) struct Record {
     pub(super) deployed_at: Timestamp,
     /// By whom.
     pub(super) deployed_by: String,
+    /// An upgrade that is under way: written before the engine begins it, and gone when it is known what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) upgrading: Option<Upgrading>,
+    /// What was done, the latest last.
+    #[serde(default)]
+    pub(super) history: Vec<HistoryEntry>,
 }
 
+/// What a record becomes if an upgrade is accepted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Upgrading {
+    /// The definition.
+    pub(super) definition: String,
+    /// The plugins that it names.
+    pub(super) pins: Vec<Pin>,
+    /// Its place in the history.
+    pub(super) entry: HistoryEntry,
+}
+
+/// Entries of a history that are kept.
+const HISTORY_MAX: usize = 100;
+
 impl Record {
+    /// Adds to the history; the oldest entry goes where it is full.
+    pub(super) fn note(&mut self, entry: HistoryEntry) {
+        self.history.push(entry);
+        let excess = self.history.len().saturating_sub(HISTORY_MAX);
+        self.history.drain(..excess);
+    }
+
+    /// The number of the next entry of the history.
+    pub(super) fn next_number(&self) -> u64 {
+        self.history.last().map_or(1, |it| it.number + 1)
+    }
+
+    /// Whether it uses a version, or is about to.
+    pub(super) fn uses(&self, name: &str, version: &str) -> bool {
+        let next = self.upgrading.iter().flat_map(|it| &it.pins);
+        self.pins.iter().chain(next).any(|it| it.name == name && it.version == version)
+    }
+
     /// Reads all records, by name.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use super::backoff;
 use crate::config::Pipeline;
 use crate::daemon::api::State;
 use crate::daemon::clock;
-use crate::pipeline::{self, Control, Failure, PipelineError, RunOptions};
+use crate::pipeline::{self, Control, Failure, PipelineError, RunOptions, Upgrade};
 use jiff::Timestamp;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What a runner is to run.
+#[derive(Clone)]
 pub(super) struct Job {
     pub(super) pipeline: Pipeline,
     pub(super) options: RunOptions,
@@ -27,6 +28,8 @@ pub(super) struct Runner {
 }
 
 struct Shared {
+    /// What the next start begins with.
+    job: Mutex<Job>,
     now: Mutex<Now>,
     changed: Condvar,
 }
@@ -74,6 +77,10 @@ impl Shared {
     fn now(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn job(&self) -> MutexGuard<'_, Job> {
+        self.job.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Runner {
@@ -92,11 +99,11 @@ impl Runner {
             stopped: false,
             ended: false,
         };
-        let shared = Arc::new(Shared { now: Mutex::new(now), changed: Condvar::new() });
-        let own = Arc::clone(&shared);
         let name = format!("pipeline-{}", job.pipeline.name);
+        let shared = Arc::new(Shared { job: Mutex::new(job), now: Mutex::new(now), changed: Condvar::new() });
+        let own = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
-            run(&job, &own);
+            run(&own);
             own.now().ended = true;
             own.changed.notify_all();
         })?;
@@ -118,6 +125,20 @@ impl Runner {
         let mut now = self.shared.now();
         now.paused = paused;
         if paused { now.control.pause() } else { now.control.resume() }
+    }
+
+    /// The engine is asked for an upgrade: until it is settled, a start finds out what came of it.
+    pub(super) fn upgrading(&self, upgrade: Upgrade) {
+        self.shared.job().options.undecided = Some(upgrade);
+    }
+
+    /// The upgrade is settled: with a `pipeline` that is what starts from here on, without one what did before.
+    pub(super) fn upgraded(&self, pipeline: Option<Pipeline>) {
+        let mut job = self.shared.job();
+        job.options.undecided = None;
+        if let Some(pipeline) = pipeline {
+            job.pipeline = pipeline;
+        }
     }
 
     /// Asks for a graceful end: a barrier, a commit, and no more.
@@ -153,8 +174,9 @@ impl Runner {
 }
 
 /// Runs until the input ends or somebody wants the end.
-fn run(job: &Job, shared: &Shared) {
+fn run(shared: &Shared) {
     loop {
+        let job = shared.job().clone();
         let control = Control::new();
         {
             let mut now = shared.now();
@@ -167,16 +189,12 @@ fn run(job: &Job, shared: &Shared) {
             now.control = Arc::clone(&control);
             now.become_(State::Starting, None);
         }
-        let engine = || pipeline::run(job.pipeline.clone(), job.options.clone(), Arc::clone(&control));
+        let name = job.pipeline.name.clone();
+        let engine = || pipeline::run(job.pipeline, job.options, Arc::clone(&control));
         let ended = catch_unwind(AssertUnwindSafe(engine));
         let error = match ended {
             Ok(Ok(summary)) => {
-                tracing::info!(
-                    pipeline = job.pipeline.name,
-                    records_in = summary.progress.records_in,
-                    "{}",
-                    summary.reason
-                );
+                tracing::info!(pipeline = name, records_in = summary.progress.records_in, "{}", summary.reason);
                 let mut now = shared.now();
                 let state = if now.stopped { State::Stopped } else { State::Completed };
                 return now.become_(state, None);
@@ -187,14 +205,14 @@ fn run(job: &Job, shared: &Shared) {
                 "the engine panicked; this is a bug, and the next start goes on from the last checkpoint",
             ),
         };
-        if !wait_to_start_again(job, shared, &error, control.progress().epoch > 0) {
+        if !wait_to_start_again(&name, shared, &error, control.progress().epoch > 0) {
             return;
         }
     }
 }
 
 /// Says that the pipeline failed, and waits. False where somebody wants the end instead.
-fn wait_to_start_again(job: &Job, shared: &Shared, error: &PipelineError, committed: bool) -> bool {
+fn wait_to_start_again(pipeline: &str, shared: &Shared, error: &PipelineError, committed: bool) -> bool {
     let mut now = shared.now();
     if now.stopped {
         now.become_(State::Stopped, Some(error.to_string()));
@@ -205,7 +223,7 @@ fn wait_to_start_again(job: &Job, shared: &Shared, error: &PipelineError, commit
     now.become_(State::Failed, Some(error.to_string()));
     now.failure = Some(error.failure());
     now.next_start_at = Some(clock::after(clock::now(), wait));
-    let (pipeline, wait_ms) = (&job.pipeline.name, wait.as_millis() as u64);
+    let wait_ms = wait.as_millis() as u64;
     tracing::error!(pipeline, failures = now.failures, wait_ms, "failed, and is started again: {error}");
     let (mut now, _) =
         shared.changed.wait_timeout_while(now, wait, |it| !it.stopped).unwrap_or_else(PoisonError::into_inner);

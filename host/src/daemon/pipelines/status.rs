@@ -46,6 +46,7 @@ pub(super) fn status(
         restarts: now.as_ref().map_or(0, |it| it.restarts),
         next_start_at: now.as_ref().and_then(|it| it.next_start_at),
         parts,
+        upgrading: record.upgrading.as_ref().map(|it| it.entry.clone()),
         definition: None,
     }
 }

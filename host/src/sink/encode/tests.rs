@@ -355,3 +355,24 @@ proptest! {
         prop_assert_eq!(std::str::from_utf8(encoded.rows.value(0).unwrap()).unwrap(), text);
     }
 }
+
+#[test]
+fn the_lineage_is_the_last_header_and_replaces_one_that_was_there() {
+    let mut encoder = Encoder::new(&shape(true, &[]), None, Format::Json).unwrap();
+    let input = batch(Some(raw(&[Some("{}")])), vec![]);
+    let headers_of = |encoder: &Encoder, input: &Batch| {
+        let rows = encoder.encode(input).unwrap().rows;
+        let text = |it: &[u8]| String::from_utf8(it.to_vec()).unwrap();
+        let pair =
+            |(name, value): (&[u8], Option<&[u8]>)| format!("{}={}", text(name), text(value.unwrap_or_default()));
+        headers::iter(rows.headers(0)).map(pair).collect::<Vec<_>>()
+    };
+    encoder.set_lineage("rules=00");
+    let first = encoder.encode(&input).unwrap();
+    let own = headers_of(&encoder, &input);
+    assert_eq!(own.last().map(String::as_str), Some("wasmill-lineage=rules=00"));
+    encoder.set_lineage("rules=01");
+    let again = headers_of(&encoder, &Batch { raw: Some(first.rows), ..input });
+    assert_eq!(again.len(), own.len());
+    assert_eq!(again.last().map(String::as_str), Some("wasmill-lineage=rules=01"));
+}
