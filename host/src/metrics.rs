@@ -110,12 +110,42 @@ pub const STEP_IN: Metric =
 /// Records out of a step.
 pub const STEP_OUT: Metric =
     counter("wasmill_step_records_out_total", &["pipeline", "step"], "Records that the step made.");
+/// Calls of a step's plugin.
+pub const PLUGIN_CALLS: Metric = counter(
+    "wasmill_plugin_calls_total",
+    &["pipeline", "step"],
+    "Calls of the step's plugin, those that failed included.",
+);
+/// Time in calls of a step's plugin.
+pub const PLUGIN_SECONDS: Metric = counter(
+    "wasmill_plugin_call_seconds_total",
+    &["pipeline", "step"],
+    "Time in calls of the step's plugin, over all workers: a call never waits, so it is CPU time where a core is free.",
+);
+/// Failed calls of a step's plugin.
+pub const PLUGIN_FAULTS: Metric = counter(
+    "wasmill_plugin_faults_total",
+    &["pipeline", "step", "kind"],
+    "Calls of the step's plugin that failed: `deadline`, `memory`, `output`, `trap`, `refused` or `answer`. One bad record is found by several.",
+);
+/// Memory of a step's plugin.
+pub const PLUGIN_MEMORY: Metric = gauge(
+    "wasmill_plugin_memory_bytes",
+    &["pipeline", "step"],
+    "Linear memory of the instances of the step's plugin, over all workers.",
+);
+/// Instances thrown away.
+pub const PLUGIN_RECYCLED: Metric = counter(
+    "wasmill_plugin_instances_replaced_total",
+    &["pipeline", "step"],
+    "Instances of the step's plugin that were thrown away after a fault or because their memory had grown.",
+);
 /// Records to a sink.
 pub const SINK_OUT: Metric =
     counter("wasmill_sink_records_out_total", &["pipeline", "sink"], "Records written to the sink.");
 
 /// All metrics, in the order in which they are written.
-pub const METRICS: [Metric; 20] = [
+pub const METRICS: [Metric; 25] = [
     BUILD,
     PLUGINS,
     UPLOADS,
@@ -135,6 +165,11 @@ pub const METRICS: [Metric; 20] = [
     STATE_KEYS,
     STEP_IN,
     STEP_OUT,
+    PLUGIN_CALLS,
+    PLUGIN_SECONDS,
+    PLUGIN_FAULTS,
+    PLUGIN_MEMORY,
+    PLUGIN_RECYCLED,
     SINK_OUT,
 ];
 
@@ -180,10 +215,59 @@ pub struct Counters {
     pub state_keys: AtomicU64,
     /// Records in and out of each step, by step.
     pub per_step: Vec<(AtomicU64, AtomicU64)>,
+    /// What the plugin of each step did, by step.
+    pub per_plugin: Vec<PluginCounters>,
     /// Records written to each sink, by sink.
     pub per_sink: Vec<AtomicU64>,
     /// What the pipeline is doing or waiting for, where that is not plain running.
     pub status: Mutex<Option<String>>,
+}
+
+/// What a step's plugin did, over all workers. Written once a checkpoint.
+#[derive(Debug, Default)]
+pub struct PluginCounters {
+    /// Calls.
+    pub calls: AtomicU64,
+    /// Time in calls, ns.
+    pub busy_ns: AtomicU64,
+    /// Calls that failed, in the order of [`FAULTS`].
+    pub faults: [AtomicU64; FAULTS.len()],
+    /// Linear memory, bytes.
+    pub memory_bytes: AtomicU64,
+    /// Instances thrown away.
+    pub replaced: AtomicU64,
+}
+
+/// Kinds of faults of a plugin, as the label `kind` says them.
+pub const FAULTS: [&str; 6] = ["deadline", "memory", "output", "trap", "refused", "answer"];
+
+/// What one instance did so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PluginWork {
+    /// Calls.
+    pub calls: u64,
+    /// Time in calls.
+    pub busy: Duration,
+    /// Calls that failed, in the order of [`FAULTS`].
+    pub faults: [u64; FAULTS.len()],
+    /// Linear memory, bytes.
+    pub memory_bytes: u64,
+    /// Instances thrown away.
+    pub replaced: u64,
+}
+
+impl PluginCounters {
+    /// Adds what one worker's instance has done since `last`.
+    pub fn add(&self, last: &PluginWork, now: &PluginWork) {
+        self.calls.fetch_add(now.calls - last.calls, Relaxed);
+        self.busy_ns.fetch_add((now.busy - last.busy).as_nanos() as u64, Relaxed);
+        self.replaced.fetch_add(now.replaced - last.replaced, Relaxed);
+        for (count, (now, last)) in self.faults.iter().zip(now.faults.iter().zip(&last.faults)) {
+            count.fetch_add(now - last, Relaxed);
+        }
+        // Less is more of the rest of the ring.
+        self.memory_bytes.fetch_add(now.memory_bytes.wrapping_sub(last.memory_bytes), Relaxed);
+    }
 }
 
 impl Counters {
@@ -191,6 +275,7 @@ impl Counters {
     pub fn new(steps: usize, sinks: usize) -> Self {
         let counters = Counters {
             per_step: (0..steps).map(|_| Default::default()).collect(),
+            per_plugin: (0..steps).map(|_| Default::default()).collect(),
             per_sink: (0..sinks).map(|_| Default::default()).collect(),
             ..Counters::default()
         };

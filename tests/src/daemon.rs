@@ -118,19 +118,7 @@ impl<'a> Daemon<'a> {
 
     /// Asks; none where no answer came.
     pub fn try_ask(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Option<Answer> {
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(LIMIT));
-        let agent: Agent = config.allow_non_standard_methods(true).build().into();
-        let mut request =
-            Request::builder().method(method).uri(format!("{}{path}", self.url())).header("content-type", kind);
-        if !body.is_empty() {
-            request = request.header("expect", "100-continue"); // A refusal may come before the body.
-        }
-        let mut answer = agent.run(request.body(body).expect("a request")).ok()?;
-        let content_type =
-            answer.headers().get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
-        let status = answer.status().as_u16();
-        let text = answer.body_mut().read_to_string().ok()?;
-        Some(Answer { status, content_type, text })
+        ask_at(&self.url(), method, path, kind, body)
     }
 
     /// Asks, and there is an answer.
@@ -224,6 +212,22 @@ impl<'a> Daemon<'a> {
         let _ = stream.read_to_string(&mut answer);
         answer
     }
+}
+
+/// Asks whoever listens at `url`, from any thread; none where no answer came.
+pub fn ask_at(url: &str, method: &str, path: &str, kind: &str, body: &[u8]) -> Option<Answer> {
+    let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(LIMIT));
+    let agent: Agent = config.allow_non_standard_methods(true).build().into();
+    let mut request = Request::builder().method(method).uri(format!("{url}{path}")).header("content-type", kind);
+    if !body.is_empty() {
+        request = request.header("expect", "100-continue"); // A refusal may come before the body.
+    }
+    let mut answer = agent.run(request.body(body).expect("a request")).ok()?;
+    let content_type =
+        answer.headers().get("content-type").and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
+    let status = answer.status().as_u16();
+    let text = answer.body_mut().read_to_string().ok()?;
+    Some(Answer { status, content_type, text })
 }
 
 /// The address of a version.

@@ -1,7 +1,7 @@
 //! The arguments, with the help that teaches them.
 
-use super::client::pipeline;
-use super::{folders, plugin, serve};
+use super::client::{letters, pipeline};
+use super::{completions, folders, plugin, serve};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -64,6 +64,10 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     /// Deploy, watch and operate the pipelines of a daemon
     Pipeline(pipeline::Pipeline),
+    /// List and replay the records that pipelines of a daemon could not process
+    DeadLetters(letters::DeadLetters),
+    /// Print what a shell completes
+    Completions(completions::Completions),
     /// Look at a component within limits, for the daemon
     #[command(name = wasmill::daemon::EXAMINE_COMMAND, hide = true)]
     Examine(serve::Examine),

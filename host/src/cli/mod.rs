@@ -3,6 +3,7 @@
 mod arguments;
 mod check;
 mod client;
+mod completions;
 mod exit;
 mod folders;
 mod live;
@@ -25,6 +26,8 @@ pub(crate) fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(Arguments { command: Command::Check(options) }) => check::check(&options),
         Ok(Arguments { command: Command::Plugin(options) }) => plugin::plugin(&options),
         Ok(Arguments { command: Command::Pipeline(options) }) => client::pipeline::pipeline(&options),
+        Ok(Arguments { command: Command::DeadLetters(options) }) => client::letters::dead_letters(&options),
+        Ok(Arguments { command: Command::Completions(options) }) => completions::completions(&options),
         Ok(Arguments { command: Command::Serve(options) }) => serve::serve(&options),
         Ok(Arguments { command: Command::Examine(options) }) => serve::examine(&options),
         Err(error) => {

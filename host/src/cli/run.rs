@@ -25,7 +25,7 @@ const ABORT_WAIT_MAX: Duration = Duration::from_secs(2);
 pub(crate) fn run(options: &arguments::Run) -> Exit {
     let on_terminal = io::stderr().is_terminal() && options.log_format == arguments::LogFormat::Text;
     let line = LiveLine::default();
-    if let Err(error) = logging::start(options.log_format, &line, on_terminal) {
+    if let Err(error) = logging::start(options.log_format, &line, on_terminal, None) {
         let _ = writeln!(
             io::stderr(),
             "WASMILL_LOG: {error}; expected a filter such as \"info\" or \"warn,wasmill=debug\""

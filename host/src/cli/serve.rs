@@ -8,7 +8,8 @@ use clap::Args;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use wasmill::daemon::{self, Ended, Examination, Overrides, ServeError, Settings};
+use std::sync::Arc;
+use wasmill::daemon::{self, Ended, Examination, Logs, Overrides, ServeError, Settings};
 
 /// `wasmill serve`.
 #[derive(Args, Debug)]
@@ -65,7 +66,8 @@ pub(crate) fn serve(arguments: &Serve) -> Exit {
         Err(error) => return refuse(&error.to_string(), Exit::Config),
     };
     let format = if settings.log_json { LogFormat::Json } else { LogFormat::Text };
-    if let Err(error) = logging::start(format, &LiveLine::default(), false) {
+    let logs = Arc::new(Logs::default());
+    if let Err(error) = logging::start(format, &LiveLine::default(), false, Some(logs.layer())) {
         return refuse(&format!("WASMILL_LOG: {error}"), Exit::Usage);
     }
     let options = daemon::Serve {
@@ -73,6 +75,7 @@ pub(crate) fn serve(arguments: &Serve) -> Exit {
         overrides,
         address_file: arguments.address_file.clone(),
         insecure: arguments.insecure,
+        logs,
     };
     match daemon::serve(&options, settings) {
         Ok(Ended::Done) => Exit::Done,

@@ -1,5 +1,11 @@
 //! What the interface answers, as JSON. The daemon writes these and the command line reads them.
 
+mod upgrades;
+mod watching;
+
+pub use upgrades::*;
+pub use watching::*;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -241,6 +247,24 @@ pub struct StepFigures {
     pub records_in: u64,
     /// Records out.
     pub records_out: u64,
+    /// What its plugin did; none for a step that runs none.
+    #[serde(default)]
+    pub plugin: Option<PluginFigures>,
+}
+
+/// What a step's plugin did, over all workers, as of the last checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PluginFigures {
+    /// Calls, those that failed included.
+    pub calls: u64,
+    /// Time in calls, ns.
+    pub busy_ns: u64,
+    /// Calls that failed, by kind.
+    pub faults: std::collections::BTreeMap<String, u64>,
+    /// Linear memory of its instances, bytes.
+    pub memory_bytes: u64,
+    /// Instances thrown away after a fault or because their memory had grown.
+    pub instances_replaced: u64,
 }
 
 /// What a sink has written.
@@ -395,174 +419,4 @@ pub struct NotReady {
     pub state: State,
     /// Why.
     pub reason: Option<String>,
-}
-
-/// What is asked for with an upgrade: another version of a step's plugin, or another configuration.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct UpgradeRequest {
-    /// The step.
-    pub step: String,
-    /// `NAME@VERSION`, `NAME@latest` or `sha256:DIGEST`.
-    pub plugin: String,
-    /// Its configuration; without it the step's stays.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
-    pub config: Option<serde_json::Map<String, serde_json::Value>>,
-    /// Why, for the history.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// What is asked for with a rollback.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RollbackRequest {
-    /// The step; without it the one that was changed last.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub step: Option<String>,
-    /// Why, for the history.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// What an upgrade would do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct UpgradePreview {
-    /// The step.
-    pub step: String,
-    /// What it runs.
-    pub from: StepPlugin,
-    /// What it would run.
-    pub to: StepPlugin,
-    /// Whether the workers replace it as the barrier passes. Otherwise the pipeline is planned anew around it, which takes longer.
-    pub in_place: bool,
-    /// What becomes of the step's state, in words.
-    pub state: String,
-    /// The keys of the pipeline file that would change.
-    pub changes: Vec<Change>,
-}
-
-/// A plugin as a step runs it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct StepPlugin {
-    /// `NAME@VERSION`.
-    pub plugin: String,
-    /// The sha256 of the component.
-    pub digest: String,
-    /// Its configuration.
-    #[schema(value_type = Object)]
-    pub config: serde_json::Value,
-}
-
-/// What was done to a pipeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// A definition was applied.
-    Deploy,
-    /// A step got another version of its plugin, or another configuration.
-    Upgrade,
-    /// A step got back the version before.
-    Rollback,
-}
-
-/// What came of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It is under way.
-    UnderWay,
-    /// It is what runs, or ran until the next entry.
-    Accepted,
-    /// It failed on probation, and the version before went on.
-    RolledBack,
-    /// Another definition was applied before it was known.
-    Superseded,
-}
-
-/// An entry of a pipeline's history.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct HistoryEntry {
-    /// Counts from 1.
-    pub number: u64,
-    /// What was done.
-    pub action: Action,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// The revision that ran afterwards.
-    pub revision: u64,
-    /// The step; none for a deployment, which may change all.
-    pub step: Option<String>,
-    /// What the step ran.
-    pub from: Option<StepPlugin>,
-    /// What it was to run.
-    pub to: Option<StepPlugin>,
-    /// When it was asked for.
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Timestamp,
-    /// By whom.
-    pub by: String,
-    /// Why, as they said.
-    pub reason: Option<String>,
-    /// What happened: which keys changed, or why it was rolled back.
-    pub detail: Option<String>,
-}
-
-/// What was done to a pipeline, the latest first.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct History {
-    /// The entries that are kept.
-    pub history: Vec<HistoryEntry>,
-}
-
-/// How far an operation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OperationState {
-    /// For the next checkpoint.
-    Waiting,
-    /// The new version has the records, and must not fail in its first epoch.
-    Probation,
-    /// The new version's first epoch is committed.
-    Accepted,
-    /// The version before goes on, as if there had been no upgrade.
-    RolledBack,
-    /// The pipeline ended before it was known; what was committed decides when it starts again.
-    Undecided,
-}
-
-/// Something that takes longer than a request.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Operation {
-    /// Its name in addresses.
-    pub id: String,
-    /// The pipeline.
-    pub pipeline: String,
-    /// What is done.
-    pub action: Action,
-    /// To which step.
-    pub step: Option<String>,
-    /// What the step ran.
-    pub from: Option<StepPlugin>,
-    /// What it is to run.
-    pub to: Option<StepPlugin>,
-    /// By whom.
-    pub by: String,
-    /// How far it is.
-    pub state: OperationState,
-    /// Whether it is over.
-    pub done: bool,
-    /// Why it ended so.
-    pub detail: Option<String>,
-    /// The last epoch of the version before.
-    pub epoch: Option<u64>,
-    /// How long the step processed no record at most, ms.
-    pub switch_ms: Option<u64>,
-    /// When it was asked for.
-    #[schema(value_type = String, format = DateTime)]
-    pub started_at: Timestamp,
-    /// When it last went on.
-    #[schema(value_type = String, format = DateTime)]
-    pub changed_at: Timestamp,
 }

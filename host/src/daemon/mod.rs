@@ -9,6 +9,7 @@ mod catalog;
 mod clock;
 mod disk;
 mod http;
+mod logs;
 mod notify;
 mod operations;
 mod pipelines;
@@ -18,6 +19,7 @@ mod settings;
 
 pub use catalog::{EXAMINE_COMMAND, Examination, examine_here};
 pub use http::openapi;
+pub use logs::{LogLayer, Logs};
 pub use problem::{FieldError, Problem};
 pub use serve::{Ended, Serve, ServeError, serve};
 pub use settings::{Connection, Limits, Overrides, Secret, Settings, SettingsError, Tls, UPLOAD_BYTES_MAX};
@@ -36,6 +38,7 @@ struct Daemon {
     tokens: RwLock<Option<Arc<Tokens>>>,
     catalog: Arc<Catalog>,
     pipelines: Pipelines,
+    logs: Arc<Logs>,
     uploads: Mutex<BTreeMap<String, u64>>,
     started: AtomicBool,
     stopping: AtomicBool,

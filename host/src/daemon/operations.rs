@@ -1,6 +1,6 @@
 //! What takes longer than a request: the last operations, each with how far it is.
 
-use super::api::{HistoryEntry, Operation, OperationState};
+use super::api::{Action, HistoryEntry, Operation, OperationState};
 use super::clock;
 use super::problem::{Code, Problem};
 use jiff::Timestamp;
@@ -64,11 +64,20 @@ impl Operations {
         operation
     }
 
-    /// True while an operation on the pipeline `name` is under way.
+    /// True while an upgrade of the pipeline `name` is under way.
     pub(super) fn is_under_way(&self, name: &str) -> bool {
+        self.any(name, |action| action != Action::Replay)
+    }
+
+    /// True while dead letters of the pipeline `name` are replayed.
+    pub(super) fn is_replaying(&self, name: &str) -> bool {
+        self.any(name, |action| action == Action::Replay)
+    }
+
+    fn any(&self, name: &str, of: impl Fn(Action) -> bool) -> bool {
         self.all().operations.iter().any(|it| {
             let it = it.borrow();
-            !it.done && it.pipeline == name
+            !it.done && it.pipeline == name && of(it.action)
         })
     }
 

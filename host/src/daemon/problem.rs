@@ -79,6 +79,8 @@ pub(super) enum Code {
     UpgradeUnderWay,
     NothingToRollBack,
     NoSuchOperation,
+    NoShadow,
+    BadReplay,
     NoSuchPath,
     MethodNotAllowed,
     Unauthorized,
@@ -131,6 +133,8 @@ impl Code {
             Code::UpgradeUnderWay => ("upgrade_under_way", StatusCode::CONFLICT, "An upgrade is under way"),
             Code::NothingToRollBack => ("nothing_to_roll_back", StatusCode::CONFLICT, "There is no version before"),
             Code::NoSuchOperation => ("no_such_operation", StatusCode::NOT_FOUND, "There is no such operation"),
+            Code::NoShadow => ("no_shadow", StatusCode::CONFLICT, "The pipeline has no shadow"),
+            Code::BadReplay => ("bad_replay", StatusCode::CONFLICT, "The dead letters cannot be read or replayed"),
             Code::NoSuchPath => ("no_such_path", StatusCode::NOT_FOUND, "There is nothing at this path"),
             Code::MethodNotAllowed => {
                 ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED, "The path does not know the method")

@@ -4,6 +4,7 @@ use super::Daemon;
 use super::catalog::Catalog;
 use super::disk::{self, Layout, Lock};
 use super::http::{self, Tokens};
+use super::logs::Logs;
 use super::notify::Notify;
 use super::pipelines::{self, Pipelines};
 use super::settings::{Overrides, Settings, SettingsError};
@@ -35,6 +36,8 @@ pub struct Serve {
     pub overrides: Overrides,
     /// Where to write the address that is listened on, once it is.
     pub address_file: Option<PathBuf>,
+    /// The lines of the pipelines, of which the process's subscriber has the layer.
+    pub logs: Arc<Logs>,
     /// Listen beyond this machine without tokens or without TLS.
     pub insecure: bool,
 }
@@ -106,7 +109,7 @@ pub fn serve(options: &Serve, settings: Settings) -> Result<Ended, ServeError> {
         io::ErrorKind::ResourceBusy => ServeError::Held(error),
         _ => failed("take the data directory")(error),
     })?;
-    let daemon = open(settings, tokens).map_err(failed("read the data directory"))?;
+    let daemon = open(settings, tokens, Arc::clone(&options.logs)).map_err(failed("read the data directory"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(CONTROL_THREADS)
         .thread_name("control")
@@ -136,7 +139,7 @@ fn read_tokens(settings: &Settings) -> Result<Option<Arc<Tokens>>, ServeError> {
     Ok(tokens.map(Arc::new))
 }
 
-fn open(settings: Settings, tokens: Option<Arc<Tokens>>) -> io::Result<Arc<Daemon>> {
+fn open(settings: Settings, tokens: Option<Arc<Tokens>>, logs: Arc<Logs>) -> io::Result<Arc<Daemon>> {
     let settings = Arc::new(settings);
     let layout = Layout::open(&settings.data_dir)?;
     let catalog = Arc::new(Catalog::open(&layout, &settings.limits, &pipelines::pinned(&layout)?)?);
@@ -146,6 +149,7 @@ fn open(settings: Settings, tokens: Option<Arc<Tokens>>) -> io::Result<Arc<Daemo
         tokens: RwLock::new(tokens),
         catalog,
         pipelines,
+        logs,
         uploads: Mutex::default(),
         started: AtomicBool::new(false),
         stopping: AtomicBool::new(false),

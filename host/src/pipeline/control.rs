@@ -2,6 +2,9 @@
 
 use super::clock::Clock;
 use super::error::{Failure, PipelineError};
+use super::plan::Plan;
+use super::probe::{Names, Probes, Tap};
+use super::shadow::Shadow;
 use super::upgrade::{Following, Prepared, Running, Undecided, Upgrade, plugin_plan};
 use crate::checkpoint::Manifest;
 use crate::metrics::{Counters, Progress};
@@ -21,6 +24,8 @@ pub struct Control {
     upgrade: Mutex<Upgrading>,
     /// True while an upgrade waits: what the coordinator looks at each turn.
     requested: AtomicBool,
+    /// Where records can be looked at; the same places in every attempt, since an upgrade changes no step's name.
+    probes: OnceLock<Arc<Probes>>,
 }
 
 /// How far an upgrade is.
@@ -40,8 +45,25 @@ enum Upgrading {
 pub struct Flow {
     /// Records in and out, by step.
     pub steps: Vec<(u64, u64)>,
+    /// What the plugin did, by step; zeroes where there is none.
+    pub plugins: Vec<PluginFlow>,
     /// Records written, by sink.
     pub sinks: Vec<u64>,
+}
+
+/// What a step's plugin did, over all workers, as of the last checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PluginFlow {
+    /// Calls, those that failed included.
+    pub calls: u64,
+    /// Time in calls, ns.
+    pub busy_ns: u64,
+    /// Calls that failed, in the order of [`crate::metrics::FAULTS`].
+    pub faults: Vec<u64>,
+    /// Linear memory of the instances, bytes.
+    pub memory_bytes: u64,
+    /// Instances thrown away.
+    pub replaced: u64,
 }
 
 impl Control {
@@ -56,6 +78,7 @@ impl Control {
             running: Mutex::new(None),
             upgrade: Mutex::new(Upgrading::No),
             requested: AtomicBool::new(false),
+            probes: OnceLock::new(),
         })
     }
 
@@ -105,6 +128,17 @@ impl Control {
         let load = |it: &AtomicU64| it.load(Relaxed);
         Some(Flow {
             steps: counters.per_step.iter().map(|(read, made)| (load(read), load(made))).collect(),
+            plugins: counters
+                .per_plugin
+                .iter()
+                .map(|it| PluginFlow {
+                    calls: load(&it.calls),
+                    busy_ns: load(&it.busy_ns),
+                    faults: it.faults.iter().map(load).collect(),
+                    memory_bytes: load(&it.memory_bytes),
+                    replaced: load(&it.replaced),
+                })
+                .collect(),
             sinks: counters.per_sink.iter().map(load).collect(),
         })
     }
@@ -152,6 +186,30 @@ impl Control {
         *upgrade = Upgrading::Waiting(Box::new(prepared));
         self.requested.store(true, Relaxed);
         Ok(())
+    }
+
+    /// Begins to look at what comes out of a source, a step or (`STEP.PORT`) one of its outputs.
+    ///
+    /// # Errors
+    /// The pipeline does not run, or has no such place; what there is, is said.
+    pub fn tap(self: &Arc<Self>, name: &str) -> Result<Tap, PipelineError> {
+        let (running, probes) = self.places()?;
+        let sources = running.pipeline.sources.iter().map(|it| it.name.as_str()).collect();
+        Tap::open(Arc::clone(self), &probes, &Names { sources, plan: &running.plan }, name)
+    }
+
+    /// Begins to compare another version of a step's plugin with the one that runs, on the same records and without effects.
+    ///
+    /// # Errors
+    /// The pipeline does not run, or the version cannot be compared with the one that does.
+    pub fn shadow(self: &Arc<Self>, upgrade: &Upgrade) -> Result<Shadow, PipelineError> {
+        let (running, probes) = self.places()?;
+        Shadow::start(Arc::clone(self), &running, probes, upgrade)
+    }
+
+    fn places(&self) -> Result<(Running, Arc<Probes>), PipelineError> {
+        let places = lock(&self.running).clone().zip(self.probes.get().cloned());
+        places.ok_or_else(|| PipelineError::stop(Failure::Config, "the pipeline does not run yet, or has ended"))
     }
 
     /// The plugin's file and configuration that a step runs; none while the pipeline does not run or an upgrade is not settled.
@@ -207,6 +265,11 @@ impl Control {
                 false
             }
         }
+    }
+
+    /// Where records can be looked at.
+    pub(super) fn probes(&self, plan: &Plan) -> Arc<Probes> {
+        Arc::clone(self.probes.get_or_init(|| Probes::new(plan)))
     }
 
     /// What runs; none before the first attempt.

@@ -8,6 +8,7 @@ use super::RunOptions;
 use super::commit::store_failed;
 use super::error::PipelineError;
 use super::plan::{Plan, plan};
+use super::probe::Probes;
 use super::recover::{Found, Recovered};
 use super::start::{self, Scene, WorkerEnds};
 use super::worker::{Command, DEAD_LETTERS, Report, Sealed, Turn, Worker};
@@ -109,11 +110,13 @@ impl Rehearsal {
 
     fn start(&mut self, recovered: &Recovered) -> Result<(), PipelineError> {
         let tables = start::tables(&self.plan, recovered)?;
+        let probes = Probes::new(&self.plan);
         let scene = Scene {
             pipeline: &self.pipeline,
             plan: &self.plan,
             options: &self.options,
             counters: &self.counters,
+            probes: &probes,
             found: &self.found,
             recovered,
             tables: &tables,

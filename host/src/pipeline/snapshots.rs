@@ -39,7 +39,9 @@ impl<'scope> Snapshots<'scope> {
     ) -> Result<Self, PipelineError> {
         let (work, received) = sync_channel(WORK_MAX);
         let (written, done) = sync_channel(1);
+        let span = tracing::Span::current();
         let run = move || {
+            let _within = span.entered();
             let mut writer = Writer { store, failed: None };
             for work in received {
                 if let Some(answer) = writer.work(work) {

@@ -6,6 +6,7 @@ use super::coordinator::WorkerHandle;
 use super::error::{Failure, PipelineError, chain};
 use super::lineage::Lineage;
 use super::plan::{Plan, StepPlan};
+use super::probe::Probes;
 use super::recover::{self, Found, Recovered};
 use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, source_failed};
 use super::step::Step;
@@ -16,7 +17,7 @@ use crate::checkpoint::{CheckpointError, PluginState, Restored, Store, extend_ta
 use crate::config::{KafkaOptions, Pipeline, SourceConnector};
 use crate::decode::{Decoder, Projection};
 use crate::exchange::{Exchange, Wakers, owner};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, PluginWork};
 use crate::sink::encode::{Encoder, LetterForm};
 use crate::source::file::FileSource;
 use crate::source::generator::GeneratorSource;
@@ -27,7 +28,7 @@ use crate::watermark::{PartitionTime, Partitions, Valve, WATERMARK_NONE};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Bytes of a batch, about.
@@ -82,6 +83,7 @@ pub(super) fn start(
         plan,
         options,
         counters,
+        probes: &control.probes(plan),
         found: &found,
         recovered: &recovered,
         tables: &tables,
@@ -99,7 +101,9 @@ pub(super) fn start(
     let (cancelled, paused) = (Arc::clone(&workers.cancelled), Arc::clone(&workers.paused));
     for (worker, (commands, reports)) in workers.made.into_iter().zip(workers.ends) {
         let name = format!("worker-{}", worker.index);
-        let spawned = std::thread::Builder::new().name(name).spawn(move || worker.run(|| clock.now_ms()));
+        let span = tracing::Span::current(); // What it logs is the pipeline's.
+        let run = move || span.in_scope(|| worker.run(|| clock.now_ms()));
+        let spawned = std::thread::Builder::new().name(name).spawn(run);
         let thread =
             spawned.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
         handles.push(WorkerHandle { commands, reports, thread });
@@ -192,6 +196,7 @@ pub(super) struct Scene<'a> {
     pub plan: &'a Arc<Plan>,
     pub options: &'a RunOptions,
     pub counters: &'a Arc<Counters>,
+    pub probes: &'a Arc<Probes>,
     pub found: &'a [Found],
     pub recovered: &'a Recovered,
     pub tables: &'a Tables,
@@ -208,6 +213,8 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
     let wakers = Wakers::new(count + 1);
     let (cancelled, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let mut exchanges: Vec<Vec<Exchange>> = plan.steps.iter().map(|_| Exchange::connect(count, &wakers)).collect();
+    // Instances of an attempt before are gone.
+    counters.per_plugin.iter().for_each(|it| it.memory_bytes.store(0, Relaxed));
     let (mut made, mut ends) = (Vec::new(), Vec::new());
     for index in 0..count {
         let (command, commands) = sync_channel(2);
@@ -235,6 +242,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
                 epoch: recovered.epoch + 1,
                 plan: Arc::new(step.clone()),
                 probation: scene.probation == Some(number),
+                counted: PluginWork::default(),
             });
         }
         let sources = (0..pipeline.sources.len()).map(|it| source(scene, index, it)).collect::<Result<_, _>>()?;
@@ -261,6 +269,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
                 end_of_input_closes: options.until != Until::Available,
                 source_names: pipeline.sources.iter().map(|it| it.name.clone()).collect(),
             },
+            probes: Arc::clone(scene.probes),
             lineages: (0..pipeline.sinks.len()).map(|it| Lineage::new(pipeline, it)).collect(),
             counters: Arc::clone(counters),
             commands,

@@ -228,6 +228,14 @@ impl Step {
         Ok(())
     }
 
+    /// The state of each of `keys`, where the step keeps a plugin's state.
+    pub(super) fn states(&self, keys: &Keys) -> Option<Column> {
+        match &self.operator {
+            Operator::Keyed(_, state) => Some(states_of(state, keys)),
+            Operator::Transform(_) | Operator::Window(_) | Operator::Select => None,
+        }
+    }
+
     /// Keys held in state.
     pub(super) fn keys(&self) -> u64 {
         match &self.operator {

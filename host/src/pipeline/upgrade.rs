@@ -194,7 +194,7 @@ fn refuse(upgrade: &Upgrade, why: &str) -> PipelineError {
 }
 
 /// What runs after `upgrade`, and the step.
-fn next_of(running: &Running, upgrade: &Upgrade) -> Result<(Running, usize), PipelineError> {
+pub(super) fn next_of(running: &Running, upgrade: &Upgrade) -> Result<(Running, usize), PipelineError> {
     let names = || running.plan.steps.iter().map(|it| format!("`{}`", it.name)).collect::<Vec<_>>().join(", ");
     let Some(step) = running.plan.steps.iter().position(|it| it.name == upgrade.step) else {
         return Err(refuse(upgrade, &format!("there is no such step: the pipeline has {}", names())));
@@ -234,7 +234,7 @@ pub(super) fn plugin_plan(operation: &OperationPlan) -> Option<&PluginPlan> {
 }
 
 /// True when the new version fits into the place of the old one, false when the pipeline around it changes.
-fn fits(old: &StepPlan, new: &StepPlan) -> Result<bool, String> {
+pub(super) fn fits(old: &StepPlan, new: &StepPlan) -> Result<bool, String> {
     let (Some(from), Some(to)) = (plugin_plan(&old.operation), plugin_plan(&new.operation)) else {
         return Err("it runs no plugin".to_owned());
     };

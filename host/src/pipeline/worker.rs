@@ -7,6 +7,8 @@
 use super::error::{Failure, PipelineError};
 use super::lineage::Lineage;
 use super::plan::{Plan, PluginPlan, SourcePlan, StepPlan, Stream, Target};
+use super::probe::{Input, Probes};
+use super::refuse::Place;
 use super::sinks::source_failed;
 use super::step::{Refused, Results, Step, gather_keys};
 use super::upgrade::{Candidate, plugin_plan};
@@ -15,9 +17,9 @@ use crate::checkpoint::Position;
 use crate::config::{BadRecords, Late};
 use crate::decode::{Decoder, canonical_keys};
 use crate::exchange::{Exchange, Message, Parcel, TimeStatus, Wakers, gather_times, joined_times, split};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, PluginCounters, PluginWork};
 use crate::schema::Shape;
-use crate::sink::encode::{DeadLetters, Encoder, LetterForm, Refusal};
+use crate::sink::encode::{Encoder, LetterForm};
 use crate::source::{Polled, Source};
 use crate::state::{Delta, TableId};
 use crate::watermark::{Partitions, Valve, WATERMARK_END, WATERMARK_NONE};
@@ -122,6 +124,8 @@ pub(super) struct Worker {
     pub steps: Vec<WorkerStep>,
     /// Encoders of the sinks, by index.
     pub encoders: Vec<Encoder>,
+    /// Where somebody may look at records.
+    pub probes: Arc<Probes>,
     /// What the sinks' records say of their way, by index; none where they say nothing.
     pub lineages: Vec<Option<Lineage>>,
     /// Settings.
@@ -198,6 +202,8 @@ pub(super) struct WorkerStep {
     pub plan: Arc<StepPlan>,
     /// True in the first epoch of a new version of its plugin, which must not fail.
     pub probation: bool,
+    /// What was last counted of its plugin.
+    pub counted: PluginWork,
 }
 
 /// A seal under way.
@@ -276,7 +282,7 @@ impl Worker {
         Ok(if busy { Turn::Busy } else { Turn::Idle })
     }
 
-    fn report(&mut self, report: Report) {
+    pub(super) fn report(&mut self, report: Report) {
         self.waiting.push_back(report);
         self.flush_reports();
     }
@@ -375,6 +381,7 @@ impl Worker {
             self.refuse(refused, Place { shape: &Shape::default(), source: index, epoch: self.epoch })?;
         }
         let SourcePlan { stream, .. } = &plan.sources[index];
+        self.probes.sources[index].offer(0, &stream.shape, &decoded.batch);
         self.deliver(plan, stream, decoded.batch, clock, self.epoch)?;
         self.say_watermark(plan, index)
     }
@@ -464,30 +471,6 @@ impl Worker {
         Ok(())
     }
 
-    fn refuse_keyless(
-        &mut self,
-        plan: &Plan,
-        step: usize,
-        batch: &Batch,
-        rows: &[u32],
-        epoch: u64,
-    ) -> Result<(), PipelineError> {
-        let name = &plan.steps[step].name;
-        let key = plan.steps[step].key_names.join(", ");
-        let reason = format!("the key of step `{name}` ({key}) is missing or null");
-        let refused = Refused {
-            batch: batch.gather(rows),
-            reasons: vec![reason; rows.len()],
-            step: name.clone(),
-            plugin: None,
-            fault: false,
-        };
-        self.refuse(
-            refused,
-            Place { shape: &plan.steps[step].input, source: plan.steps[step].source.unwrap_or(0), epoch },
-        )
-    }
-
     fn exchange(
         &mut self,
         plan: &Plan,
@@ -561,6 +544,11 @@ impl Worker {
         self.counters.per_step[index].0.fetch_add(batch.rows as u64, Relaxed);
         let topic = plan.steps[index].source.map_or("", |it| &*self.sources[it].topic).to_owned();
         let step = &mut self.steps[index];
+        if self.probes.steps[index].wants_input() {
+            let input = Input::of(&batch, keys.as_ref(), clock, step.watermark, &topic);
+            let states = input.keys.as_ref().and_then(|it| step.step.states(it));
+            self.probes.steps[index].offer_input(Input { states, ..input });
+        }
         let results = step.step.process(&step.plan, batch, keys, clock, step.watermark, &topic)?;
         self.pass_on(plan, index, results)
     }
@@ -583,7 +571,9 @@ impl Worker {
         }
         for (port, batch, clock) in results.outputs {
             self.counters.per_step[index].1.fetch_add(batch.rows as u64, Relaxed);
-            self.deliver(plan, &plan.steps[index].ports[port].stream, batch, clock, epoch)?;
+            let stream = &plan.steps[index].ports[port].stream;
+            self.probes.steps[index].offer(port, &stream.shape, &batch);
+            self.deliver(plan, stream, batch, clock, epoch)?;
         }
         Ok(())
     }
@@ -708,6 +698,7 @@ impl Worker {
             sealing.sealed.keys += step.step.keys();
             sealing.open -= 1;
             step.probation = false;
+            step.count(&self.counters.per_plugin[index]);
             if let Some(swap) = sealing.swap.take_if(|it| it.0 == index) {
                 step.swap(swap.1)?;
             }
@@ -728,74 +719,31 @@ impl Worker {
         self.report(Report::Sealed(sealing.sealed));
         sealing.last
     }
-
-    // Records that do not go on.
-
-    fn refuse(&mut self, refused: Refused, place: Place<'_>) -> Result<(), PipelineError> {
-        let rows = refused.batch.rows as u64;
-        match self.settings.bad_records {
-            BadRecords::Drop => {
-                self.counters.dropped.fetch_add(rows, Relaxed);
-                Ok(())
-            }
-            BadRecords::Stop => Err(self.stop_at(&refused, place.source)),
-            BadRecords::DeadLetter => {
-                self.dead_letter(&refused, place);
-                Ok(())
-            }
-        }
-    }
-
-    fn stop_at(&self, refused: &Refused, source: usize) -> PipelineError {
-        let batch = &refused.batch;
-        let place = match (batch.origin, batch.offsets.first()) {
-            (Some(origin), Some(offset)) => {
-                let source = &self.sources[source];
-                match source.files.get(origin.partition as usize) {
-                    Some(file) => format!(" at `{file}`, byte {offset}"),
-                    None => format!(" at `{}` partition {}, offset {offset}", source.topic, origin.partition),
-                }
-            }
-            _ => String::new(),
-        };
-        let reason = refused.reasons.first().map_or("", String::as_str);
-        PipelineError::stop(
-            Failure::BadData,
-            format!(
-                "`{}` cannot process a record{place}: {reason}; add [dead_letters] to keep such records apart, or bad_records = \"drop\" to drop them",
-                refused.step
-            ),
-        )
-    }
-
-    fn dead_letter(&mut self, refused: &Refused, place: Place<'_>) {
-        let batch = &refused.batch;
-        let none = Shape::default();
-        let shape = if batch.columns.len() == place.shape.columns.len() { place.shape } else { &none };
-        let mut letters = DeadLetters::new(self.settings.letter_form);
-        for (row, reason) in refused.reasons.iter().enumerate() {
-            let offset = batch.offsets.get(row);
-            let origin = batch.origin.zip(offset).map(|(origin, offset)| {
-                let source = &self.sources[origin.source as usize];
-                let file = source.files.get(origin.partition as usize);
-                (file.unwrap_or(&source.topic).as_str(), origin.partition, *offset)
-            });
-            let refusal = Refusal { reason, step: &refused.step, plugin: refused.plugin.as_deref(), origin };
-            letters.push_row(batch, shape, row, &refusal);
-        }
-        let rows = letters.take();
-        self.counters.dead_letters.fetch_add(rows.records.len() as u64, Relaxed);
-        let output = Output { epoch: place.epoch, sink: DEAD_LETTERS, rows, times: batch.times.clone() };
-        self.report(Report::Output(output));
-    }
 }
 
 impl WorkerStep {
+    /// Counts what its plugin has done since the last time.
+    fn count(&mut self, counters: &PluginCounters) {
+        if let Some((vitals, _)) = self.step.health() {
+            let now = PluginWork {
+                calls: vitals.calls,
+                busy: vitals.busy,
+                faults: vitals.faults,
+                memory_bytes: vitals.memory_bytes as u64,
+                replaced: vitals.replaced + vitals.recycled,
+            };
+            counters.add(&self.counted, &now);
+            self.counted = now;
+        }
+    }
+
     /// The records from here on are the new version's.
     fn swap(&mut self, candidate: Candidate) -> Result<(), PipelineError> {
         let version = plugin_plan(&self.plan.operation).map_or(0, PluginPlan::state_version);
         self.plan = candidate.plan;
         self.probation = true;
+        // The instance is another one, which begins to count anew; what it holds is told as the change from the last one's.
+        self.counted = PluginWork { memory_bytes: self.counted.memory_bytes, ..PluginWork::default() };
         self.step.replace(candidate.step, &self.plan, version)
     }
 }
@@ -803,15 +751,4 @@ impl WorkerStep {
 fn failed_probation(refused: &Refused) -> PipelineError {
     let reason = refused.reasons.first().map_or("", String::as_str);
     PipelineError::restart(format!("step `{}`: the new version failed on a record: {reason}", refused.step))
-}
-
-/// Where in the pipeline records were refused.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    /// What their columns are.
-    shape: &'a Shape,
-    /// The source that they come from, or may come from.
-    source: usize,
-    /// The epoch that their dead letters belong to.
-    epoch: u64,
 }

@@ -214,6 +214,20 @@ pub enum FaultKind {
     Answer(String),
 }
 
+impl FaultKind {
+    /// The kind's place in [`FAULTS`](crate::metrics::FAULTS).
+    pub fn number(&self) -> usize {
+        match self {
+            FaultKind::Deadline { .. } => 0,
+            FaultKind::Memory { .. } => 1,
+            FaultKind::Output { .. } => 2,
+            FaultKind::Trap(_) => 3,
+            FaultKind::Refused(_) => 4,
+            FaultKind::Answer(_) => 5,
+        }
+    }
+}
+
 /// What the pipeline must do about an error. Callers branch on this, never on text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {

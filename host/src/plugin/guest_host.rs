@@ -1,7 +1,9 @@
 //! What a guest sees of the host: memory up to a limit, a log, and counters. All that it hands over is hostile.
 
 use super::bindings::{logging, metrics};
+use super::error::Fault;
 use crate::config::PluginLimits;
+use crate::metrics::FAULTS;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use wasmtime::ResourceLimiter;
@@ -50,9 +52,22 @@ pub(super) struct Counters {
     pub(super) lines_dropped: u64,
     /// Wall time spent in calls, the check of their answers included.
     pub(super) busy: Duration,
+    /// Calls, those that failed included.
+    pub(super) calls: u64,
+    /// Calls that failed, by the kind's number.
+    pub(super) faults: [u64; FAULTS.len()],
 }
 
 impl Counters {
+    /// A call has ended.
+    pub(super) fn called<T>(&mut self, took: Duration, answer: &Result<T, Fault>) {
+        self.calls += 1;
+        self.busy += took;
+        if let Some(count) = answer.as_ref().err().and_then(|it| self.faults.get_mut(it.kind.number())) {
+            *count += 1;
+        }
+    }
+
     pub(super) fn totals(&self) -> &BTreeMap<String, u64> {
         &self.totals
     }

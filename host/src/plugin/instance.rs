@@ -154,7 +154,7 @@ impl Instance {
         let started = self.begin(ms_max);
         let answer = invoke(&mut self.store, &self.guest);
         let answer = self.end(ms_max, answer, check);
-        self.store.data_mut().counters.busy += started.elapsed();
+        self.store.data_mut().counters.called(started.elapsed(), &answer);
         answer
     }
 
@@ -169,7 +169,7 @@ impl Instance {
         let started = self.begin(ms_max);
         let answer = invoke(&mut self.store, &guest);
         let answer = self.end(ms_max, answer, check);
-        self.store.data_mut().counters.busy += started.elapsed();
+        self.store.data_mut().counters.called(started.elapsed(), &answer);
         Some(answer)
     }
 

@@ -10,6 +10,7 @@ use super::lower;
 use super::produced::{Call, Produced, Rejected};
 use crate::column::Strings;
 use crate::config::PluginLimits;
+use crate::metrics::FAULTS;
 use crate::schema::Spec;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +32,10 @@ pub struct Vitals {
     pub log_lines_dropped: u64,
     /// Wall time spent in calls of the plugin, with the check of its answers; starting instances is not in it.
     pub busy: Duration,
+    /// Calls of the plugin, those that failed included.
+    pub calls: u64,
+    /// Calls that failed, in the order of [`FAULTS`].
+    pub faults: [u64; FAULTS.len()],
 }
 
 /// What every runner owns.
@@ -105,6 +110,8 @@ impl Supervised {
             memory_bytes: self.instance.memory_bytes(),
             log_lines_dropped: self.instance.counters().lines_dropped,
             busy: self.instance.counters().busy,
+            calls: self.instance.counters().calls,
+            faults: self.instance.counters().faults,
         }
     }
 

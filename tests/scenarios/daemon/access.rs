@@ -6,7 +6,7 @@ use wasmill_tests::json::parse;
 use wasmill_tests::process::{Ended, Signal};
 use wasmill_tests::settings;
 
-/// A file with the token `reader` of Ann and the token `deployer` of CI.
+/// A file with the token `reader` of Ann, `operator` of Bob and `deployer` of CI.
 fn tokens() -> String {
     use std::process::{Command, Stdio};
     let hash = |text: &str| {
@@ -16,7 +16,8 @@ fn tokens() -> String {
         let output = child.wait_with_output().expect("it ends").stdout;
         String::from_utf8_lossy(&output).split_whitespace().next().unwrap_or_default().to_owned()
     };
-    format!("# who may what\nann read {}\nci deploy {}\n", hash("reader"), hash("deployer"))
+    let (ann, bob, ci) = (hash("reader"), hash("operator"), hash("deployer"));
+    format!("# who may what\nann read {ann}\nbob operate {bob}\nci deploy {ci}\n")
 }
 
 fn ask(folder: &Folder, url: &str, token: Option<&str>, arguments: &[&str]) -> Ended {
@@ -46,10 +47,15 @@ fn a_token_allows_what_its_scope_says_and_every_change_is_written_down() {
     ask(&folder, &url, Some("deployer"), &push).expect_code(0);
     let shown = ask(&folder, &url, Some("reader"), &["plugin", "show", "p@1.0.0", "-o", "json"]).expect_code(0);
     assert_eq!(parse(&shown.stdout)["pushed_by"], "ci");
+    // What changes which code runs is for who deploys; what only goes on with it is not.
+    let rollback = ask(&folder, &url, Some("operator"), &["pipeline", "rollback", "nobody"]).expect_code(78);
+    rollback.expect_error(&["`bob`", "`deploy`", "(forbidden)"]);
+    let replay = ask(&folder, &url, Some("operator"), &["dead-letters", "replay", "nobody"]).expect_code(78);
+    replay.expect_error(&["(no_such_pipeline)"]);
 
     let audit = std::fs::read_to_string(folder.path("daemon/audit.jsonl")).expect("an audit log");
     let told: Vec<_> = audit.lines().map(parse).map(|it| (it["who"].clone(), it["status"].clone())).collect();
-    let expected = [("127.0.0.1", 401), ("127.0.0.1", 401), ("ann", 403), ("ci", 201)];
+    let expected = [("127.0.0.1", 401), ("127.0.0.1", 401), ("ann", 403), ("ci", 201), ("bob", 403), ("bob", 404)];
     assert_eq!(told, expected.map(|(who, status)| (who.into(), status.into())));
     assert!(!daemon.log().contains("deployer") && !audit.contains("deployer"), "a token was written down");
 

@@ -63,3 +63,12 @@ fn what_the_daemon_refuses_is_said_with_every_error_and_an_exit_code() {
     let alone = folder.wasmill(["pipeline", "list", "--server", &url]).end().expect_code(69);
     alone.expect_error(&["no daemon answers", "wasmill serve"]);
 }
+
+#[test]
+fn shells_are_told_what_to_complete() {
+    let folder = Folder::new();
+    for (shell, expected) in [("bash", "_wasmill()"), ("zsh", "#compdef wasmill"), ("fish", "complete -c wasmill")] {
+        let script = folder.wasmill(["completions", shell]).end().expect_code(0).stdout;
+        assert!(script.contains(expected) && script.contains("rollback"), "{shell}");
+    }
+}

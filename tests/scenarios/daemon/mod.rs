@@ -3,8 +3,10 @@
 mod access;
 mod commands;
 mod lifecycle;
+mod pace;
 mod pipelines;
 mod survival;
 mod swaps;
 mod upgrades;
 mod uploads;
+mod watching;

@@ -1,12 +1,15 @@
 //! The commands that talk to a daemon: what they have in common.
 
 mod ask;
+pub(crate) mod letters;
 pub(crate) mod pipeline;
 pub(crate) mod plugin;
 mod server;
+mod shadow;
 mod table;
 mod tls;
 mod upgrade;
+mod watch;
 
 use super::exit::Exit;
 use clap::{Args, ValueEnum};

@@ -2,8 +2,10 @@
 
 use super::ask::Yes;
 use super::server::{Carries, part};
+use super::shadow::{Shadow, shadow};
 use super::table::{list, table};
 use super::upgrade::{Rollback, Upgrade, history, rollback, upgrade};
+use super::watch::{Logs, Tap, logs, tap};
 use super::{Client, Failure, finish};
 use crate::cli::exit::Exit;
 use crate::cli::report::{grouped, lasting, watermark};
@@ -58,6 +60,12 @@ enum Command {
     Upgrade(Upgrade),
     /// Give a step back the version that it ran before it was changed last
     Rollback(Rollback),
+    /// Run a version beside the one that runs, and compare them
+    Shadow(Shadow),
+    /// Show records as they come out of a source or a step: a sample, which does not slow the pipeline
+    Tap(Tap),
+    /// Show the lines that a pipeline and its plugins log
+    Logs(Logs),
     /// Show what was done to a pipeline: who, when, why, and what came of it
     History(Named),
 }
@@ -138,6 +146,9 @@ pub(crate) fn pipeline(options: &Pipeline) -> Exit {
         Command::Plan(options) => plan(options),
         Command::Upgrade(options) => upgrade(options),
         Command::Rollback(options) => rollback(options),
+        Command::Shadow(options) => shadow(options),
+        Command::Tap(options) => tap(options),
+        Command::Logs(options) => logs(options),
         Command::History(named) => history(&named.client, &named.name),
     })
 }

@@ -2,6 +2,7 @@
 
 use super::pipeline::address;
 use super::server::{Carries, part};
+use super::shadow::compared;
 use super::table::table;
 use super::{Client, Failure, Output};
 use clap::Args;
@@ -102,11 +103,13 @@ pub(super) fn rollback(options: &Rollback) -> Result<String, Failure> {
     follow(&options.client, operation, options.detach)
 }
 
-fn encoded<T: serde::Serialize>(request: &T) -> Result<String, Failure> {
+/// A request's body.
+pub(super) fn encoded<T: serde::Serialize>(request: &T) -> Result<String, Failure> {
     serde_json::to_string(request).map_err(|error| Failure::Input(error.to_string()))
 }
 
-fn config(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
+/// A configuration as it was given: JSON, or the file that holds it.
+pub(super) fn config(text: &str) -> Result<serde_json::Map<String, serde_json::Value>, Failure> {
     let text = match text.strip_prefix('@') {
         Some(file) => std::fs::read_to_string(file).map_err(|error| Failure::Input(format!("{file}: {error}")))?,
         None => text.to_owned(),
@@ -121,16 +124,22 @@ fn shown(plugin: Option<&StepPlugin>) -> String {
 fn previewed(preview: &UpgradePreview) -> String {
     let mut text = format!("{}: {} -> {}\n", preview.step, shown(Some(&preview.from)), shown(Some(&preview.to)));
     let how = if preview.in_place { "at a checkpoint, in place" } else { "at a checkpoint, planned anew around it" };
-    let _ = writeln!(text, "  switched to {how}\n  its state {}", preview.state);
+    let _ = writeln!(text, "  switched to {how}\n  state: {}", preview.state);
     for change in &preview.changes {
         let value = |it: &Option<serde_json::Value>| it.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
         let _ = writeln!(text, "  {}: {} -> {}", change.key, value(&change.from), value(&change.to));
+    }
+    match (&preview.sample, &preview.no_sample) {
+        (Some(sample), _) => text.push_str(&compared(sample)),
+        (None, why) => {
+            let _ = writeln!(text, "no sample: {}", why.as_deref().unwrap_or("no reason is known"));
+        }
     }
     text + "nothing was done\n"
 }
 
 /// Shows how an operation goes on, until it is done.
-fn follow(client: &Client, operation: Operation, detach: bool) -> Result<String, Failure> {
+pub(super) fn follow(client: &Client, operation: Operation, detach: bool) -> Result<String, Failure> {
     let live = client.output == Output::Table;
     if detach {
         return client.say(&operation, |it| format!("operation {}: {}\n", it.id, told(it)));
@@ -152,7 +161,7 @@ fn follow(client: &Client, operation: Operation, detach: bool) -> Result<String,
         Ok(!last.done)
     })?;
     match last.state {
-        OperationState::Accepted => client.say(&last, |it| format!("{}\n", told(it))),
+        OperationState::Accepted | OperationState::Done => client.say(&last, |it| format!("{}\n", told(it))),
         _ if live => Err(Failure::NotDone(told(&last))),
         _ => {
             print!("{}", client.say(&last, |_| String::new())?);
@@ -177,6 +186,8 @@ fn told(operation: &Operation) -> String {
         OperationState::Accepted => format!("{step}: {to} is accepted"),
         OperationState::RolledBack => format!("{step}: {to} was rolled back, {from} goes on: {detail}"),
         OperationState::Undecided => format!("{step}: {to} is undecided: {detail}"),
+        OperationState::Running => "replaying".to_owned(),
+        OperationState::Done | OperationState::Failed => detail.to_owned(),
     }
 }
 
@@ -189,6 +200,7 @@ pub(super) fn history(client: &Client, name: &str) -> Result<String, Failure> {
                 Action::Deploy => "deploy",
                 Action::Upgrade => "upgrade",
                 Action::Rollback => "rollback",
+                Action::Replay => "replay",
             };
             let outcome = match it.outcome {
                 Outcome::UnderWay => "under way",

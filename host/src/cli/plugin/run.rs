@@ -137,7 +137,7 @@ struct PortSummary {
 
 /// Runs the component over the input.
 pub(crate) fn run(options: &Run) -> Exit {
-    if let Err(error) = logging::start(LogFormat::Text, &LiveLine::default(), false) {
+    if let Err(error) = logging::start(LogFormat::Text, &LiveLine::default(), false, None) {
         return Stop::usage(format!("WASMILL_LOG: {error}")).report();
     }
     let outcome = start(options).and_then(|mut run| {

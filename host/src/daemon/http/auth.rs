@@ -147,7 +147,7 @@ fn caller(daemon: &Daemon, headers: &HeaderMap, peer: Option<&Peer>) -> Caller {
 
 /// Whether what is posted to an address changes which code runs.
 fn deploys(path: &str) -> bool {
-    ["/upgrade", "/rollback"].iter().any(|it| path.ends_with(it))
+    ["/upgrade", "/rollback", "/shadow", "/shadow/promote"].iter().any(|it| path.ends_with(it))
 }
 
 fn allow(daemon: &Daemon, caller: &Caller, headers: &HeaderMap, method: &Method, path: &str) -> Result<(), Problem> {

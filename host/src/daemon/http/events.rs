@@ -30,6 +30,11 @@ impl Events {
     pub(super) async fn still_here(&self) -> bool {
         self.0.send(Bytes::from_static(b":\n\n")).await.is_ok()
     }
+
+    /// Waits until the client is gone.
+    pub(super) async fn gone(&self) {
+        self.0.closed().await;
+    }
 }
 
 /// An answer, and its sending end.

@@ -85,6 +85,15 @@ fn add(samples: &mut Samples, status: &PipelineStatus) {
     for step in &figures.steps {
         samples.add(metrics::STEP_IN, &[name, &step.step], step.records_in as f64);
         samples.add(metrics::STEP_OUT, &[name, &step.step], step.records_out as f64);
+        let Some(plugin) = &step.plugin else { continue };
+        let labels = [name, step.step.as_str()];
+        samples.add(metrics::PLUGIN_CALLS, &labels, plugin.calls as f64);
+        samples.add(metrics::PLUGIN_SECONDS, &labels, plugin.busy_ns as f64 / 1e9);
+        samples.add(metrics::PLUGIN_MEMORY, &labels, plugin.memory_bytes as f64);
+        samples.add(metrics::PLUGIN_RECYCLED, &labels, plugin.instances_replaced as f64);
+        for (kind, count) in &plugin.faults {
+            samples.add(metrics::PLUGIN_FAULTS, &[name, &step.step, kind], *count as f64);
+        }
     }
     for sink in &figures.sinks {
         samples.add(metrics::SINK_OUT, &[name, &sink.sink], sink.records_out as f64);

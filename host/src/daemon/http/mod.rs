@@ -5,12 +5,16 @@ mod answer;
 mod auth;
 mod events;
 mod health;
+mod letters;
 mod metrics;
 mod origin;
 mod pipelines;
 mod plugins;
+mod predicate;
+mod shadows;
 mod tls;
 mod upgrades;
+mod watch;
 
 pub(super) use accept::accept;
 pub(super) use auth::Tokens;
@@ -49,6 +53,14 @@ use utoipa::OpenApi;
         upgrades::history,
         upgrades::operation,
         upgrades::follow,
+        letters::list,
+        letters::replay,
+        shadows::begin,
+        shadows::show,
+        shadows::promote,
+        shadows::drop_it,
+        watch::tap,
+        watch::logs,
         health::live,
         health::ready,
     ),
@@ -67,6 +79,7 @@ use utoipa::OpenApi;
         api::Part,
         api::Figures,
         api::StepFigures,
+        api::PluginFigures,
         api::SinkFigures,
         api::Pin,
         api::Deployment,
@@ -87,6 +100,16 @@ use utoipa::OpenApi;
         api::History,
         api::OperationState,
         api::Operation,
+        api::DeadLetter,
+        api::DeadLetterList,
+        api::Comparison,
+        api::Differing,
+        api::Faulty,
+        api::Spent,
+        api::ShadowStatus,
+        api::TappedRecord,
+        api::TapEnd,
+        api::LogLine,
         api::Readiness,
         api::NotReady,
     ))
@@ -120,6 +143,12 @@ pub(super) fn router(daemon: Arc<Daemon>) -> Router {
         .route("/api/v1/pipelines/{name}/upgrade", post(upgrades::upgrade))
         .route("/api/v1/pipelines/{name}/rollback", post(upgrades::rollback))
         .route("/api/v1/pipelines/{name}/history", get(upgrades::history))
+        .route("/api/v1/pipelines/{name}/shadow", post(shadows::begin).get(shadows::show).delete(shadows::drop_it))
+        .route("/api/v1/pipelines/{name}/shadow/promote", post(shadows::promote))
+        .route("/api/v1/pipelines/{name}/dead-letters", get(letters::list))
+        .route("/api/v1/pipelines/{name}/dead-letters/replay", post(letters::replay))
+        .route("/api/v1/pipelines/{name}/tap", get(watch::tap))
+        .route("/api/v1/pipelines/{name}/logs", get(watch::logs))
         .route("/api/v1/operations/{id}", get(upgrades::operation))
         .route("/api/v1/operations/{id}/events", get(upgrades::follow))
         .route("/api/v1/pipelines/{name}/{action}", post(pipelines::act))

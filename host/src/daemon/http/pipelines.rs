@@ -139,7 +139,7 @@ pub(super) async fn delete(
             return Err(Problem::new(Code::StateUnsaid, detail));
         }
     };
-    blocking(move || daemon.pipelines.delete(&name, fate)).await?;
+    blocking(move || daemon.pipelines.delete(&name, fate).map(|()| daemon.logs.forget(&name))).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

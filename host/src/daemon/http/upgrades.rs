@@ -78,7 +78,7 @@ pub(super) async fn rollback(
 }
 
 /// Answers that an operation has begun, and follows it whether or not the client does.
-fn accepted(daemon: Arc<Daemon>, operation: &Operation, begun: Begun) -> Response {
+pub(super) fn accepted(daemon: Arc<Daemon>, operation: &Operation, begun: Begun) -> Response {
     tokio::task::spawn_blocking(move || daemon.pipelines.follow(begun));
     let mut answer = json(StatusCode::ACCEPTED, operation);
     if let Ok(location) = HeaderValue::from_str(&format!("/api/v1/operations/{}", operation.id)) {

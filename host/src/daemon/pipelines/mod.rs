@@ -6,10 +6,12 @@
 mod backoff;
 mod checkpoints;
 mod document;
+mod letters;
 mod plan;
 mod record;
 mod rewrite;
 mod runner;
+mod shadow;
 mod status;
 mod upgrade;
 
@@ -28,10 +30,11 @@ use super::problem::{Code, FieldError, Problem};
 use super::settings::Settings;
 use crate::config;
 use crate::failpoint::failpoint;
-use crate::pipeline::{self, Failure, RunOptions, Until};
+use crate::pipeline::{self, Failure, RunOptions, Tap, Until};
 use document::Checked;
 use record::Record;
 use runner::{Job, Runner};
+use shadow::Shadows;
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,6 +53,7 @@ pub(super) struct Pipelines {
     settings: Mutex<Arc<Settings>>,
     entries: Mutex<BTreeMap<String, Entry>>,
     operations: Operations,
+    shadows: Shadows,
     /// Held while something is changed.
     changes: Mutex<()>,
 }
@@ -94,6 +98,7 @@ impl Pipelines {
         Ok(Pipelines {
             entries: Mutex::new(Record::read_all(layout)?.into_iter().map(entry).collect()),
             operations: Operations::new(),
+            shadows: Shadows::default(),
             layout: layout.clone(),
             catalog,
             settings: Mutex::new(settings),
@@ -210,6 +215,16 @@ impl Pipelines {
 
     fn checked_with(&self, record: &Record, settings: &Settings) -> Result<Checked, Problem> {
         document::check(&record.name, &record.definition, &self.catalog, settings, Some(&record.pins))
+    }
+
+    /// Begins to look at what comes out of a source or a step.
+    pub(super) fn tap(&self, name: &str, place: &str) -> Result<Tap, Problem> {
+        let entry = self.entry(name)?;
+        let control = entry.runner.map(|it| it.now().control).ok_or_else(|| upgrade::not_running(name))?;
+        control.tap(place).map_err(|error| match error.to_string() {
+            text if text.contains("does not run yet") => Problem::new(Code::NotRunning, text),
+            text => Problem::new(Code::BadQuery, text),
+        })
     }
 
     /// The graph of a pipeline.
@@ -407,12 +422,15 @@ impl Pipelines {
         if fate == Fate::Discard {
             // Said before the state goes and the record after it: at any point in between, deleting can be asked for again.
             disk::write_atomically(&record::discarded(&self.layout, name), b"").map_err(failed)?;
-            match std::fs::remove_dir_all(record::state_dir(&self.layout, name)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-                _ => {}
+            for name in [name, &pipeline::replay_name(name)] {
+                match std::fs::remove_dir_all(record::state_dir(&self.layout, name)) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+                    _ => {}
+                }
             }
         }
         Record::remove(&self.layout, name).map_err(failed)?;
+        self.shadows.end(name);
         self.entries().remove(name);
         Ok(())
     }

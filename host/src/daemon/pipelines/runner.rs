@@ -3,7 +3,7 @@
 use super::backoff;
 use crate::config::Pipeline;
 use crate::daemon::api::State;
-use crate::daemon::clock;
+use crate::daemon::{clock, logs};
 use crate::pipeline::{self, Control, Failure, PipelineError, RunOptions, Upgrade};
 use jiff::Timestamp;
 use std::hash::{BuildHasher, RandomState};
@@ -102,8 +102,9 @@ impl Runner {
         let name = format!("pipeline-{}", job.pipeline.name);
         let shared = Arc::new(Shared { job: Mutex::new(job), now: Mutex::new(now), changed: Condvar::new() });
         let own = Arc::clone(&shared);
+        let within = logs::span(&shared.job().pipeline.name);
         let thread = std::thread::Builder::new().name(name).spawn(move || {
-            run(&own);
+            within.in_scope(|| run(&own));
             own.now().ended = true;
             own.changed.notify_all();
         })?;

@@ -2,11 +2,12 @@
 
 use super::record::Record;
 use super::runner::{Now, Runner};
+use super::upgrade::plugin_of;
 use crate::config::Pipeline;
-use crate::daemon::api::{Desired, Figures, Part, Pin, PipelineStatus, SinkFigures, State, StepFigures};
+use crate::daemon::api::{Desired, Figures, Part, Pin, PipelineStatus, PluginFigures, SinkFigures, State, StepFigures};
 use crate::daemon::disk::Layout;
-use crate::metrics::Progress;
-use crate::pipeline::{Failure, Flow};
+use crate::metrics::{FAULTS, Progress};
+use crate::pipeline::{Failure, Flow, PluginFlow};
 
 /// A checkpoint that is later than so many intervals is late.
 const LATE_INTERVALS: u64 = 10;
@@ -134,13 +135,28 @@ fn figures(progress: Progress, flow: &Flow, pipeline: Option<&Pipeline>) -> Figu
         steps: steps
             .into_iter()
             .zip(&flow.steps)
-            .map(|(step, &(records_in, records_out))| StepFigures { step, records_in, records_out })
+            .zip(&flow.plugins)
+            .map(|((step, &(records_in, records_out)), did)| {
+                let plugin = pipeline.and_then(|it| plugin_of(it, &step)).map(|_| plugin(did));
+                StepFigures { step, records_in, records_out, plugin }
+            })
             .collect(),
         sinks: sinks
             .into_iter()
             .zip(&flow.sinks)
             .map(|(sink, &records_out)| SinkFigures { sink, records_out })
             .collect(),
+    }
+}
+
+fn plugin(did: &PluginFlow) -> PluginFigures {
+    let faults = FAULTS.iter().zip(&did.faults).filter(|it| *it.1 > 0);
+    PluginFigures {
+        calls: did.calls,
+        busy_ns: did.busy_ns,
+        faults: faults.map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
+        memory_bytes: did.memory_bytes,
+        instances_replaced: did.replaced,
     }
 }
 

@@ -12,9 +12,9 @@ use crate::daemon::api::{
     Action, Desired, HistoryEntry, Operation, OperationState, Outcome, Pin, RollbackRequest, StepPlugin,
     UpgradePreview, UpgradeRequest,
 };
-use crate::daemon::clock;
 use crate::daemon::operations::advance;
 use crate::daemon::problem::{Code, Problem};
+use crate::daemon::{clock, logs};
 use crate::failpoint::failpoint;
 use crate::pipeline::{Failure, Following, PipelineError, Prepared, Progress, Upgrade};
 use std::sync::Arc;
@@ -48,9 +48,21 @@ impl Pipelines {
         self.begin(name, request, Action::Upgrade, by)
     }
 
-    /// What an upgrade would do; nothing changes.
+    /// What an upgrade would do, with a sample of records through both versions; nothing changes.
     pub(in crate::daemon) fn preview(&self, name: &str, request: &UpgradeRequest) -> Result<UpgradePreview, Problem> {
-        let _changing = self.changing();
+        let preview = {
+            let _changing = self.changing();
+            self.previewed(name, request)?
+        };
+        let (sample, no_sample) = match self.sample(name, request) {
+            Ok(sample) => (Some(sample), None),
+            Err(problem) => (None, Some(problem.detail.into())),
+        };
+        Ok(UpgradePreview { sample, no_sample, ..preview })
+    }
+
+    /// What an upgrade would do. Call it while changing.
+    pub(super) fn previewed(&self, name: &str, request: &UpgradeRequest) -> Result<UpgradePreview, Problem> {
         let entry = self.entry(name)?;
         Ok(self.prepare(&entry, request, Action::Upgrade, "nobody")?.preview)
     }
@@ -103,6 +115,7 @@ impl Pipelines {
     /// All that can be refused is refused here.
     fn prepare(&self, entry: &Entry, request: &UpgradeRequest, action: Action, by: &str) -> Result<Ready, Problem> {
         let record = &entry.record;
+        let _within = logs::span(&record.name).entered(); // What the new version logs as it is opened is the pipeline's.
         self.none_under_way(record)?;
         let runner = entry.runner.as_ref().filter(|_| record.desired != Desired::Stopped);
         let control = runner.map(|it| it.now().control).ok_or_else(|| not_running(&record.name))?;
@@ -145,13 +158,15 @@ impl Pipelines {
                 Some((from, to)) if from == to => "stays as it is".to_owned(),
                 Some((from, to)) => format!("is brought from version {from} to version {to} by the new plugin"),
             },
+            sample: None,
+            no_sample: None,
             changes: document::changes(Some((&record.definition, &record.pins)), &definition, &after.pins),
         };
         let upgrading = Upgrading { definition, pins: after.pins, entry };
         Ok(Ready { upgrading, upgrade, prepared, following, preview })
     }
 
-    fn refused_upgrade(&self, name: &str, error: &PipelineError, pins: &[Pin]) -> Problem {
+    pub(super) fn refused_upgrade(&self, name: &str, error: &PipelineError, pins: &[Pin]) -> Problem {
         let text = by_name(&error.to_string(), pins, &self.layout);
         match error.failure() {
             Failure::Config if text.contains("does not run yet") => not_running(name),
@@ -291,7 +306,7 @@ impl Pipelines {
     }
 }
 
-fn not_running(name: &str) -> Problem {
+pub(super) fn not_running(name: &str) -> Problem {
     let detail = format!(
         "the pipeline `{name}` does not run, and a version takes over only while records flow: resume it, or apply a definition with the \
          version"
@@ -300,7 +315,7 @@ fn not_running(name: &str) -> Problem {
 }
 
 /// The plugin of a step.
-fn plugin_of<'a>(pipeline: &'a Pipeline, step: &str) -> Option<&'a PluginOptions> {
+pub(super) fn plugin_of<'a>(pipeline: &'a Pipeline, step: &str) -> Option<&'a PluginOptions> {
     match &pipeline.steps.iter().find(|it| it.name == step)?.operation {
         StepOperation::Plugin(options) | StepOperation::Window { fold: Fold::Plugin(options), .. } => Some(options),
         StepOperation::Window { .. } | StepOperation::Select => None,
