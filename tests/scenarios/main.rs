@@ -18,4 +18,5 @@ mod run;
 mod takeover;
 mod tidy;
 mod upgrade;
+mod windows;
 mod workers;

@@ -321,11 +321,11 @@ pub(super) static STEP: Keys = Keys {
             "aggregate",
             Map(
                 "output fields with an aggregate: `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, \
-                 `distinct(f)` or `collect(f)`",
+                 `distinct(f)`, `collect(f)` or `percentile(f, 99)`",
             ),
             Means("none; needed with a `window` without `plugin`"),
             "What is computed for each key and window. All but `count()` skip nulls; `first` and `last` are by event time, \
-             `distinct` counts different values, `collect` lists all. A window's result holds the key's \
+             `distinct` counts different values, `collect` lists all, and `percentile` is within 1 % of the value. A window's result holds the key's \
              fields, `window_start` and `window_end` (ms since the Unix epoch, the end exclusive) and these fields; a \
              rolling step adds them to every record.",
         ),

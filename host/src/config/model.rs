@@ -383,6 +383,11 @@ pub enum Function {
     Distinct,
     /// All values, as a list.
     Collect,
+    /// The value that so many thousandths of a percent of all values are at most: within 1 % of it.
+    Percentile {
+        /// 0 to 100,000; 99,900 is the 99.9th percentile.
+        thousandths: u32,
+    },
     /// Records.
     Count,
     /// Sum; an integer over integers alone (wrapping to a float where it overflows 64 bits).

@@ -606,7 +606,7 @@ fn what_the_design_has_and_this_version_not_is_refused_honestly() {
             p.toml:7:1: steps.s.join: `join` is not supported by this version of wasmill; join in a keyed plugin, or before the pipeline
             p.toml:8:1: steps.s.dedupe: `dedupe` is not supported by this version of wasmill; keep what was seen in the state of a keyed plugin instead
             p.toml:9:1: steps.s.top: `top` is not supported by this version of wasmill; rank in an aggregate plugin instead
-            p.toml:11:19: steps.s.aggregate.a: found "top(x)", `top` is not supported by this version of wasmill; expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`
+            p.toml:11:19: steps.s.aggregate.a: found "top(x)", `top` is not supported by this version of wasmill; expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`, `percentile(f, 99)`
         "#]],
     );
     check(

@@ -6,7 +6,7 @@ use super::model::{Accumulate, Aggregate, CalendarUnit, Emit, Firing, Function, 
 use super::section::{Section, Span};
 use std::sync::Arc;
 
-const FUNCTIONS: [(&str, Function); 9] = [
+const FUNCTIONS: [(&str, Function); 10] = [
     ("count", Function::Count),
     ("sum", Function::Sum),
     ("min", Function::Min),
@@ -16,14 +16,25 @@ const FUNCTIONS: [(&str, Function); 9] = [
     ("last", Function::Last),
     ("distinct", Function::Distinct),
     ("collect", Function::Collect),
+    ("percentile", Function::Percentile { thousandths: 0 }),
 ];
 
 /// The same as they are written.
-const SHOWN: [&str; 9] =
-    ["count()", "sum(f)", "min(f)", "max(f)", "avg(f)", "first(f)", "last(f)", "distinct(f)", "collect(f)"];
+const SHOWN: [&str; 10] = [
+    "count()",
+    "sum(f)",
+    "min(f)",
+    "max(f)",
+    "avg(f)",
+    "first(f)",
+    "last(f)",
+    "distinct(f)",
+    "collect(f)",
+    "percentile(f, 99)",
+];
 
 /// Aggregates that are planned: known names, but not of this version.
-const FUNCTIONS_LATER: [&str; 2] = ["percentile", "top"];
+const FUNCTIONS_LATER: [&str; 1] = ["top"];
 
 /// What a user may call them elsewhere.
 const FUNCTIONS_ELSEWHERE: [(&str, &str); 9] = [
@@ -218,12 +229,30 @@ fn expression(text: &str) -> Result<Expression, (String, Option<&'static str>)> 
         (Function::Count, _) => {
             Err(("expected `count()`: it counts records, whatever their fields hold".to_owned(), None))
         }
+        (Function::Percentile { .. }, argument) => percentile(argument),
         (_, "") => Err((format!("expected a field in the brackets: `{name}(FIELD)`"), None)),
         (_, field) if is_computed(field) => {
             Err((format!("expected the name of one field in the brackets; compute {field:?} in a plugin before"), None))
         }
         (function, field) => Ok((*function, Some(field.into()))),
     }
+}
+
+/// Reads `FIELD, PERCENT`.
+fn percentile(argument: &str) -> Result<Expression, (String, Option<&'static str>)> {
+    let wrong = || {
+        let expected = "expected `percentile(FIELD, PERCENT)` with a percentage from 0 to 100 of at most three decimals, as in \
+                        `percentile(latency_ms, 99.9)`";
+        (expected.to_owned(), None)
+    };
+    let (field, percent) = argument.rsplit_once(',').ok_or_else(wrong)?;
+    let (field, percent) = (field.trim(), percent.trim().parse::<f64>().map_err(|_| wrong())?);
+    let thousandths = (percent * 1_000.0).round();
+    let whole = (thousandths - percent * 1_000.0).abs() < 1e-6;
+    if field.is_empty() || is_computed(field) || !whole || !(0.0..=100_000.0).contains(&thousandths) {
+        return Err(wrong());
+    }
+    Ok((Function::Percentile { thousandths: thousandths as u32 }, Some(field.into())))
 }
 
 /// True for what is more than the name of a field, which may hold blanks and signs itself.
@@ -402,6 +431,8 @@ mod tests {
     #[test]
     fn an_aggregate_is_a_function_of_one_field() {
         assert_eq!(expression("count()"), Ok((Function::Count, None)));
+        let p99_9 = (Function::Percentile { thousandths: 99_900 }, Some("ms".into()));
+        assert_eq!(expression("percentile(ms, 99.9)"), Ok(p99_9));
         assert_eq!(expression(" sum( card.amount ) "), Ok((Function::Sum, Some("card.amount".into()))));
         for wrong in [
             "",
@@ -416,6 +447,11 @@ mod tests {
             "top(a)",
             "sum(a) b",
             "(a)",
+            "percentile(a)",
+            "percentile(a, 101)",
+            "percentile(a, x)",
+            "percentile(, 50)",
+            "percentile(a, 99.9999)",
         ] {
             assert!(expression(wrong).is_err(), "{wrong:?} is not an aggregate");
         }

@@ -7,6 +7,7 @@ mod control;
 mod coordinator;
 mod error;
 mod group;
+mod kinds;
 mod letters;
 mod lineage;
 mod plan;

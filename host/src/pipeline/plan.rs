@@ -4,11 +4,10 @@
 //! Planned backwards: a field is decoded only if a step or a sink reads it somewhere down the stream.
 
 use super::error::PipelineError;
+use super::kinds::{declared, gap_kind, input_kind, keeps_values, output_kind};
 use super::reads::{Pick, Read};
 use crate::column::{Column, Kind};
-use crate::config::{
-    self, Accumulate, Aggregate, Emit, Firing, Fold, Format, Function, Input, Late, Operation, Window,
-};
+use crate::config::{self, Accumulate, Aggregate, Emit, Firing, Fold, Format, Input, Late, Operation, Window};
 use crate::plugin::{Instance, Opened, Plugin, PluginEngine, PluginKind};
 use crate::schema::{Field, Shape, ShapeColumn, Slot};
 use std::sync::Arc;
@@ -171,10 +170,11 @@ pub(super) struct Plan {
 
 /// What is known of a stream before demands are: the source whose raw records it carries, and the columns made so far.
 #[derive(Clone, Debug, Default)]
-struct Flow {
-    raw: Option<usize>,
+pub(super) struct Flow {
+    /// The source.
+    pub raw: Option<usize>,
     /// The source that its fields' declared kinds come from.
-    made: Vec<(Arc<str>, Kind)>,
+    pub made: Vec<(Arc<str>, Kind)>,
 }
 
 impl Flow {
@@ -419,42 +419,6 @@ fn plugin_ports(plugin: Plugin, opened: Opened, input: &Flow) -> Forward {
     });
     let ports = ports.collect();
     Forward { plugin: Some((plugin, opened)), ports, select: None }
-}
-
-fn declared(pipeline: &config::Pipeline, source: Option<usize>, field: &str) -> Option<Kind> {
-    let source = &pipeline.sources[source?];
-    source.schema.iter().find(|(name, _)| &**name == field).map(|(_, kind)| *kind)
-}
-
-/// The kind in which a built-in aggregate reads its field.
-fn input_kind(pipeline: &config::Pipeline, input: &Flow, aggregate: &Aggregate) -> Kind {
-    let Some(field) = &aggregate.field else { return Kind::S64 };
-    let any = keeps_values(aggregate.function);
-    match input.made.iter().find(|it| it.0 == *field) {
-        Some((_, Kind::Json)) if !any => Kind::Number,
-        Some((_, kind)) => *kind,
-        None if any => Kind::Json,
-        None => declared(pipeline, input.raw, field).unwrap_or(Kind::Number),
-    }
-}
-
-/// True for aggregates that take a value as it is, of whatever kind.
-fn keeps_values(function: Function) -> bool {
-    matches!(function, Function::First | Function::Last | Function::Distinct | Function::Collect)
-}
-
-fn output_kind(aggregate: &Aggregate, input: Kind) -> Kind {
-    match aggregate.function {
-        Function::Count | Function::Distinct => Kind::S64,
-        Function::First | Function::Last | Function::Collect => Kind::Json,
-        Function::Avg => Kind::F64,
-        Function::Sum | Function::Min | Function::Max => input,
-    }
-}
-
-/// The kind in which a session window reads a record's own gap.
-fn gap_kind(input: &Flow, field: &str) -> Kind {
-    input.made.iter().find(|it| &*it.0 == field).map_or(Kind::S64, |it| it.1)
 }
 
 fn no_field(who: &str, field: &str, flow: &Flow) -> String {

@@ -130,8 +130,8 @@ fn an_aggregate_that_cannot_be_read_says_how_it_is_written() {
             "a = \"summ(x)\", b = \"average(x)\", c = \"sum\", d = \"sum()\", e = \"count(x)\", f = 1, g = \"sum(x + y)\", h = \"max(x, y)\"",
         ),
         expect![[r#"
-            p.toml:9:19: steps.s.aggregate.a: found "summ(x)", expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`; did you mean `sum`?
-            p.toml:9:34: steps.s.aggregate.b: found "average(x)", expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`; did you mean `avg`?
+            p.toml:9:19: steps.s.aggregate.a: found "summ(x)", expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`, `percentile(f, 99)`; did you mean `sum`?
+            p.toml:9:34: steps.s.aggregate.b: found "average(x)", expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`, `percentile(f, 99)`; did you mean `avg`?
             p.toml:9:52: steps.s.aggregate.c: found "sum", expected `sum(FIELD)`, with both brackets
             p.toml:9:63: steps.s.aggregate.d: found "sum()", expected a field in the brackets: `sum(FIELD)`
             p.toml:9:76: steps.s.aggregate.e: found "count(x)", expected `count()`: it counts records, whatever their fields hold

@@ -1,10 +1,11 @@
-//! The built-in aggregates over columns: `count sum min max avg first last distinct collect`.
+//! The built-in aggregates over columns: `count sum min max avg first last distinct collect percentile`.
 //!
 //! Each aggregate keeps one state a slot in a list of its own, so that a batch is folded column by column. Nulls are skipped.
 //! An accumulator is encoded as the aggregates' states in order: a count as a signed `varint`, sums and means as [`total`] has it,
 //! extremes as [`extreme`] has it, and what keeps values as [`values`] has it; a list is a length and its texts.
 
 mod extreme;
+mod percentile;
 mod total;
 mod values;
 
@@ -13,6 +14,7 @@ use super::accumulators::{Accumulators, Add, Merge, SlotId};
 use super::entry::{StateError, put_bytes, put_varint, take_bytes, take_varint, unzigzag, zigzag};
 use crate::column::{Column, Kind, Number, Values};
 use crate::config::{Aggregate, Function};
+use percentile::Sketch;
 use std::convert::Infallible;
 use total::Total;
 use values::{Different, Edge};
@@ -46,6 +48,8 @@ enum States {
     Distinct(Vec<Different>),
     /// JSON texts with commas between.
     Collect(Vec<Vec<u8>>),
+    /// The share of values below, and what is known of all.
+    Percentile(f64, Vec<Sketch>),
 }
 
 #[derive(Debug)]
@@ -107,6 +111,10 @@ impl States {
             Function::Last => Ok(States::Edge(true, Vec::new())),
             Function::Distinct => Ok(States::Distinct(Vec::new())),
             Function::Collect => Ok(States::Collect(Vec::new())),
+            Function::Percentile { thousandths } => match numeric {
+                Some(_) => Ok(States::Percentile(f64::from(thousandths) / 100_000.0, Vec::new())),
+                None => Err(refuse("percentile", "numbers")),
+            },
         }
     }
 
@@ -115,7 +123,7 @@ impl States {
             States::Count(_) | States::Distinct(_) => Kind::S64,
             States::Edge(..) | States::Collect(_) => Kind::Json,
             States::Sum(kind, _) | States::Extreme(kind, ..) => *kind,
-            States::Avg(_) => Kind::F64,
+            States::Avg(_) | States::Percentile(..) => Kind::F64,
             States::ExtremeText(..) => Kind::Text,
         }
     }
@@ -130,6 +138,7 @@ impl States {
             States::Edge(_, states) => states.push(Edge::default()),
             States::Distinct(states) => states.push(Different::default()),
             States::Collect(states) => states.push(Vec::new()),
+            States::Percentile(_, states) => states.push(Sketch::default()),
         }
     }
 
@@ -142,6 +151,7 @@ impl States {
             States::Edge(_, states) => states[slot] = Edge::default(),
             States::Distinct(states) => states[slot] = Different::default(),
             States::Collect(states) => states[slot] = Vec::new(),
+            States::Percentile(_, states) => states[slot] = Sketch::default(),
         }
     }
 
@@ -177,6 +187,15 @@ impl States {
             }
             (States::ExtremeText(largest, states), Values::Text(values)) => {
                 each(nulls, adds, |slot, row| extreme::keep_text(&mut states[slot], values.get(row), *largest));
+            }
+            (States::Percentile(_, states), Values::S64(values)) => {
+                each(nulls, adds, |slot, row| states[slot].add(values[row] as f64));
+            }
+            (States::Percentile(_, states), Values::F64(values)) => {
+                each(nulls, adds, |slot, row| states[slot].add(values[row]));
+            }
+            (States::Percentile(_, states), Values::Number(values)) => {
+                each(nulls, adds, |slot, row| states[slot].add(float(values[row])));
             }
             (States::Edge(latest, states), _) => each(nulls, adds, |slot, row| {
                 values::text(column, row, &mut text);
@@ -231,6 +250,11 @@ impl States {
                 values::push(&mut states[into], &list);
                 states[from] = list;
             }),
+            States::Percentile(_, states) => pairs.for_each(|(into, from)| {
+                let sketch = std::mem::take(&mut states[from]);
+                states[into].merge(&sketch);
+                states[from] = sketch;
+            }),
         }
     }
 
@@ -249,6 +273,7 @@ impl States {
             }
             (States::Edge(_, states), Values::Json(out)) => states[slot].value().map(|it| out.push(it)).is_some(),
             (States::Distinct(states), Values::S64(out)) => put(out, Some(states[slot].count())),
+            (States::Percentile(share, states), Values::F64(out)) => put(out, states[slot].at(*share)),
             (States::Collect(states), Values::Json(out)) => {
                 out.data.push(b'[');
                 out.data.extend_from_slice(&states[slot]);
@@ -269,6 +294,7 @@ impl States {
             States::Edge(_, states) => states[slot].encode(out),
             States::Distinct(states) => states[slot].encode(out),
             States::Collect(states) => put_bytes(out, &states[slot]),
+            States::Percentile(_, states) => states[slot].encode(out),
         }
     }
 
@@ -281,6 +307,7 @@ impl States {
             States::Edge(_, states) => states[slot] = Edge::decode(bytes)?,
             States::Distinct(states) => states[slot] = Different::decode(bytes)?,
             States::Collect(states) => states[slot] = take_bytes(bytes, "a list")?.to_vec(),
+            States::Percentile(_, states) => states[slot] = Sketch::decode(bytes)?,
         }
         Ok(())
     }
@@ -293,6 +320,7 @@ impl States {
             States::Extreme(..) => size_of::<Option<Number>>(),
             States::ExtremeText(..) | States::Edge(..) => size_of::<Edge>() + 16,
             States::Distinct(_) | States::Collect(_) => 64,
+            States::Percentile(..) => percentile::BYTES,
         }
     }
 }
