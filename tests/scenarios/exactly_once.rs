@@ -35,8 +35,9 @@ fn failpoints() -> Vec<String> {
     }
     let mut names = Default::default();
     visit(&settings::repository().join("host/src"), &mut names);
-    // These are passed by a daemon, when something is uploaded or deployed.
-    names.into_iter().filter(|it| !it.starts_with("catalog.") && !it.starts_with("deploy.")).collect()
+    // These are passed by a daemon, when something is uploaded, deployed or upgraded.
+    let of_daemon = |it: &String| ["catalog.", "deploy.", "upgrade."].iter().any(|prefix| it.starts_with(prefix));
+    names.into_iter().filter(|it| !of_daemon(it)).collect()
 }
 
 /// Sends a share of the input while `run` lives, until it ends, `over` says so, or the limit.

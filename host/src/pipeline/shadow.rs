@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How often the thread looks whether it is to end.
@@ -68,6 +69,7 @@ pub struct Difference {
 pub struct Shadow {
     stopped: Arc<AtomicBool>,
     found: Arc<Mutex<Comparison>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Shadow {
@@ -98,21 +100,26 @@ impl Shadow {
         let inputs = probes.steps[step].take_inputs();
         let inputs = inputs.ok_or_else(|| refuse("another version is being compared with the running one already"))?;
         let (stopped, found) = (Arc::new(AtomicBool::new(false)), Arc::default());
-        let shadow = Shadow { stopped: Arc::clone(&stopped), found: Arc::clone(&found) };
+        let (own_stopped, own_found) = (Arc::clone(&stopped), Arc::clone(&found));
         let place = Leave { probes, step };
         let plan = Arc::clone(&running.plan);
         let clock = control.clock();
         let work = Work { control, plan, before, after, clock, found, stopped };
         let thread = std::thread::Builder::new().name("shadow".to_owned());
         let spawned = thread.spawn(move || work.run(&place, &inputs));
-        spawned.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
-        Ok(shadow)
+        let thread =
+            spawned.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
+        Ok(Shadow { stopped: own_stopped, found: own_found, thread: Some(thread) })
     }
 }
 
 impl Drop for Shadow {
     fn drop(&mut self) {
         self.stopped.store(true, Relaxed);
+        // Only then can another version be compared. It looks up after each batch.
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // A panic of its was printed.
+        }
     }
 }
 
