@@ -1,7 +1,7 @@
 //! wasmill: a stream processor whose user code is WebAssembly.
 //!
 //! One record's way: [`source`] reads it, [`decode`] gives it columns and an event time, [`watermark`] moves time,
-//! [`plugin`] and [`window`] decide what it means, [`state`] keeps the rest, [`sink`] writes it, [`checkpoint`] makes it
+//! [`filter`], [`plugin`], [`window`] and [`join`] decide what it means, [`state`] keeps the rest, [`sink`] writes it, [`checkpoint`] makes it
 //! count. [`pipeline`] joins them, as [`config`] says. [`batch`], [`mod@column`] and [`schema`] are what travels;
 //! [`kafka`] is the client that the Kafka source and sink share. [`daemon`] runs many pipelines and takes them over HTTP.
 
@@ -19,11 +19,15 @@ pub mod decode;
 
 pub mod watermark;
 
+pub mod filter;
+
 pub mod plugin;
 
 pub mod exchange;
 
 pub mod window;
+
+pub mod join;
 
 pub mod state;
 

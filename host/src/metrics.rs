@@ -82,6 +82,9 @@ pub const DEAD_LETTERS: Metric =
 /// Dropped records.
 pub const RECORDS_DROPPED: Metric =
     counter("wasmill_records_dropped_total", PIPELINE, "Records dropped because they could not be processed.");
+/// Records dropped by conditions.
+pub const RECORDS_FILTERED: Metric =
+    counter("wasmill_records_filtered_total", PIPELINE, "Records that did not meet the `where` of a step.");
 /// Lag.
 pub const LAG: Metric =
     gauge("wasmill_lag_records", PIPELINE, "Records still to read; absent where the sources do not know.");
@@ -145,7 +148,7 @@ pub const SINK_OUT: Metric =
     counter("wasmill_sink_records_out_total", &["pipeline", "sink"], "Records written to the sink.");
 
 /// All metrics, in the order in which they are written.
-pub const METRICS: [Metric; 25] = [
+pub const METRICS: [Metric; 26] = [
     BUILD,
     PLUGINS,
     UPLOADS,
@@ -157,6 +160,7 @@ pub const METRICS: [Metric; 25] = [
     RECORDS_LATE,
     DEAD_LETTERS,
     RECORDS_DROPPED,
+    RECORDS_FILTERED,
     LAG,
     WATERMARK,
     EPOCH,
@@ -201,6 +205,8 @@ pub struct Counters {
     pub dead_letters: AtomicU64,
     /// Records dropped as `bad_records = "drop"` says.
     pub dropped: AtomicU64,
+    /// Records that no condition of a step let pass.
+    pub filtered: AtomicU64,
     /// Records between what was read and the end of the sources; -1 where unknown.
     pub lag: AtomicI64,
     /// The lowest watermark of the steps, ms since the Unix epoch; `i64::MIN` before the first.
@@ -299,6 +305,7 @@ impl Counters {
             lateness: self.lateness.counts(),
             dead_letters: self.dead_letters.load(Relaxed),
             dropped: self.dropped.load(Relaxed),
+            filtered: self.filtered.load(Relaxed),
             lag: u64::try_from(self.lag.load(Relaxed)).ok(),
             watermark: Some(self.watermark.load(Relaxed)).filter(|it| *it != i64::MIN),
             epoch: self.epoch.load(Relaxed),
@@ -350,6 +357,8 @@ pub struct Progress {
     pub dead_letters: u64,
     /// Bad records dropped.
     pub dropped: u64,
+    /// Records that the conditions of steps dropped.
+    pub filtered: u64,
     /// Records still to read, where the sources know.
     pub lag: Option<u64>,
     /// The lowest watermark of the steps, ms since the Unix epoch; none before the first.

@@ -60,6 +60,31 @@ fn a_cycle_is_refused_with_the_steps_in_it() {
 }
 
 #[test]
+fn a_join_of_what_is_not_there_or_never_equal_is_refused() {
+    let folder = Folder::new();
+    let sources = "[sources.people]\nconnector = \"file\"\npath = \"people.jsonl\"\nformat = \"debezium\"\nschema = { id = \"text\" }\n";
+    let join = |join: &str| {
+        format!("{sources}[steps.a]\nfrom = \"in\"\n{join}\n[steps.b]\nfrom = \"a\"\nselect = {{ x = \"lefd.x\" }}\n")
+    };
+    let check = |steps: &str, expected: &[&str]| {
+        folder.write("pipeline.toml", pipeline("schema = { id = \"s64\" }", "b", steps));
+        folder.wasmill(["check", "pipeline.toml"]).end().expect_code(78).expect_error(expected);
+    };
+    check(&join("join = { with = \"poeple\", on = \"id\", as_of = \"latest\" }"), &["`people`", "steps.a.join.with"]);
+    check(
+        &join("join = { with = \"people\", on = \"id\", as_of = \"latest\" }"),
+        &["step `b` reads the field `lefd.x`", "`left.lefd.x` or `right.lefd.x`"],
+    );
+    let steps = join("join = { with = \"people\", on = \"id\", as_of = \"latest\" }").replace("lefd.x", "left.x");
+    check(&steps, &["step `a`", "`id` of the left input is s64", "`id` of the right one is text", "never equal"]);
+    let steps = steps.replace("on = \"id\"", "on = \"name\"").replace("as_of", "type = \"left\", as_of");
+    check(
+        &steps.replace("[steps.b]", "where = \"left.id = 'x'\"\n[steps.b]"),
+        &["`left.id` is s64, and is compared with 'x'"],
+    );
+}
+
+#[test]
 fn all_that_is_wrong_is_said_at_once() {
     let folder = Folder::new();
     let steps = "[steps.a]\nfrom = \"nowhere\"\nplugin = \"./missing.wasm\"\nwindow = { tumbling = \"5\" }\n";

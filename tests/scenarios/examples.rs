@@ -17,8 +17,11 @@ const ALERT_LATENCY_MAX: Duration = Duration::from_millis(200);
 
 /// Runs `examples/NAME.toml` where it is, with state in `folder`.
 fn example<'a>(folder: &'a Folder, name: &str) -> wasmill_tests::folder::Launch<'a> {
-    let file = settings::repository().join("examples").join(format!("{name}.toml"));
-    folder.run(&file.display().to_string())
+    folder.run(&example_file(name))
+}
+
+fn example_file(name: &str) -> String {
+    settings::repository().join("examples").join(format!("{name}.toml")).display().to_string()
 }
 
 /// What the example's source makes, in order.
@@ -340,6 +343,37 @@ fn the_invoices_example_counts_the_months_of_paris_and_corrects_an_invoice() {
 }
 
 #[test]
+fn the_orders_enriched_example_shows_each_customer_as_of_the_order() {
+    let folder = Folder::new();
+    let file = settings::repository().join("examples/data/customers.jsonl");
+    let changes: Vec<Value> =
+        std::fs::read_to_string(file).expect("the changes are there").lines().map(parse).collect();
+    let mut expected = Vec::new();
+    for order in generated(&folder, "orders", 100_000) {
+        let of_customer = |it: &&Value| {
+            let row = if it["after"].is_null() { &it["before"] } else { &it["after"] };
+            row["id"] == order["customer_id"] && int(&it["source"], "ts_ms") <= at(&order)
+        };
+        // The file is in the order of time.
+        let customer = changes.iter().rfind(of_customer).map_or(&Value::Null, |it| &it["after"]);
+        let level = customer["level"].as_str();
+        if matches!(level, Some("silver" | "gold")) && float(&order, "amount") >= 20.0 {
+            expected.push(json!({
+                "order_id": order["order_id"], "amount": order["amount"], "customer_id": order["customer_id"],
+                "level": level, "country": customer["country"],
+            }));
+        }
+    }
+    assert!(expected.len() > 500, "{} orders are of customers that are known", expected.len());
+    for workers in ["1", "3"] {
+        let launch = folder.run_in(&example_file("orders-enriched"), &format!("data-{workers}"));
+        let ended = launch.args(["--workers", workers]).until_end();
+        let found: Vec<Value> = ended.stdout.lines().map(parse).collect();
+        same_in_order_of_key("orders", "customer_id", &found, &expected);
+    }
+}
+
+#[test]
 fn every_example_has_a_test_and_passes_its_check() {
     let folder = Folder::new();
     let mut names = Vec::new();
@@ -351,6 +385,6 @@ fn every_example_has_a_test_and_passes_its_check() {
         }
     }
     names.sort();
-    let tested = ["dashboard", "demo", "fraud", "invoices", "revenue", "sensors", "surge"];
+    let tested = ["dashboard", "demo", "fraud", "invoices", "orders-enriched", "revenue", "sensors", "surge"];
     assert_eq!(names, tested, "a new example needs a test here");
 }

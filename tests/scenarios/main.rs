@@ -8,6 +8,7 @@ mod daemon;
 mod dead_letter;
 mod exactly_once;
 mod examples;
+mod joins;
 mod languages;
 mod misbehaving;
 mod planes;

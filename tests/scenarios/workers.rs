@@ -119,6 +119,55 @@ path = "out/rolling"
 }
 
 #[test]
+fn a_rolling_window_adds_to_what_a_window_made() {
+    let folder = Folder::new();
+    let mut random = Random::new(settings::seed("rolling over windows"));
+    write_input(&folder, &events(&mut random, 2_000, 20, 2), 2);
+    folder.write(
+        "pipeline.toml",
+        format!(
+            r#"
+name = "rolling-over-windows"
+{SOURCE}
+[steps.windows]
+from = "purchases"
+key = "user"
+window = {{ tumbling = "5s" }}
+aggregate = {{ n = "count()" }}
+
+[steps.rolling]
+from = "windows"
+key = "user"
+window = {{ rolling = "20s" }}
+aggregate = {{ n = "sum(n)" }}
+
+[sinks.windows]
+from = "windows"
+connector = "file"
+path = "out/windows"
+
+[sinks.rolling]
+from = "rolling"
+connector = "file"
+path = "out/rolling"
+"#
+        ),
+    );
+    for workers in WORKERS {
+        run(&folder, workers, 64);
+        let windows = folder.records("out/windows");
+        let at = |it: &Value| it["window_end"].as_i64().expect("a time");
+        let expected = windows.iter().map(|row| {
+            let near =
+                windows.iter().filter(|it| it["user"] == row["user"] && at(row) - 20_000 < at(it) && at(it) <= at(row));
+            let n: i64 = near.filter_map(|it| it["n"].as_i64()).sum();
+            json!({"user": row["user"], "window_start": row["window_start"], "window_end": row["window_end"], "n": n})
+        });
+        same_records("rolling", &folder.records("out/rolling"), &expected.collect::<Vec<_>>());
+    }
+}
+
+#[test]
 fn what_is_written_on_update_and_what_is_late_is_the_same_for_any_workers_and_batches() {
     let folder = Folder::new();
     let mut random = Random::new(settings::seed("updates"));

@@ -97,6 +97,7 @@ pub(crate) fn summary(name: &str, summary: &Summary) -> String {
     rest(progress.late, "late", "records came after their windows had closed");
     rest(progress.dead_letters, "dead letters", "records could not be processed and were set aside");
     rest(progress.dropped, "dropped", "bad records were dropped");
+    rest(progress.filtered, "filtered", "records did not meet the `where` of a step");
     rest(progress.state_keys, "state", "keys are kept for the next run");
     rest(progress.epoch, "checkpoint", "is the last one committed");
 

@@ -224,6 +224,7 @@ impl View {
             late = now.late,
             dead_letters = now.dead_letters,
             dropped = now.dropped,
+            filtered = now.filtered,
             state_keys = now.state_keys,
             status = now.status.as_deref(),
             "progress"
@@ -244,6 +245,7 @@ impl View {
             late = done.progress.late,
             dead_letters = done.progress.dead_letters,
             dropped = done.progress.dropped,
+            filtered = done.progress.filtered,
             state_keys = done.progress.state_keys,
             epoch = done.progress.epoch,
             steps = list(done.per_step.iter().map(|(step, read, made)| format!("{step}={read}>{made}")).collect()),

@@ -5,7 +5,7 @@ use super::document::{self, Entry, Value};
 use super::errors::{ConfigErrors, Errors, Place};
 use super::graph::{Names, check_distinct, group, order};
 use super::keys;
-use super::model::{BadRecords, Delivery, Input, Late, Pipeline, Sink, Source, Step};
+use super::model::{BadRecords, Delivery, Input, Late, Operation, Pipeline, Sink, Source, Step};
 use super::section::Section;
 use super::sinks::{Placed, check_together, dead_letters, sink};
 use super::sources::source;
@@ -110,7 +110,11 @@ const NO_DEAD_LETTERS: &str = "found \"dead-letter\", but the file has no [dead_
 fn steps(drafts: Vec<Draft>, names: &Names, sources: &[Source], errors: &mut Errors) -> (Vec<Step>, Vec<usize>) {
     let inputs: Vec<Option<Input>> =
         drafts.iter().map(|it| it.from.as_ref().and_then(|from| names.resolve(from, errors))).collect();
-    let order = order(&drafts, &inputs, errors);
+    let with: Vec<Option<Input>> =
+        drafts.iter().map(|it| it.with.as_ref().and_then(|with| names.resolve(with, errors))).collect();
+    let both: Vec<Vec<Input>> =
+        inputs.iter().zip(&with).map(|(from, with)| from.iter().chain(with).cloned().collect()).collect();
+    let order = order(&drafts, &both, errors);
     let mut positions = vec![0; drafts.len()];
     for (position, &draft) in order.iter().enumerate() {
         positions[draft] = position;
@@ -119,20 +123,30 @@ fn steps(drafts: Vec<Draft>, names: &Names, sources: &[Source], errors: &mut Err
     let mut steps: Vec<Step> = Vec::with_capacity(order.len());
     let mut source_late: Vec<Late> = Vec::with_capacity(order.len());
     for &index in &order {
-        let Some(draft) = by_draft[index].take() else { continue };
+        let Some(mut draft) = by_draft[index].take() else { continue };
+        if let (Operation::Join(join), Some(with)) = (&mut draft.operation, &with[index]) {
+            join.with = renumbered(with.clone(), &positions);
+        }
         let from = renumbered(inputs[index].clone().unwrap_or(Input::Source(0)), &positions);
         let inherited = match &from {
             Input::Source(source) => sources.get(*source).map(|it| it.event_time.late),
             Input::Step(step, _) => source_late.get(*step).copied(), // It came before, but for a cycle's.
         };
         source_late.push(inherited.unwrap_or(Late::Drop));
+        let late = draft.late.or(inherited).unwrap_or(Late::Drop);
+        if late == Late::SideOutput && matches!(draft.operation, Operation::Join(_)) {
+            let problem = "is \"side-output\", which is for windows: a join's late records are of two inputs; write \
+                           `late = \"drop\"` or `late = \"dead-letter\"`";
+            errors.push(&draft.at, format!("steps.{}.late", draft.name), problem);
+        }
         steps.push(Step {
             name: draft.name,
             from,
             key: draft.key,
+            condition: draft.condition,
             operation: draft.operation,
             select: draft.select,
-            late: draft.late.or(inherited).unwrap_or(Late::Drop),
+            late,
         });
     }
     (steps, positions)

@@ -6,7 +6,7 @@ use super::model::{Input, Operation};
 use super::section::Section;
 use super::steps::Draft;
 
-/// `from` as written.
+/// `from` or `with` as written.
 #[derive(Clone, Debug)]
 pub(super) struct Reference {
     /// The source or step.
@@ -15,19 +15,19 @@ pub(super) struct Reference {
     pub(super) port: Option<String>,
     /// Where it was written.
     pub(super) at: Place,
-    /// The path of the key `from`.
+    /// The path of the key.
     pub(super) path: String,
 }
 
 impl Reference {
-    /// Reads the key `from`.
-    pub(super) fn read(section: &Section<'_>, errors: &mut Errors) -> Option<Self> {
-        let written = section.text("from", errors)?;
+    /// Reads the key `key`: `from`, or `with` of a join.
+    pub(super) fn read(section: &Section<'_>, key: &str, errors: &mut Errors) -> Option<Self> {
+        let written = section.text(key, errors)?;
         let (name, port) = match written.split_once('.') {
             Some((name, port)) => (name.to_owned(), Some(port.to_owned())),
             None => (written, None),
         };
-        Some(Reference { name, port, at: section.place("from").clone(), path: section.path_of("from") })
+        Some(Reference { name, port, at: section.place(key).clone(), path: section.path_of(key) })
     }
 }
 
@@ -106,24 +106,26 @@ pub(super) fn check_distinct(sources: &[Entry], steps: &[Entry], errors: &mut Er
 }
 
 /// The steps' indexes in an order in which each comes after what it reads, otherwise in that of the file. Steps of a
-/// cycle are reported, once a cycle, and come last.
-pub(super) fn order(steps: &[Draft], inputs: &[Option<Input>], errors: &mut Errors) -> Vec<usize> {
-    let reads = |step: usize| match inputs[step] {
-        Some(Input::Step(index, _)) => Some(index),
-        _ => None,
+/// cycle are reported, once a cycle, and come last. `inputs` are those that each step reads.
+pub(super) fn order(steps: &[Draft], inputs: &[Vec<Input>], errors: &mut Errors) -> Vec<usize> {
+    let reads = |step: usize| {
+        inputs[step].iter().filter_map(|it| match it {
+            Input::Step(index, _) => Some(*index),
+            Input::Source(_) => None,
+        })
     };
     let mut order: Vec<usize> = Vec::with_capacity(steps.len());
     let mut placed = vec![false; steps.len()];
-    while let Some(next) = (0..steps.len()).find(|&it| !placed[it] && reads(it).is_none_or(|from| placed[from])) {
+    while let Some(next) = (0..steps.len()).find(|&it| !placed[it] && reads(it).all(|from| placed[from])) {
         placed[next] = true;
         order.push(next);
     }
-    // What is left reads a cycle or is part of one. Each step reads one input, so following it finds the cycle.
+    // What is left reads a cycle or is part of one: following an input that has no place either leads into it.
     let mut reported = placed.clone();
     for start in (0..steps.len()).filter(|&it| !placed[it]) {
         let mut trail = vec![start];
         let mut at = start;
-        while let Some(from) = reads(at) {
+        while let Some(from) = reads(at).find(|&it| !placed[it]) {
             if let Some(begin) = trail.iter().position(|&it| it == from) {
                 report(&trail[begin..], steps, &mut reported, errors);
                 break;

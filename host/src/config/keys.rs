@@ -32,12 +32,16 @@ pub(super) enum Expects {
     Choice { now: &'static [&'static str], later: &'static [&'static str] },
     /// A duration of at least `min_ms`; where `never` is set, the text `"never"` too.
     Duration { min_ms: u64, never: bool },
+    /// A duration, which may have a minus before it.
+    SignedDuration,
     /// A size of at least `min` bytes.
     Size { min: u64 },
     /// An integer.
     Integer { min: i64, max: i64 },
     /// A field, or a list of fields.
     Fields,
+    /// The same, or a table of fields by field.
+    FieldPairs,
     /// A table with keys of its own.
     Table(&'static Keys),
     /// A table whose keys the user names; the text says what they hold.
@@ -66,7 +70,10 @@ pub(super) enum Absent {
 }
 
 use Absent::{Means, Required};
-use Expects::{Boolean, Choice, ChoiceOr, Duration, DurationOr, Fields, Integer, Map, NotYet, Size, Table, Text};
+use Expects::{
+    Boolean, Choice, ChoiceOr, Duration, DurationOr, FieldPairs, Fields, Integer, Map, NotYet, SignedDuration, Size,
+    Table, Text,
+};
 
 const fn key(name: &'static str, expects: Expects, absent: Absent, meaning: &'static str) -> Key {
     Key { name, expects, absent, meaning }
@@ -156,9 +163,10 @@ pub(super) static SOURCE: Keys = Keys {
         ),
         key(
             "format",
-            FORMAT,
+            Choice { now: &["json", "debezium", "raw"], later: &["avro", "csv"] },
             Absent::Text("json"),
-            "How a record's value is decoded: `json` is one JSON object a record, `raw` is bytes that are passed on as \
+            "How a record's value is decoded: `json` is one JSON object a record, `debezium` a change of a row in Debezium's \
+             JSON envelope, which is read as the row (its time is that of the change, and a row that was deleted is a tombstone), `raw` is bytes that are passed on as \
              they are and have no fields.",
         ),
         key(
@@ -283,7 +291,9 @@ pub(super) static STEP: Keys = Keys {
     name: "a step",
     title: "`[steps.NAME]`",
     about: "One step. With a `plugin` it runs your code; with a `window` and `aggregate` it is a built-in window; with \
-            a `window` and a `plugin` the plugin folds the windows; with neither it only renames fields by `select`.",
+            a `window` and a `plugin` the plugin folds the windows; with a `join` it \
+            makes one row of two inputs' records; with none of them it only drops records by `where` and \
+            renames fields by `select`.",
     keys: &[
         key(
             "from",
@@ -315,6 +325,14 @@ pub(super) static STEP: Keys = Keys {
             Table(&LIMITS),
             Means("the defaults below"),
             "What one call and one instance of the plugin may use.",
+        ),
+        key(
+            "where",
+            Text,
+            Means("every record"),
+            "Which records it reads, as SQL's `WHERE`: `amount > 100 and country in ('FR', 'DE') and note is not null`. \
+             Comparisons (`=` `<>` `<` `<=` `>` `>=`), `between`, `in` and `is null` over fields, numbers, texts in single \
+             quotes, `true` and `false`, joined by `and`, `or`, `not` and brackets. The others are counted and dropped.",
         ),
         key("window", Table(&WINDOW), Means("no window"), "How records are grouped by event time."),
         key(
@@ -373,10 +391,17 @@ pub(super) static STEP: Keys = Keys {
              tombstone. Read by sinks only.",
         ),
         key(
+            "join",
+            Table(&JOIN),
+            Means("no join"),
+            "Makes one row of records of two inputs that belong together. Its fields are `left.FIELD`, of what the step reads \
+             `from`, and `right.FIELD`; `where` and `select` of the step are over these.",
+        ),
+        key(
             "late",
             LATE,
             Means("as the source's `event_time.late` says"),
-            "What becomes of records whose windows have all closed.",
+            "What becomes of records whose windows have all closed, or that come too late for a join.",
         ),
         key(
             "select",
@@ -384,7 +409,6 @@ pub(super) static STEP: Keys = Keys {
             Means("all fields go on"),
             "Which fields go on, under which names and in which order: `{ user = \"customer_id\" }`.",
         ),
-        not_yet("join", "join in a keyed plugin, or before the pipeline"),
         not_yet("dedupe", "keep what was seen in the state of a keyed plugin instead"),
         not_yet("top", "rank in an aggregate plugin instead"),
     ],
@@ -472,6 +496,53 @@ pub(super) static WINDOW: Keys = Keys {
             "`true`: one window for all of time. It closes at the end of the input; `emit` says when it is written before. \
              `window_start` and `window_end` are those of the earliest and after the latest record so far.",
         ),
+    ],
+};
+
+pub(super) static JOIN: Keys = Keys {
+    name: "`join`",
+    title: "`join` of a step",
+    about: "What the step reads `from` is the left input. `within` joins two streams; `as_of` joins a stream with a table, \
+            which the right input is then: its records are the values of their keys, and a tombstone deletes.",
+    keys: &[
+        key("with", Text, Required, "The right input: the name of a source or step, or `STEP.PORT`."),
+        key(
+            "on",
+            FieldPairs,
+            Means("-; needed"),
+            "The fields that must be equal: `\"user_id\"`, a list of them, or `{ customer = \"id\" }` where the left input has \
+             another name than the right. A null equals nothing.",
+        ),
+        key(
+            "type",
+            Choice { now: &["inner", "left", "outer"], later: &[] },
+            Absent::Text("inner"),
+            "`inner`: only rows that match. `left`: those of the left input that match nothing go on as well, with nulls for \
+             the right. `outer`: those of both inputs; only with `within`.",
+        ),
+        key(
+            "within",
+            Table(&WITHIN),
+            Means("-; needed without `as_of`"),
+            "Two streams: how far apart in event time records match.",
+        ),
+        key(
+            "as_of",
+            Choice { now: &["event-time", "latest"], later: &[] },
+            Means("-; needed without `within`"),
+            "A stream with a table: `event-time` joins each record with the value that its key had at the record's time, once \
+             the watermark is there; `latest` with the value that it has when the record arrives.",
+        ),
+    ],
+};
+
+pub(super) static WITHIN: Keys = Keys {
+    name: "`within`",
+    title: "`within` of a join",
+    about: "A left record at `t` matches right records from `t - before` to `t + after`, both included.",
+    keys: &[
+        key("before", SignedDuration, Absent::Text("0s"), "How much earlier the right record may be."),
+        key("after", SignedDuration, Absent::Text("0s"), "How much later the right record may be."),
     ],
 };
 
@@ -629,7 +700,7 @@ pub(super) static DEAD_LETTERS: Keys = Keys {
 };
 
 /// Every table, in the order of the reference.
-pub(super) static ALL: [&Keys; 15] = [
+pub(super) static ALL: [&Keys; 17] = [
     &PIPELINE,
     &SOURCE,
     &SOURCE_KAFKA,
@@ -638,6 +709,8 @@ pub(super) static ALL: [&Keys; 15] = [
     &EVENT_TIME,
     &STEP,
     &WINDOW,
+    &JOIN,
+    &WITHIN,
     &EMIT,
     &LIMITS,
     &SINK,
@@ -666,10 +739,12 @@ impl Expects {
             Choice { now, .. } => either(now),
             Duration { never: false, .. } => "a duration with its unit such as \"5s\"".to_owned(),
             Duration { never: true, .. } => "a duration with its unit such as \"5s\", or \"never\"".to_owned(),
+            SignedDuration => "a duration with its unit such as \"5s\" or \"-5s\"".to_owned(),
             Size { .. } => "a size with its unit such as \"64MiB\"".to_owned(),
             Integer { min, max: i64::MAX } => format!("an integer of at least {min}"),
             Integer { min, max } => format!("an integer from {min} to {max}"),
             Fields => "a field or a list of fields".to_owned(),
+            FieldPairs => "a field, a list of fields, or a table of fields of the left and the right input".to_owned(),
             Table(keys) => format!("a table with {}", super::errors::listed(keys.usable())),
             Map(holds) => format!("a table: {holds}"),
             DurationOr(word) => format!("a duration with its unit such as \"5s\", or \"{word}\""),

@@ -5,10 +5,12 @@
 //! that is wrong is reported at once. Nothing here knows a broker, a plugin's inside or a clock.
 
 mod check;
+mod condition;
 mod deployment;
 mod document;
 mod errors;
 mod graph;
+mod joins;
 mod keys;
 mod model;
 mod reference;
@@ -20,6 +22,7 @@ mod units;
 mod warnings;
 mod windows;
 
+pub use condition::{Comparison, Condition, Literal, Operand};
 pub use deployment::{Catalog, Connections, Deployment};
 pub use errors::{ConfigError, ConfigErrors, Place};
 pub use model::*;

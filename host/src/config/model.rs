@@ -2,6 +2,7 @@
 //!
 //! Only [`super::check`] makes one, so the rest of the host never meets a half-valid pipeline.
 
+use super::condition::Condition;
 use crate::column::Kind;
 use std::fmt;
 use std::path::PathBuf;
@@ -68,6 +69,8 @@ pub struct Source {
     pub connector: SourceConnector,
     /// How a record's value is decoded.
     pub format: Format,
+    /// Whether its records are changes of a table's rows in Debezium's envelope.
+    pub changes: bool,
     /// Declared kinds, by field.
     pub schema: Vec<(Arc<str>, Kind)>,
     /// Where a record's event time comes from.
@@ -217,6 +220,8 @@ pub struct Step {
     pub from: Input,
     /// The fields that make its key; empty for none (a window without a key is one key for all).
     pub key: Vec<Arc<str>>,
+    /// Which records it reads; none for all.
+    pub condition: Option<Condition>,
     /// What it does.
     pub operation: Operation,
     /// Which fields go on, under which names (`new name`, `field`); none for all.
@@ -239,8 +244,39 @@ pub enum Operation {
         /// When results are written.
         emit: Emit,
     },
-    /// Neither plugin nor window: only `select`.
+    /// `join`: two inputs become one.
+    Join(Join),
+    /// Neither plugin nor window: only `select` or `where`.
     Select,
+}
+
+/// `join`. The step's `from` is its left input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// Its right input.
+    pub with: Input,
+    /// The fields that must be equal, of the left and of the right input; at least one pair.
+    pub on: Vec<(Arc<str>, Arc<str>)>,
+    /// Whether rows of the left and of the right input go on without a match.
+    pub keeps: [bool; 2],
+    /// Which rows of a key match.
+    pub kind: JoinKind,
+}
+
+/// Which rows of a key a join matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinKind {
+    /// A left row at `t` and right rows in `[t - before, t + after]`; either may be negative.
+    Within {
+        /// ms.
+        before_ms: i64,
+        /// ms.
+        after_ms: i64,
+    },
+    /// Each left row with the right row that was the newest at its time.
+    AsOf,
+    /// Each left row with the right row that is the newest when it arrives.
+    Latest,
 }
 
 /// A plugin and what it is given.

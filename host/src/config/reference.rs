@@ -64,10 +64,12 @@ fn expects(expects: &Expects) -> String {
         }
         Expects::DurationOr(word) => format!("duration or `\"{word}\"`"),
         Expects::Boolean => "`true` or `false`".to_owned(),
+        Expects::SignedDuration => "duration, may be negative: `-5s`".to_owned(),
         Expects::Size { min } => format!("size of at least `{min}B`"),
         Expects::Integer { min, max: i64::MAX } => format!("integer from {min}"),
         Expects::Integer { min, max } => format!("integer from {min} to {max}"),
         Expects::Fields => "field, or list of fields".to_owned(),
+        Expects::FieldPairs => "field, list of fields, or table of fields".to_owned(),
         Expects::Table(keys) => format!("table, see {}", keys.title),
         Expects::Map(holds) => (*holds).to_owned(),
         Expects::ChoiceOr { now, table } => format!("{}, or a table, see {}", either(now), table.title),

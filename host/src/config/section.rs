@@ -257,6 +257,22 @@ impl<'a> Section<'a> {
         None
     }
 
+    /// A duration key that may be negative, in ms.
+    pub(super) fn signed_duration(&self, name: &str, errors: &mut Errors) -> Option<i64> {
+        let key = self.key(name);
+        let found = self.found(key, errors)?;
+        let expected = match &found.value {
+            Value::Text(text) => match duration_ms(text.strip_prefix('-').unwrap_or(text)) {
+                Ok(ms) => return Some(if text.starts_with('-') { -(ms as i64) } else { ms as i64 }),
+                Err(expected) => expected,
+            },
+            Value::Integer(it) => format!("{}; write \"{it}s\" if seconds are meant", key.expects.described()),
+            _ => key.expects.described(),
+        };
+        self.mismatch(key, &found, &expected, errors);
+        None
+    }
+
     /// A key that is true or false; false where it is absent.
     pub(super) fn boolean(&self, name: &str, errors: &mut Errors) -> bool {
         let key = self.key(name);

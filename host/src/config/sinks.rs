@@ -30,7 +30,7 @@ pub(super) fn sink(entry: &Entry, base: &Path, names: &Names, errors: &mut Error
         let problem = "found true, but only records of Kafka have headers; drop it, or use connector = \"kafka\"";
         section.wrong("lineage", problem, errors);
     }
-    let from = Reference::read(&section, errors).and_then(|it| names.resolve(&it, errors));
+    let from = Reference::read(&section, "from", errors).and_then(|it| names.resolve(&it, errors));
     Some(Sink { name: entry.name.clone(), from: from.unwrap_or(Input::Source(0)), connector, format, select, lineage })
 }
 

@@ -32,7 +32,8 @@ pub(super) fn source(entry: &Entry, base: &Path, errors: &mut Errors) -> Option<
         Some("file") => SourceConnector::File { path: file(&section, base, errors) },
         _ => SourceConnector::File { path: String::new() }, // Reported; never leaves `check`.
     };
-    let format = format(&section, errors);
+    let formats = [("json", (Format::Json, false)), ("debezium", (Format::Json, true)), ("raw", (Format::Raw, false))];
+    let (format, changes) = section.choice("format", &formats, errors).unwrap_or((Format::Json, false));
     let event_time = event_time(&section, errors);
     let schema = schema(&section, errors);
     if format == Format::Raw {
@@ -47,10 +48,10 @@ pub(super) fn source(entry: &Entry, base: &Path, errors: &mut Errors) -> Option<
             section.wrong("schema", "declares fields, but raw records have none; use format = \"json\"", errors);
         }
     }
-    Some(Source { name: entry.name.clone(), connector, format, schema, event_time })
+    Some(Source { name: entry.name.clone(), connector, format, changes, schema, event_time })
 }
 
-/// The key `format` of a source or sink.
+/// The key `format` of a sink.
 pub(super) fn format(section: &Section<'_>, errors: &mut Errors) -> Format {
     section.choice("format", &[("json", Format::Json), ("raw", Format::Raw)], errors).unwrap_or(Format::Json)
 }

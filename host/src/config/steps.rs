@@ -1,9 +1,11 @@
 //! `[steps.NAME]`.
 
+use super::condition::{self, Condition};
 use super::deployment::Deployment;
 use super::document::{Entry, Node, Value};
 use super::errors::{Errors, Place};
 use super::graph::Reference;
+use super::joins;
 use super::keys;
 use super::model::{Fold, Late, Operation, PluginLimits, PluginOptions, Window};
 use super::section::Section;
@@ -18,7 +20,10 @@ pub(super) struct Draft {
     pub(super) name: String,
     pub(super) at: Place,
     pub(super) from: Option<Reference>,
+    /// The other input of a join.
+    pub(super) with: Option<Reference>,
     pub(super) key: Vec<Arc<str>>,
+    pub(super) condition: Option<Condition>,
     pub(super) operation: Operation,
     pub(super) select: Option<Vec<(Arc<str>, Arc<str>)>>,
     /// None where it is as the source says.
@@ -39,11 +44,16 @@ pub(super) fn step(entry: &Entry, plugins: &Plugins<'_>, errors: &mut Errors) ->
     section.check_keys(errors);
     let key = section.fields("key", errors);
     check_company(&section, errors);
-    let operation = operation(&section, &key, plugins, errors);
+    let (operation, with) = match joins::join(&section, errors) {
+        Some((join, with)) => (Operation::Join(join), with),
+        None => (operation(&section, &key, plugins, errors), None),
+    };
     Some(Draft {
         name: entry.name.clone(),
         at: entry.at.clone(),
-        from: Reference::read(&section, errors),
+        from: Reference::read(&section, "from", errors),
+        with,
+        condition: condition(&section, errors),
         operation,
         select: select(&section, errors),
         late: late(&section, errors),
@@ -54,8 +64,11 @@ pub(super) fn step(entry: &Entry, plugins: &Plugins<'_>, errors: &mut Errors) ->
 /// Keys that say nothing without another one.
 fn check_company(section: &Section<'_>, errors: &mut Errors) {
     let has = |name: &str| section.entry(name).is_some();
+    if has("join") {
+        joins::check_company(section, errors);
+    }
     for name in ["aggregate", "emit", "output", "late", "allowed_lateness", "accumulate", "panes", "upsert"] {
-        if has(name) && !has("window") {
+        if has(name) && !has("window") && !(name == "late" && has("join")) {
             section.wrong(
                 name,
                 "goes with a `window`, which is missing; add `window = { tumbling = \"5m\" }` or drop it",
@@ -72,21 +85,33 @@ fn check_company(section: &Section<'_>, errors: &mut Errors) {
             );
         }
     }
-    if has("key") && !has("window") && !has("plugin") {
+    if has("key") && !has("window") && !has("plugin") && !has("join") {
         section.wrong("key", "goes with a `window` or a `plugin`, both are missing; add one or drop it", errors);
+    }
+}
+
+/// Reads `where`.
+fn condition(section: &Section<'_>, errors: &mut Errors) -> Option<Condition> {
+    let text = section.text("where", errors)?;
+    match condition::parse(&text) {
+        Ok(condition) => Some(condition),
+        Err(fault) => {
+            let place = section.place("where");
+            errors.push_near(place, section.path_of("where"), fault.problem, fault.nearest);
+            None
+        }
     }
 }
 
 fn operation(section: &Section<'_>, key: &[Arc<str>], plugins: &Plugins<'_>, errors: &mut Errors) -> Operation {
     let has = |name: &str| section.entry(name).is_some();
     let plugin = plugin(section, plugins, errors);
-    let not_yet = ["join", "dedupe", "top"].into_iter().any(has);
+    let reported = ["join", "dedupe", "top"].into_iter().any(has);
     match (has("window"), has("plugin")) {
         (false, true) => plugin.map_or(Operation::Select, Operation::Plugin),
         (false, false) => {
-            if !has("select") && !has("aggregate") && !not_yet {
-                let problem =
-                    "does nothing, expected a `plugin`, a `window` with an `aggregate`, or a `select`; add one";
+            if !has("select") && !has("where") && !has("aggregate") && !reported {
+                let problem = "does nothing, expected a `plugin`, a `window` with an `aggregate`, a `join`, a `where` or a `select`; add one";
                 errors.push(section.at, section.path.clone(), problem);
             }
             Operation::Select

@@ -1,3 +1,4 @@
+mod joins;
 mod steps;
 
 use super::*;
@@ -60,6 +61,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                         },
                     ),
                     format: Json,
+                    changes: false,
                     schema: [],
                     event_time: EventTimeOptions {
                         field: None,
@@ -79,6 +81,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                         0,
                     ),
                     key: [],
+                    condition: None,
                     operation: Plugin(
                         PluginOptions {
                             path: "jobs/./p.wasm",
@@ -199,6 +202,7 @@ fn every_key_reaches_the_model() {
                         path: "jobs/in/*.jsonl",
                     },
                     format: Json,
+                    changes: false,
                     schema: [
                         (
                             "amount",
@@ -233,6 +237,7 @@ fn every_key_reaches_the_model() {
                         partitions: 4,
                     },
                     format: Raw,
+                    changes: false,
                     schema: [],
                     event_time: EventTimeOptions {
                         field: None,
@@ -255,6 +260,7 @@ fn every_key_reaches_the_model() {
                         "user",
                         "card.country",
                     ],
+                    condition: None,
                     operation: Window {
                         window: Hopping {
                             size_ms: 3600000,
@@ -309,6 +315,7 @@ fn every_key_reaches_the_model() {
                         None,
                     ),
                     key: [],
+                    condition: None,
                     operation: Plugin(
                         PluginOptions {
                             path: "/opt/p.wasm",
@@ -414,7 +421,7 @@ path = "x"
             p.toml:2:23: checkpoint_interval: found 5, expected a duration with its unit such as "5s"; write "5s" if seconds are meant
             p.toml:5:13: sources.orders.connector: found "kafak", expected one of "kafka", "file", "generator"; did you mean `kafka`?
             p.toml:9:8: steps.velocity.from: found "order", expected the name of a source or step: one of `orders`, `velocity`; did you mean `orders`?
-            p.toml:10:1: steps.velocity.windw: unknown key, expected one of `from`, `key`, `plugin`, `config`, `limits`, `window`, `aggregate`, `emit`, `output`, `allowed_lateness`, `accumulate`, `panes`, `upsert`, `late`, `select`; did you mean `window`?
+            p.toml:10:1: steps.velocity.windw: unknown key, expected one of `from`, `key`, `plugin`, `config`, `limits`, `where`, `window`, `aggregate`, `emit`, `output`, `allowed_lateness`, `accumulate`, `panes`, `upsert`, `join`, `late`, `select`; did you mean `window`?
             p.toml:11:13: steps.velocity.aggregate: goes with a `window`, which is missing; add `window = { tumbling = "5m" }` or drop it
             p.toml:13:8: sinks.out.from: missing, expected a text; add `from = ...`
             p.toml:15:1: sinks.out.path: unknown key, expected one of `from`, `connector`, `format`, `select`, `lineage`; `path` is a key of a file source
@@ -599,14 +606,11 @@ fn a_key_of_another_table_says_where_it_belongs() {
 #[test]
 fn what_the_design_has_and_this_version_not_is_refused_honestly() {
     check(
-        &with_step(
-            "join = \"other\"\ndedupe = true\ntop = 3\nwindow = { tumbling = \"5m\" }\naggregate = { a = \"top(x)\" }",
-        ),
+        &with_step("dedupe = true\ntop = 3\nwindow = { tumbling = \"5m\" }\naggregate = { a = \"top(x)\" }"),
         expect![[r#"
-            p.toml:7:1: steps.s.join: `join` is not supported by this version of wasmill; join in a keyed plugin, or before the pipeline
-            p.toml:8:1: steps.s.dedupe: `dedupe` is not supported by this version of wasmill; keep what was seen in the state of a keyed plugin instead
-            p.toml:9:1: steps.s.top: `top` is not supported by this version of wasmill; rank in an aggregate plugin instead
-            p.toml:11:19: steps.s.aggregate.a: found "top(x)", `top` is not supported by this version of wasmill; expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`, `percentile(f, 99)`
+            p.toml:7:1: steps.s.dedupe: `dedupe` is not supported by this version of wasmill; keep what was seen in the state of a keyed plugin instead
+            p.toml:8:1: steps.s.top: `top` is not supported by this version of wasmill; rank in an aggregate plugin instead
+            p.toml:10:19: steps.s.aggregate.a: found "top(x)", `top` is not supported by this version of wasmill; expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`, `percentile(f, 99)`
         "#]],
     );
     check(
@@ -614,7 +618,7 @@ fn what_the_design_has_and_this_version_not_is_refused_honestly() {
          topic = \"t\"\nbrokers = \"b\"\n[sinks.out]\nfrom = \"in\"\nconnector = \"http\"\nformat = \"csv\"\n",
         expect![[r#"
             p.toml:3:13: sources.in.connector: "http" is not supported by this version of wasmill; use one of "kafka", "file", "generator"
-            p.toml:4:10: sources.in.format: "avro" is not supported by this version of wasmill; use one of "json", "raw"
+            p.toml:4:10: sources.in.format: "avro" is not supported by this version of wasmill; use one of "json", "debezium", "raw"
             p.toml:7:1: sources.k.connection: `connection` is not supported by this version of wasmill; connections are for pipelines of the daemon (`wasmill serve`); name the brokers with `brokers` instead
             p.toml:12:13: sinks.out.connector: "http" is not supported by this version of wasmill; use one of "kafka", "file", "stdout"
             p.toml:13:10: sinks.out.format: "csv" is not supported by this version of wasmill; use one of "json", "raw"
@@ -832,8 +836,9 @@ fn the_defaults_of_the_list_are_those_of_the_model() {
 
 #[test]
 fn every_key_of_the_list_is_read_somewhere() {
-    const READERS: [&str; 5] = [
+    const READERS: [&str; 6] = [
         include_str!("check.rs"),
+        include_str!("joins.rs"),
         include_str!("sinks.rs"),
         include_str!("sources.rs"),
         include_str!("steps.rs"),
@@ -865,7 +870,7 @@ fn the_examples_are_right() {
         names.push(name);
     }
     names.sort();
-    assert_eq!(names, ["dashboard", "demo", "fraud", "invoices", "revenue", "sensors", "surge"]);
+    assert_eq!(names, ["dashboard", "demo", "fraud", "invoices", "orders-enriched", "revenue", "sensors", "surge"]);
 }
 
 #[test]

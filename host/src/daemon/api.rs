@@ -220,6 +220,8 @@ pub struct Figures {
     pub dead_letters: u64,
     /// Bad records dropped.
     pub dropped: u64,
+    /// Records that did not meet the `where` of a step.
+    pub filtered: u64,
     /// Records still to read, where the sources know.
     pub lag: Option<u64>,
     /// The lowest watermark of the steps, ms since the Unix epoch.

@@ -6,6 +6,7 @@
 //! plugin. What makes a whole record unusable is a reject; a field that is missing or of another
 //! kind is only a null here, since some other step may not care, and [`explain`] says why where one does.
 
+mod changes;
 mod explain;
 mod field;
 mod keys;
@@ -26,6 +27,7 @@ pub use time::{EVENT_TIME_MAX, EVENT_TIME_MIN, rfc3339_ms};
 use crate::batch::{Batch, EventTime, RawBatch, Reject};
 use crate::column::Column;
 
+use changes::Envelopes;
 use scan::Scanner;
 use std::sync::Arc;
 use template::Templates;
@@ -49,12 +51,22 @@ const NO_TIME: i64 = -1;
 pub struct Decoder {
     projection: Projection,
     templates: Templates,
+    /// Where the records are changes of a table's rows.
+    envelopes: Option<Envelopes>,
 }
 
 impl Decoder {
     /// A decoder of what `projection` wants.
     pub fn new(projection: Projection) -> Self {
-        Decoder { projection, templates: Templates::new() }
+        Decoder { projection, templates: Templates::new(), envelopes: None }
+    }
+
+    /// The same of records in Debezium's envelope: what is read is the row that each is about.
+    ///
+    /// # Errors
+    /// None for a projection that could be planned.
+    pub fn of_changes(self) -> Result<Self, ProjectionError> {
+        Ok(Decoder { envelopes: Some(Envelopes::new()?), ..self })
     }
 
     /// What is read.
@@ -66,6 +78,12 @@ impl Decoder {
     ///
     /// A tombstone is a record without fields: every column is null, and its time is the record's own.
     pub fn decode(&mut self, raw: RawBatch) -> Decoded {
+        let Some(envelopes) = &self.envelopes else { return self.decode_rows(raw) };
+        let (rows, rejects, rejected) = envelopes.open(raw);
+        changes::with_refused(self.decode_rows(rows), rejects, rejected)
+    }
+
+    fn decode_rows(&mut self, raw: RawBatch) -> Decoded {
         let rows = raw.rows.records.len();
         if !self.projection.parses() {
             return self.decode_unparsed(raw);

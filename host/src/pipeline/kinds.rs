@@ -1,6 +1,6 @@
 //! In which kinds fields are read and written by steps.
 
-use super::plan::Flow;
+use super::flow::Flow;
 use crate::column::Kind;
 use crate::config::{self, Aggregate, Function};
 
@@ -14,11 +14,11 @@ pub(super) fn declared(pipeline: &config::Pipeline, source: Option<usize>, field
 pub(super) fn input_kind(pipeline: &config::Pipeline, input: &Flow, aggregate: &Aggregate) -> Kind {
     let Some(field) = &aggregate.field else { return Kind::S64 };
     let any = keeps_values(aggregate.function);
-    match input.made.iter().find(|it| it.0 == *field) {
-        Some((_, Kind::Json)) if !any => Kind::Number,
-        Some((_, kind)) => *kind,
+    match input.made_kind(field) {
+        Some(Kind::Json) if !any => Kind::Number,
+        Some(kind) => kind,
         None if any => Kind::Json,
-        None => declared(pipeline, input.raw, field).unwrap_or(Kind::Number),
+        None => input.kind_of(pipeline, field).unwrap_or(Kind::Number),
     }
 }
 
@@ -39,5 +39,5 @@ pub(super) fn output_kind(aggregate: &Aggregate, input: Kind) -> Kind {
 
 /// The kind in which a session window reads a record's own gap.
 pub(super) fn gap_kind(input: &Flow, field: &str) -> Kind {
-    input.made.iter().find(|it| &*it.0 == field).map_or(Kind::S64, |it| it.1)
+    input.made_kind(field).unwrap_or(Kind::S64)
 }

@@ -5,7 +5,8 @@
 
 use super::plan::StepPlan;
 use super::upgrade::plugin_plan;
-use crate::config::{Input, Pipeline};
+use crate::config::{Input, Operation, Pipeline};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The way of one sink's records.
@@ -21,13 +22,18 @@ impl Lineage {
     /// For a sink that asks for it.
     pub(super) fn new(pipeline: &Pipeline, sink: usize) -> Option<Lineage> {
         let sink = pipeline.sinks.get(sink).filter(|it| it.lineage)?;
-        let mut steps = Vec::new();
-        let mut from = &sink.from;
-        while let Input::Step(step, _) = from {
-            steps.insert(0, *step);
-            from = &pipeline.steps[*step].from;
+        let mut steps = BTreeSet::new();
+        let mut open = vec![&sink.from];
+        while let Some(from) = open.pop() {
+            let Input::Step(step, _) = from else { continue };
+            if steps.insert(*step) {
+                let step = &pipeline.steps[*step];
+                open.push(&step.from);
+                open.extend(if let Operation::Join(join) = &step.operation { Some(&join.with) } else { None });
+            }
         }
-        Some(Lineage { steps, next: None })
+        // Each step comes after what it reads.
+        Some(Lineage { steps: steps.into_iter().collect(), next: None })
     }
 
     /// What a record says, with the plans of the steps.

@@ -3,14 +3,19 @@
 
 mod clock;
 mod commit;
+mod conditions;
 mod control;
 mod coordinator;
 mod error;
+mod flow;
 mod group;
+mod inbox;
+mod join_step;
 mod kinds;
 mod letters;
 mod lineage;
 mod plan;
+mod plan_join;
 mod plugin_fold;
 mod probe;
 mod reach;
@@ -24,6 +29,7 @@ mod sinks;
 mod snapshots;
 mod start;
 mod step;
+mod table_keys;
 pub mod trial;
 mod upgrade;
 mod window_step;

@@ -3,17 +3,18 @@
 //!
 //! Planned backwards: a field is decoded only if a step or a sink reads it somewhere down the stream.
 
+use super::conditions::{FilterPlan, condition_of};
 use super::error::PipelineError;
-use super::kinds::{declared, gap_kind, input_kind, keeps_values, output_kind};
+use super::flow::{self, Flow, FlowPort, LATE_PORT, SIDES};
+use super::kinds::{gap_kind, input_kind, keeps_values, output_kind};
+use super::plan_join::{self, JoinPlan};
 use super::reads::{Pick, Read};
 use crate::column::{Column, Kind};
 use crate::config::{self, Accumulate, Aggregate, Emit, Firing, Fold, Format, Input, Late, Operation, Window};
+use crate::join::Side;
 use crate::plugin::{Instance, Opened, Plugin, PluginEngine, PluginKind};
 use crate::schema::{Field, Shape, ShapeColumn, Slot};
 use std::sync::Arc;
-
-/// The output of a window step that late records go to.
-pub(super) const LATE_PORT: &str = "late";
 
 /// A field and the kind in which somebody wants it.
 pub(super) type Wanted = (Arc<str>, Kind);
@@ -21,8 +22,8 @@ pub(super) type Wanted = (Arc<str>, Kind);
 /// Who reads a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// A step, by index.
-    Step(usize),
+    /// A step, by index, and which of its inputs.
+    Step(usize, Side),
     /// A sink, by index.
     Sink(usize),
 }
@@ -123,8 +124,10 @@ pub(super) enum OperationPlan {
         /// When results go on.
         emit: Emit,
     },
-    /// Renames and drops fields.
-    Select(Vec<Pick>),
+    /// Two inputs become one.
+    Join(Box<JoinPlan>),
+    /// Renames and drops fields; none where records pass as they are.
+    Select(Option<Vec<Pick>>),
 }
 
 /// A step.
@@ -132,6 +135,8 @@ pub(super) enum OperationPlan {
 pub(super) struct StepPlan {
     /// Its name.
     pub name: String,
+    /// Which records it reads; none for all.
+    pub filter: Option<FilterPlan>,
     /// The columns that make its key; none where the step is not keyed and reads batches where they are.
     pub key: Option<Vec<Pick>>,
     /// The names of the key's fields.
@@ -146,6 +151,8 @@ pub(super) struct StepPlan {
     pub late: config::Late,
     /// The source whose records it may still hold raw, for messages.
     pub source: Option<usize>,
+    /// How much earlier than its own the watermark is that its readers hear of, ms.
+    pub hold_ms: i64,
 }
 
 /// A sink and what it reads.
@@ -168,25 +175,10 @@ pub(super) struct Plan {
     pub sinks: Vec<SinkPlan>,
 }
 
-/// What is known of a stream before demands are: the source whose raw records it carries, and the columns made so far.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Flow {
-    /// The source.
-    pub raw: Option<usize>,
-    /// The source that its fields' declared kinds come from.
-    pub made: Vec<(Arc<str>, Kind)>,
-}
-
-impl Flow {
-    fn names(&self) -> String {
-        self.made.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(", ")
-    }
-}
-
 /// A step's plugin and flows, found on the way forward.
 struct Forward {
     plugin: Option<(Plugin, Opened)>,
-    ports: Vec<(String, Vec<Field>, Flow)>,
+    ports: Vec<FlowPort>,
     /// `select` of a step that makes columns: which of them, by index.
     select: Option<Vec<usize>>,
 }
@@ -200,11 +192,7 @@ pub(super) fn plan(pipeline: &config::Pipeline, engine: &PluginEngine) -> Result
             Ok(flow) => forward.push(flow),
             Err(error) => {
                 errors.push(error);
-                forward.push(Forward {
-                    plugin: None,
-                    ports: vec![(String::new(), Vec::new(), Flow::default())],
-                    select: None,
-                });
+                forward.push(Forward { plugin: None, ports: vec![FlowPort::default()], select: None });
             }
         }
     }
@@ -224,52 +212,13 @@ pub(super) fn plan(pipeline: &config::Pipeline, engine: &PluginEngine) -> Result
         return Err(PipelineError::config(planner.errors));
     }
     let plan = planner.build()?;
-    let errors: Vec<String> = (0..pipeline.sources.len()).filter_map(|it| without_time(pipeline, &plan, it)).collect();
+    let errors: Vec<String> = (0..pipeline.sources.len()).filter_map(|it| plan.without_time(pipeline, it)).collect();
     if errors.is_empty() { Ok(plan) } else { Err(PipelineError::config(errors)) }
 }
 
-/// Why a source's records would all be refused: lines of a file have no time of their own.
-fn without_time(pipeline: &config::Pipeline, plan: &Plan, source: usize) -> Option<String> {
-    let config::Source { name, connector, event_time, .. } = &pipeline.sources[source];
-    let untimed = matches!(connector, config::SourceConnector::File { .. }) && event_time.field.is_none();
-    let step = plan.reached_from(source).into_iter().find(|it| plan.steps[*it].key.is_some()).filter(|_| untimed)?;
-    Some(format!(
-        "source `{name}`: step `{}` works by event time, and lines of files have no time of their own: name the field that holds it \
-         with event_time = {{ field = \"..\" }}",
-        plan.steps[step].name
-    ))
-}
-
-fn flow_of<'a>(pipeline: &config::Pipeline, forward: &'a [Forward], input: &Input) -> Result<(Flow, &'a str), String> {
-    match input {
-        Input::Source(source) => {
-            let raw = Some(*source);
-            let _ = &pipeline.sources[*source];
-            Ok((Flow { raw, made: Vec::new() }, ""))
-        }
-        Input::Step(step, port) => {
-            let ports = &forward[*step].ports;
-            let found = match port {
-                None => ports.first(),
-                Some(name) => ports.iter().find(|it| &it.0 == name),
-            };
-            let Some(found) = found else {
-                if port.as_deref() == Some(LATE_PORT) {
-                    let step = &pipeline.steps[*step].name;
-                    return Err(format!(
-                        "`{step}.{LATE_PORT}` has no records: say late = \"side-output\" in step `{step}`"
-                    ));
-                }
-                let names = ports.iter().map(|it| format!("`{}`", it.0)).collect::<Vec<_>>().join(", ");
-                let step = &pipeline.steps[*step].name;
-                return Err(format!(
-                    "`{step}.{}` is no output of step `{step}`: its plugin has {names}",
-                    port.as_deref().unwrap_or_default()
-                ));
-            };
-            Ok((found.2.clone(), &found.0))
-        }
-    }
+fn flow_of(pipeline: &config::Pipeline, forward: &[Forward], input: &Input) -> Result<Flow, String> {
+    let ports: Vec<&[FlowPort]> = forward.iter().map(|it| &*it.ports).collect();
+    flow::flow_of(pipeline, &ports, input)
 }
 
 fn flow_forward(
@@ -278,8 +227,8 @@ fn flow_forward(
     forward: &[Forward],
     step: &config::Step,
 ) -> Result<Forward, String> {
-    let (input, _) = flow_of(pipeline, forward, &step.from)?;
-    let main = |flow: Flow| Forward { plugin: None, ports: vec![(String::new(), Vec::new(), flow)], select: None };
+    let input = flow_of(pipeline, forward, &step.from)?;
+    let main = |port: FlowPort| Forward { plugin: None, ports: vec![port], select: None };
     let mut flow = match &step.operation {
         Operation::Plugin(options) => {
             let (plugin, opened) = open(engine, step, options)?;
@@ -308,7 +257,7 @@ fn flow_forward(
                 made.retain(|(name, _)| *name != aggregate.name);
                 made.push((Arc::clone(&aggregate.name), kind));
             }
-            main(Flow { raw: input.raw, made })
+            main(FlowPort::passing(Flow { made, ..input.clone() }, aggregates.len()))
         }
         Operation::Window { fold: Fold::Builtin(aggregates), emit, .. } => {
             let mut made: Vec<_> = step.key.iter().map(|name| (Arc::clone(name), Kind::Json)).collect();
@@ -327,7 +276,7 @@ fn flow_forward(
                 let kind = output_kind(aggregate, input_kind(pipeline, &input, aggregate));
                 made.push((Arc::clone(&aggregate.name), kind));
             }
-            main(Flow { raw: None, made })
+            main(FlowPort::making(made))
         }
         Operation::Window { window, fold: Fold::Plugin(options), .. } => {
             let (plugin, opened) = open(engine, step, options)?;
@@ -346,7 +295,7 @@ fn flow_forward(
                 ));
             }
             let ports = plugin_ports(plugin, opened, &Flow::default());
-            if ports.ports.iter().any(|it| it.1.is_empty()) {
+            if ports.ports.iter().any(|it| it.fields.is_empty()) {
                 return Err(format!(
                     "step `{}`: an aggregate plugin's ports need fields: a window has no record to pass on unchanged",
                     step.name
@@ -354,40 +303,44 @@ fn flow_forward(
             }
             ports
         }
-        Operation::Select => main(input.clone()),
+        Operation::Join(join) => {
+            let with = flow_of(pipeline, forward, &join.with)?;
+            let sides = Some(Arc::new([input.clone(), with]));
+            main(FlowPort::passing(Flow { sides, ..Flow::default() }, 0))
+        }
+        Operation::Select => main(FlowPort::passing(input.clone(), 0)),
     };
     if let Some(select) = &step.select {
-        let port = &mut flow.ports[0];
+        let from = &flow.ports[0].flow;
         let mut made = Vec::new();
         let mut places = Vec::new();
         for (name, field) in select {
-            places.extend(port.2.made.iter().position(|it| it.0 == *field));
-            let kind = match port.2.made.iter().find(|it| it.0 == *field) {
-                Some((_, kind)) => *kind,
-                None if port.2.raw.is_some() => declared(pipeline, port.2.raw, field).unwrap_or(Kind::Json),
-                None => return Err(no_field(&format!("step `{}`", step.name), field, &port.2)),
-            };
-            made.push((Arc::clone(name), kind));
+            if !from.has(field) {
+                return Err(from.lacks(&format!("step `{}`", step.name), field));
+            }
+            places.extend(from.made.iter().position(|it| it.0 == *field));
+            made.push((Arc::clone(name), from.kind_of(pipeline, field).unwrap_or(Kind::Json)));
         }
-        if !matches!(step.operation, Operation::Select) && port.2.raw.is_some() {
-            return Err(format!(
-                "step `{}`: its records pass on as they are, so `select` belongs on the sink or on a step of its own after it",
-                step.name
-            ));
-        }
-        port.2 = Flow { raw: None, made };
-        if !matches!(step.operation, Operation::Select) {
+        if !matches!(step.operation, Operation::Select | Operation::Join(_)) {
+            if from.is_open() {
+                return Err(format!(
+                    "step `{}`: its records pass on as they are, so `select` belongs on the sink or on a step of its own after it",
+                    step.name
+                ));
+            }
             flow.select = Some(places);
         }
+        let port = &mut flow.ports[0];
+        *port = FlowPort { name: port.name.clone(), fields: port.fields.clone(), ..FlowPort::making(made) };
     }
     if step.late == Late::SideOutput && matches!(step.operation, Operation::Window { .. }) {
-        if flow.ports.iter().any(|it| it.0 == LATE_PORT) {
+        if flow.ports.iter().any(|it| it.name == LATE_PORT) {
             return Err(format!(
                 "step `{}`: its plugin has an output `{LATE_PORT}` already, where late records would go",
                 step.name
             ));
         }
-        flow.ports.push((LATE_PORT.to_owned(), Vec::new(), input));
+        flow.ports.push(FlowPort { name: LATE_PORT.to_owned(), ..FlowPort::passing(input, 0) });
     }
     Ok(flow)
 }
@@ -410,41 +363,37 @@ fn plugin_ports(plugin: Plugin, opened: Opened, input: &Flow) -> Forward {
             Slot::Field(name) => Some((Arc::clone(name), field.kind)),
             _ => None,
         };
-        let flow = if port.fields.is_empty() {
-            input.clone()
+        let made = if port.fields.is_empty() {
+            FlowPort::passing(input.clone(), 0)
         } else {
-            Flow { raw: None, made: port.fields.iter().filter_map(made).collect() }
+            FlowPort::making(port.fields.iter().filter_map(made).collect())
         };
-        (port.name.clone(), port.fields.clone(), flow)
+        FlowPort { name: port.name.clone(), fields: port.fields.clone(), ..made }
     });
     let ports = ports.collect();
     Forward { plugin: Some((plugin, opened)), ports, select: None }
 }
 
-fn no_field(who: &str, field: &str, flow: &Flow) -> String {
-    let near = flow.made.iter().map(|it| (strsim::jaro_winkler(&it.0, field), &it.0));
-    let near = near.filter(|it| it.0 > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
-    let hint = near.map(|it| format!(": did you mean `{}`?", it.1)).unwrap_or_default();
-    format!("{who} reads the field `{field}`, but what it reads from has only {}{hint}", flow.names())
-}
-
 /// The backward pass and the building.
-struct Planner<'a> {
-    pipeline: &'a config::Pipeline,
+pub(super) struct Planner<'a> {
+    /// What is planned.
+    pub pipeline: &'a config::Pipeline,
     forward: Vec<Forward>,
     wanted_of_sources: Vec<Vec<Wanted>>,
-    wanted_of_ports: Vec<Vec<Vec<Wanted>>>,
-    errors: Vec<String>,
+    /// The columns wanted of each step's ports, beside those that it makes.
+    pub wanted_of_ports: Vec<Vec<Vec<Wanted>>>,
+    /// What is wrong with it.
+    pub errors: Vec<String>,
 }
 
 impl Planner<'_> {
-    fn flow(&self, input: &Input) -> Flow {
+    pub(super) fn flow(&self, input: &Input) -> Flow {
         // The forward pass has already refused a port that is not there.
-        flow_of(self.pipeline, &self.forward, input).map(|it| it.0).unwrap_or_default()
+        flow_of(self.pipeline, &self.forward, input).unwrap_or_default()
     }
 
     fn port_index(&self, step: usize, port: Option<&str>) -> usize {
-        port.and_then(|name| self.forward[step].ports.iter().position(|it| it.0 == name)).unwrap_or(0)
+        port.and_then(|name| self.forward[step].ports.iter().position(|it| it.name == name)).unwrap_or(0)
     }
 
     fn wanted(&mut self, input: &Input) -> &mut Vec<Wanted> {
@@ -458,16 +407,16 @@ impl Planner<'_> {
     }
 
     /// Asks for `field` of a stream in `kind`. Made columns are there anyway; others are asked of what carries the record.
-    fn want(&mut self, who: &str, input: &Input, field: &Arc<str>, kind: Kind) {
+    pub(super) fn want(&mut self, who: &str, input: &Input, field: &Arc<str>, kind: Kind) {
         let flow = self.flow(input);
         if flow.made.iter().any(|it| it.0 == *field) {
             return;
         }
-        let Some(source) = flow.raw else {
-            self.errors.push(no_field(who, field, &flow));
+        if !flow.has(field) {
+            self.errors.push(flow.lacks(who, field));
             return;
-        };
-        if self.pipeline.sources[source].format == Format::Raw {
+        }
+        if let Some(source) = flow.raw.filter(|it| self.pipeline.sources[*it].format == Format::Raw) {
             self.errors.push(format!(
                 "{who} reads the field `{field}`, but source `{}` has format = \"raw\": set format = \"json\"",
                 self.pipeline.sources[source].name
@@ -480,9 +429,16 @@ impl Planner<'_> {
         }
     }
 
+    /// Asks for all of a stream: only joined rows do not have it anyway.
+    pub(super) fn want_whole(&mut self, who: &str, input: &Input) {
+        if self.flow(input).sides.is_some() {
+            SIDES.iter().for_each(|it| self.want(who, input, &Arc::from(*it), Kind::Json));
+        }
+    }
+
     /// The kind in which `select` takes a field.
-    fn select_kind(&self, flow: &Flow, field: &str) -> Kind {
-        declared(self.pipeline, flow.raw, field).unwrap_or(Kind::Json)
+    pub(super) fn select_kind(&self, flow: &Flow, field: &str) -> Kind {
+        flow.kind_of(self.pipeline, field).unwrap_or(Kind::Json)
     }
 
     fn demand(&mut self) {
@@ -494,6 +450,9 @@ impl Planner<'_> {
                 continue;
             }
             let flow = self.flow(&sink.from);
+            if sink.select.is_none() {
+                self.want_whole(&who, &sink.from);
+            }
             for (_, field) in sink.select.iter().flatten() {
                 let kind = self.select_kind(&flow, field);
                 self.want(&who, &sink.from, field, kind);
@@ -514,14 +473,31 @@ impl Planner<'_> {
         for key in &step.key {
             self.want(&who, &step.from, key, Kind::Json);
         }
-        if let Input::Step(from, None) = step.from
-            && let Operation::Window { emit: Emit::Repeatedly(Firing { upsert: true, .. }), .. } =
-                &pipeline.steps[from].operation
-        {
-            self.errors.push(format!(
-                "{who} reads `{}`, whose results replace each other (upsert): they go to sinks only",
-                pipeline.steps[from].name
-            ));
+        let inputs = match &step.operation {
+            Operation::Join(join) => vec![&step.from, &join.with],
+            _ => vec![&step.from],
+        };
+        for input in inputs {
+            if let Input::Step(from, None) = input
+                && let Operation::Window { emit: Emit::Repeatedly(Firing { upsert: true, .. }), .. } =
+                    &pipeline.steps[*from].operation
+            {
+                self.errors.push(format!(
+                    "{who} reads `{}`, whose results replace each other (upsert): they go to sinks only",
+                    pipeline.steps[*from].name
+                ));
+            }
+        }
+        if matches!(step.operation, Operation::Join(_)) {
+            return self.demand_of_join(index, &who);
+        }
+        if let Some(condition) = &step.condition {
+            match condition_of(pipeline, step, condition, &self.flow(&step.from)) {
+                Ok(filter) => {
+                    filter.reads().iter().for_each(|(field, kind)| self.want(&who, &step.from, field, *kind));
+                }
+                Err(error) => self.errors.push(error),
+            }
         }
         let reads: Vec<Field> = match &self.forward[index].plugin {
             Some((_, opened)) => opened.spec.reads.clone(),
@@ -554,7 +530,7 @@ impl Planner<'_> {
         }
         // What is wanted of records that pass through this step is wanted of what it reads.
         for port in 0..self.forward[index].ports.len() {
-            if self.forward[index].ports[port].2.raw.is_some() {
+            if self.forward[index].ports[port].flow.is_open() {
                 for (field, kind) in self.wanted_of_ports[index][port].clone() {
                     self.want(&who, &step.from, &field, kind);
                 }
@@ -562,24 +538,24 @@ impl Planner<'_> {
         }
     }
 
-    fn shape(&self, input: &Input) -> Shape {
+    pub(super) fn shape(&self, input: &Input) -> Shape {
         let flow = self.flow(input);
         let wanted = match input {
             Input::Source(source) => &self.wanted_of_sources[*source],
             Input::Step(step, port) => &self.wanted_of_ports[*step][self.port_index(*step, port.as_deref())],
         };
-        let projected = wanted.iter().map(|(name, kind)| (name, *kind, false));
-        let made = flow.made.iter().map(|(name, kind)| (name, *kind, true));
-        let columns =
-            projected.chain(made).map(|(name, kind, made)| ShapeColumn { name: Arc::clone(name), kind, made });
-        Shape { raw: flow.raw.is_some(), columns: columns.collect() }
+        let projected = wanted.iter().map(|it| plan_join::projected(&flow, it));
+        let made = flow.made.iter().map(|it| ShapeColumn { name: Arc::clone(&it.0), kind: it.1, made: true });
+        Shape { raw: flow.raw.is_some(), columns: projected.chain(made).collect() }
     }
 
     fn targets(&self, is: impl Fn(&Input) -> bool) -> Vec<Target> {
         let steps = self.pipeline.steps.iter().enumerate();
         let sinks = self.pipeline.sinks.iter().enumerate();
-        let steps = steps.filter(|it| is(&it.1.from)).map(|it| Target::Step(it.0));
-        steps.chain(sinks.filter(|it| is(&it.1.from)).map(|it| Target::Sink(it.0))).collect()
+        let lefts = steps.clone().filter(|it| is(&it.1.from)).map(|it| Target::Step(it.0, Side::Left));
+        let joins = |step: &config::Step| matches!(&step.operation, Operation::Join(join) if is(&join.with));
+        let rights = steps.filter(|it| joins(it.1)).map(|it| Target::Step(it.0, Side::Right));
+        lefts.chain(rights).chain(sinks.filter(|it| is(&it.1.from)).map(|it| Target::Sink(it.0))).collect()
     }
 
     fn build(self) -> Result<Plan, PipelineError> {
@@ -667,20 +643,39 @@ impl Planner<'_> {
                     emit: *emit,
                 }
             }
+            Operation::Join(join) => OperationPlan::Join(Box::new(self.build_join(index, join)?)),
             Operation::Select => {
-                let fields = step.select.iter().flatten();
-                let picks = fields.map(|(_, field)| pick(field, self.select_kind_in(&input, &flow, field)));
-                OperationPlan::Select(picks.collect::<Result<_, _>>()?)
+                let picks = |fields: &Vec<(Arc<str>, Arc<str>)>| {
+                    let picks = fields.iter().map(|(_, field)| pick(field, self.select_kind(&flow, field)));
+                    picks.collect::<Result<_, String>>()
+                };
+                OperationPlan::Select(step.select.as_ref().map(picks).transpose()?)
+            }
+        };
+        let filter = match &step.condition {
+            None => None,
+            Some(condition) => {
+                let filter = condition_of(self.pipeline, step, condition, &self.rows_of(step))?;
+                let wanted =
+                    if matches!(operation, OperationPlan::Join(_)) { self.wanted_of_rows(index)? } else { Vec::new() };
+                let place = |read: &Wanted| match wanted.iter().position(|it| it == read) {
+                    Some(index) => Ok(Pick { index, kind: read.1 }),
+                    None => pick(&read.0, read.1),
+                };
+                let picks = filter.reads().iter().map(place).collect::<Result<_, _>>()?;
+                Some(FilterPlan { filter, picks })
             }
         };
         let keyed = !matches!(operation, OperationPlan::Transform(_) | OperationPlan::Select(_));
-        let key = if keyed {
-            Some(step.key.iter().map(|field| pick(field, Kind::Json)).collect::<Result<_, _>>()?)
-        } else {
-            None
+        let key = match &operation {
+            OperationPlan::Join(join) => Some(join.sides[0].key.clone()),
+            _ if keyed => Some(step.key.iter().map(|field| pick(field, Kind::Json)).collect::<Result<_, _>>()?),
+            _ => None,
         };
+        let hold_ms = if let OperationPlan::Join(join) = &operation { join.hold_ms() } else { 0 };
         Ok(StepPlan {
             name: step.name.clone(),
+            filter,
             key,
             key_names: step.key.clone(),
             operation,
@@ -688,12 +683,8 @@ impl Planner<'_> {
             input,
             late: step.late,
             source: flow.raw,
+            hold_ms,
         })
-    }
-
-    fn select_kind_in(&self, input: &Shape, flow: &Flow, field: &str) -> Kind {
-        let made = input.columns.iter().find(|it| it.made && &*it.name == field);
-        made.map_or_else(|| self.select_kind(flow, field), |it| it.kind)
     }
 
     fn build_plugin(&self, index: usize, options: &config::PluginOptions, input: &Shape) -> Result<PluginPlan, String> {
@@ -717,27 +708,22 @@ impl Planner<'_> {
 
     fn build_ports(&self, index: usize, input: &Shape) -> Vec<PortPlan> {
         let ports = self.forward[index].ports.iter().enumerate();
-        let build = |(number, (name, fields, flow)): (usize, &(String, Vec<Field>, Flow))| {
+        let build = |(number, port): (usize, &FlowPort)| {
+            let FlowPort { name, fields, own, .. } = port;
             let from = Input::Step(index, if name.is_empty() { None } else { Some(name.clone()) });
             let shape = self.shape(&from);
             let is = |it: &Input| {
                 matches!(it, Input::Step(step, port)
                     if *step == index && self.port_index(*step, port.as_deref()) == number)
             };
-            // A window's own columns may be called as its input's are; what passes through keeps all that it has.
-            let through = name == LATE_PORT || self.forward[index].plugin.is_some();
-            let passes = |column: &ShapeColumn| !column.made || flow.raw.is_some() || through;
-            let carried = shape.columns.iter().filter(|it| passes(it));
-            let carry = carried.filter_map(|it| {
-                input
-                    .columns
-                    .iter()
-                    .position(|have| have.name == it.name && have.kind == it.kind && have.made == it.made)
+            let passes = shape.columns.len() - own;
+            let carry = shape.columns[..passes].iter().filter_map(|it| {
+                let same = |have: &&ShapeColumn| have.name == it.name && have.kind == it.kind && have.made == it.made;
+                input.columns.iter().position(|have| same(&have))
             });
-            let carry = if fields.is_empty() { carry.collect() } else { Vec::new() };
             PortPlan {
                 name: name.clone(),
-                carry,
+                carry: carry.collect(),
                 fields: fields.clone(),
                 select: if number == 0 { self.forward[index].select.clone() } else { None },
                 stream: Stream { shape: shape.clone(), targets: self.targets(is) },

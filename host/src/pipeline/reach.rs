@@ -1,16 +1,34 @@
-//! What a plan tells about itself: which steps a source reaches, and its lines for a person.
+//! What a plan tells about itself: what a stream's batches come to before they are re-keyed and what re-keys them, and its lines
+//! for a person.
 
-use super::plan::{OperationPlan, Plan, Target};
+use super::plan::{OperationPlan, Plan, StepPlan, Stream, Target};
 use crate::config;
+use crate::join::Side;
+use crate::schema::Shape;
+
+impl StepPlan {
+    /// The step's inputs.
+    pub(super) fn sides(&self) -> &'static [Side] {
+        if matches!(self.operation, OperationPlan::Join(_)) { &[Side::Left, Side::Right] } else { &[Side::Left] }
+    }
+
+    /// What batches of an input look like, and the source whose records they may still hold raw.
+    pub(super) fn input_of(&self, side: Side) -> (&Shape, Option<usize>) {
+        match (&self.operation, side) {
+            (OperationPlan::Join(join), Side::Right) => (&join.sides[1].input, join.sides[1].source),
+            _ => (&self.input, self.source),
+        }
+    }
+}
 
 impl Plan {
-    /// The steps that a source's records reach without being re-keyed, the first keyed one on each way included.
-    pub(super) fn reached_from(&self, source: usize) -> Vec<usize> {
-        let mut open: Vec<Target> = self.sources[source].stream.targets.clone();
+    /// The steps that a stream's batches reach without being re-keyed, the first keyed one on each way included.
+    fn reached(&self, stream: &Stream) -> Vec<(usize, Side)> {
+        let mut open: Vec<Target> = stream.targets.clone();
         let mut reached = Vec::new();
         while let Some(target) = open.pop() {
-            let Target::Step(step) = target else { continue };
-            reached.push(step);
+            let Target::Step(step, side) = target else { continue };
+            reached.push((step, side));
             if self.steps[step].key.is_none() {
                 open.extend(self.steps[step].ports.iter().flat_map(|it| &it.stream.targets));
             }
@@ -18,9 +36,35 @@ impl Plan {
         reached
     }
 
+    /// The steps that a source's records reach without being re-keyed, the first keyed one on each way included.
+    pub(super) fn reached_from(&self, source: usize) -> Vec<(usize, Side)> {
+        self.reached(&self.sources[source].stream)
+    }
+
+    /// The queues that what a step gives out goes into, as steps and their inputs.
+    pub(super) fn feeds(&self, step: usize) -> Vec<(usize, Side)> {
+        let ports = self.steps[step].ports.iter();
+        let reached = ports.flat_map(|it| self.reached(&it.stream));
+        reached.filter(|it| self.steps[it.0].key.is_some()).collect()
+    }
+
     /// True where a step works by the event time of a source's records: those are the keyed ones.
     pub(super) fn reads_time_of(&self, source: usize) -> bool {
-        self.reached_from(source).into_iter().any(|it| self.steps[it].key.is_some())
+        self.reached_from(source).into_iter().any(|it| self.steps[it.0].key.is_some())
+    }
+
+    /// Why a source's records would all be refused: lines of a file have no time of their own.
+    pub(super) fn without_time(&self, pipeline: &config::Pipeline, source: usize) -> Option<String> {
+        let config::Source { name, connector, event_time, changes, .. } = &pipeline.sources[source];
+        let untimed =
+            matches!(connector, config::SourceConnector::File { .. }) && event_time.field.is_none() && !changes;
+        let reached = self.reached_from(source).into_iter();
+        let step = reached.map(|it| it.0).find(|it| self.steps[*it].key.is_some()).filter(|_| untimed)?;
+        Some(format!(
+            "source `{name}`: step `{}` works by event time, and lines of files have no time of their own: name the field that holds \
+             it with event_time = {{ field = \"..\" }}",
+            self.steps[step].name
+        ))
     }
 
     /// The plan for a person, a line for each source and step.
@@ -46,6 +90,7 @@ impl Plan {
                     )
                 }
                 OperationPlan::Window { .. } => "window".to_owned(),
+                OperationPlan::Join(_) => "join".to_owned(),
                 OperationPlan::Select(_) => "select".to_owned(),
             };
             format!("step {}: {kind}, {}, gives {gives}", step.name, step.signature())

@@ -286,6 +286,7 @@ impl Side {
         if batch.offsets.is_empty() {
             batch.offsets = (0..batch.rows as i64).collect(); // So that what it makes tells of which row it is.
         }
+        let batch = (crate::join::Side::Left, batch);
         self.step.process(&self.plan, batch, keys, &input.clock, input.watermark, &input.topic)
     }
 

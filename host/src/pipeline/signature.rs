@@ -10,6 +10,7 @@ impl StepPlan {
         match &self.operation {
             OperationPlan::Transform(_) | OperationPlan::Select(_) => "stateless".to_owned(),
             OperationPlan::Keyed(_) => format!("keyed key={key}"),
+            OperationPlan::Join(join) => join.signature(),
             OperationPlan::WindowPlugin { window, emit, .. } => {
                 format!("plugin {} key={key}", window_signature(window, *emit))
             }

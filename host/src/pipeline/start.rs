@@ -4,6 +4,7 @@ use super::commit::{Committer, Identity};
 use super::control::Control;
 use super::coordinator::WorkerHandle;
 use super::error::{Failure, PipelineError, chain};
+use super::inbox::Inbox;
 use super::lineage::Lineage;
 use super::plan::{Plan, StepPlan};
 use super::probe::Probes;
@@ -17,6 +18,7 @@ use crate::checkpoint::{CheckpointError, PluginState, Restored, Store, extend_ta
 use crate::config::{KafkaOptions, Pipeline, SourceConnector};
 use crate::decode::{Decoder, Projection};
 use crate::exchange::{Exchange, Wakers, owner};
+use crate::join::Side;
 use crate::metrics::{Counters, PluginWork};
 use crate::sink::encode::{Encoder, LetterForm};
 use crate::source::file::FileSource;
@@ -212,7 +214,8 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
     let count = options.workers;
     let wakers = Wakers::new(count + 1);
     let (cancelled, paused) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-    let mut exchanges: Vec<Vec<Exchange>> = plan.steps.iter().map(|_| Exchange::connect(count, &wakers)).collect();
+    let connect = |it: &StepPlan| it.sides().iter().map(|_| Exchange::connect(count, &wakers)).collect();
+    let mut exchanges: Vec<Vec<Vec<Exchange>>> = plan.steps.iter().map(connect).collect();
     // Instances of an attempt before are gone.
     counters.per_plugin.iter().for_each(|it| it.memory_bytes.store(0, Relaxed));
     let (mut made, mut ends) = (Vec::new(), Vec::new());
@@ -221,21 +224,23 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
         let (reports, heard) = sync_channel(OUTPUT_MESSAGES_MAX);
         let mut steps = Vec::new();
         for (number, step) in plan.steps.iter().enumerate() {
-            let exchange = exchanges[number].remove(0);
+            let exchanges: Vec<Exchange> = exchanges[number].iter_mut().map(|it| it.remove(0)).collect();
+            let queues = exchanges.len() * count;
             let mut watermark = WATERMARK_NONE;
             // At a barrier a keyed step has the same watermark in every worker. Another step has its worker's own, which says
             // nothing of another worker's partitions: it follows the source's again.
             if let (Some(restored), Some(_)) = (&recovered.restored, &step.key) {
                 watermark = restored.manifest.meta.watermarks.get(&step.name).copied().unwrap_or(watermark);
             }
-            let mut valve = Valve::new(count, watermark);
-            for worker in without_partitions(plan, found, number, count) {
-                valve.idle(worker);
+            let mut valve = Valve::new(queues, watermark);
+            for side in step.sides() {
+                for worker in without_partitions(plan, found, (number, *side), count) {
+                    valve.idle(side.index() * count + worker);
+                }
             }
             steps.push(WorkerStep {
                 step: Step::start(step, tables.ids[number])?,
-                inbox: step.key.is_some().then_some((exchange, valve)),
-                barriers: vec![false; count],
+                inbox: step.key.is_some().then(|| Inbox { exchanges, valve, barriers: vec![false; queues] }),
                 watermark,
                 reached: watermark,
                 said: None,
@@ -281,6 +286,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
             epoch: recovered.epoch + 1,
             sealing: None,
             tables: tables.ids.clone(),
+            feeds: (0..plan.steps.len()).map(|it| plan.feeds(it)).collect(),
             ended: false,
         };
         worker.begin_lineages();
@@ -292,7 +298,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
 
 /// The workers that have no partition of the source that feeds `step`. They hold nobody back from the first record on,
 /// and not only from when they have said so.
-fn without_partitions(plan: &Plan, found: &[Found], step: usize, workers: usize) -> Vec<usize> {
+fn without_partitions(plan: &Plan, found: &[Found], step: (usize, Side), workers: usize) -> Vec<usize> {
     let source = (0..found.len()).find(|it| plan.reached_from(*it).contains(&step));
     let reads = move |worker: usize| {
         let of = |source: usize| found[source].partitions.iter().any(|it| it.id as usize % workers == worker);
@@ -356,6 +362,9 @@ fn source(scene: &Scene<'_>, index: usize, number: usize) -> Result<WorkerSource
         SourceConnector::Kafka(_) | SourceConnector::Generator { .. } => Vec::new(),
     };
     let decoder = Decoder::new(if plan.reads_time_of(number) { projection } else { projection.without_time() });
+    let decoder = if source.changes { decoder.of_changes() } else { Ok(decoder) };
+    let decoder =
+        decoder.map_err(|error| PipelineError::from_error(Failure::Config, &format!("source `{name}`"), &error))?;
     Ok(WorkerSource { reader, decoder, time, positions, topic, files, open, said: None })
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::{Failure, PipelineError, chain};
 use super::group::group;
+use super::join_step::JoinStep;
 use super::plan::{OperationPlan, PluginPlan, PortPlan, StepPlan};
 use super::reads::Pick;
 use super::reads::{self, Read};
@@ -10,6 +11,7 @@ use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
 use crate::decode::{explain, explain_other_kind};
 use crate::exchange::gather_times;
+use crate::join::Side;
 use crate::plugin::{
     Body, Call, Groups, KeyedProduced, KeyedRunner, PluginError, Produced, Rejected, Table, TransformRunner, Vitals,
 };
@@ -44,10 +46,14 @@ pub(super) struct Results {
     pub outputs: Vec<(usize, Batch, RowTimes)>,
     /// Records that failed or were refused.
     pub refused: Vec<Refused>,
-    /// Records that came after all their windows had closed.
+    /// Records that came too late.
     pub late: Option<Refused>,
     /// How far behind the watermark they were, ms.
     pub late_by_ms: Vec<u64>,
+    /// The input that refused and late records are of.
+    pub side: Side,
+    /// Rows that the step's condition dropped.
+    pub filtered: u64,
 }
 
 /// A step's part of one worker: its operator with state and plugin instance.
@@ -59,6 +65,7 @@ enum Operator {
     Transform(TransformRunner),
     Keyed(Box<KeyedRunner>, KeyedState),
     Window(Box<WindowStep>),
+    Join(JoinStep),
     Select,
 }
 
@@ -80,16 +87,17 @@ impl Step {
             OperationPlan::Window { .. } | OperationPlan::WindowPlugin { .. } => {
                 Operator::Window(Box::new(WindowStep::start(plan)?))
             }
+            OperationPlan::Join(join) => Operator::Join(JoinStep::start(join)),
             OperationPlan::Select(_) => Operator::Select,
         };
         Ok(Step { operator })
     }
 
-    /// One batch. `watermark` is the step's before it; `topic` is what slot `topic` says.
+    /// One batch of one input. `watermark` is the step's before it; `topic` is what slot `topic` says.
     pub(super) fn process(
         &mut self,
         plan: &StepPlan,
-        batch: Batch,
+        (side, batch): (Side, Batch),
         keys: Option<Keys>,
         clock: &RowTimes,
         watermark: EventTime,
@@ -104,7 +112,12 @@ impl Step {
                 keyed(runner, state, plan, plugin, Keyed { batch, keys, clock, watermark, topic })
             }
             (Operator::Window(window), _) => window.process(plan, batch, &keys, clock, topic),
-            (_, OperationPlan::Select(picks)) => {
+            (Operator::Join(join), _) => join.process(plan, side, batch, &keys, clock),
+            (_, OperationPlan::Select(None)) => {
+                let columns = plan.ports[0].carry.iter().map(|&it| batch.columns[it].clone()).collect();
+                Ok(Results { outputs: vec![(0, Batch { columns, ..batch }, clock.clone())], ..Results::default() })
+            }
+            (_, OperationPlan::Select(Some(picks))) => {
                 let columns = picks.iter().map(|it| it.of(&batch).into_owned()).collect();
                 let key = reads::key(&batch, None, Kind::Bytes);
                 let batch = Batch { columns, key: Some(key), raw: None, value: None, headers: Vec::new(), ..batch };
@@ -123,6 +136,7 @@ impl Step {
     ) -> Result<Results, PipelineError> {
         match (&mut self.operator, &plan.operation) {
             (Operator::Window(window), _) => window.advance(plan, before, watermark),
+            (Operator::Join(join), _) => join.advance(plan, before, watermark),
             (Operator::Keyed(runner, state), OperationPlan::Keyed(plugin)) => {
                 timers(runner, state, plan, plugin, before, watermark)
             }
@@ -147,6 +161,7 @@ impl Step {
     pub(super) fn seal(&mut self, table: TableId, delta: &mut Delta) -> Result<(), PipelineError> {
         match &mut self.operator {
             Operator::Window(window) => window.seal(table, delta),
+            Operator::Join(join) => join.seal(table, delta),
             Operator::Keyed(_, state) => state.seal(delta),
             Operator::Transform(_) | Operator::Select => {}
         }
@@ -157,6 +172,7 @@ impl Step {
     pub(super) fn restore(&mut self, plan: &StepPlan, entry: Entry<'_>) -> Result<(), PipelineError> {
         let restored = match &mut self.operator {
             Operator::Window(window) => window.restore(entry),
+            Operator::Join(join) => join.restore(entry),
             Operator::Keyed(_, state) => state.restore(entry).map_err(|error| chain(&error)),
             Operator::Transform(_) | Operator::Select => Ok(()),
         };
@@ -185,6 +201,10 @@ impl Step {
                     _ => Ok(()),
                 }
             }
+            (Operator::Join(join), _) => {
+                join.resume(watermark);
+                Ok(())
+            }
             (Operator::Keyed(runner, state), OperationPlan::Keyed(plugin)) => match version {
                 Some(version) if version != plugin.state_version() => migrate(runner, state, plan, plugin, version),
                 _ => Ok(()),
@@ -197,7 +217,7 @@ impl Step {
     pub(super) fn keyed(&mut self) -> Option<(&mut KeyedRunner, &mut KeyedState)> {
         match &mut self.operator {
             Operator::Keyed(runner, state) => Some((runner, state)),
-            Operator::Transform(_) | Operator::Window(_) | Operator::Select => None,
+            Operator::Transform(_) | Operator::Window(_) | Operator::Join(_) | Operator::Select => None,
         }
     }
 
@@ -207,7 +227,7 @@ impl Step {
             Operator::Transform(runner) => Some((runner.vitals(), runner.counters())),
             Operator::Keyed(runner, _) => Some((runner.vitals(), runner.counters())),
             Operator::Window(window) => window.health(),
-            Operator::Select => None,
+            Operator::Join(_) | Operator::Select => None,
         }
     }
 
@@ -232,7 +252,7 @@ impl Step {
     pub(super) fn states(&self, keys: &Keys) -> Option<Column> {
         match &self.operator {
             Operator::Keyed(_, state) => Some(states_of(state, keys)),
-            Operator::Transform(_) | Operator::Window(_) | Operator::Select => None,
+            Operator::Transform(_) | Operator::Window(_) | Operator::Join(_) | Operator::Select => None,
         }
     }
 
@@ -240,6 +260,7 @@ impl Step {
     pub(super) fn keys(&self) -> u64 {
         match &self.operator {
             Operator::Window(window) => window.keys(),
+            Operator::Join(join) => join.keys(),
             Operator::Keyed(_, state) => state.len() as u64,
             Operator::Transform(_) | Operator::Select => 0,
         }
@@ -327,6 +348,14 @@ pub(super) fn without_other_kinds(
         }
     }
     part(plan, batch, bad, None)
+}
+
+/// How far behind the watermark late records are, ms.
+pub(super) fn late_by_ms(late: &Batch, clock: &RowTimes) -> impl Iterator<Item = u64> {
+    clock.stragglers.iter().filter_map(|&(row, watermark)| {
+        let time = late.times.get(row as usize)?;
+        u64::try_from(watermark.saturating_sub(*time)).ok()
+    })
 }
 
 /// Parts the rows that have a reason to be refused, if any, from the others; `bad` has none or one for each row.

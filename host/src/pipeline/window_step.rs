@@ -5,7 +5,7 @@ use super::plan::{OperationPlan, PluginPlan, StepPlan};
 use super::plugin_fold::PluginFold;
 use super::reads::{Pick, Read, own_key};
 use super::step::{
-    Refused, Results, gather_keys, keys_column, pass, plugin_failed, read_columns, rejected, take_produced,
+    Refused, Results, gather_keys, keys_column, late_by_ms, pass, plugin_failed, read_columns, rejected, take_produced,
     without_other_kinds, without_required,
 };
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
@@ -231,11 +231,7 @@ fn late(plan: &StepPlan, batch: &Batch, clock: &RowTimes, rows: &[u32], results:
     let reason = |time: &EventTime| format!("late: all windows of its event time, {time} ms, had closed");
     let reasons = late.times.iter().map(reason).collect();
     let clock = gather_times(clock, rows);
-    let behind = clock.stragglers.iter().filter_map(|&(row, watermark)| {
-        let time = late.times.get(row as usize)?;
-        u64::try_from(watermark.saturating_sub(*time)).ok()
-    });
-    results.late_by_ms.extend(behind);
+    results.late_by_ms.extend(late_by_ms(&late, &clock));
     if plan.late == Late::SideOutput {
         let port = plan.ports.len() - 1; // The last one: see the planner.
         let all: Vec<u32> = (0..late.rows as u32).collect();

@@ -5,8 +5,9 @@
 //! and while something waits the worker only serves the steps after that queue.
 
 use super::error::{Failure, PipelineError};
+use super::inbox::Inbox;
 use super::lineage::Lineage;
-use super::plan::{Plan, PluginPlan, SourcePlan, StepPlan, Stream, Target};
+use super::plan::{OperationPlan, Plan, PluginPlan, SourcePlan, StepPlan, Stream, Target};
 use super::probe::{Input, Probes};
 use super::refuse::Place;
 use super::sinks::source_failed;
@@ -16,13 +17,14 @@ use crate::batch::{Batch, EventTime, Keys, Origin, RawRows, RowTimes};
 use crate::checkpoint::Position;
 use crate::config::{BadRecords, Late};
 use crate::decode::{Decoder, canonical_keys};
-use crate::exchange::{Exchange, Message, Parcel, TimeStatus, Wakers, gather_times, joined_times, split};
+use crate::exchange::{TimeStatus, Wakers, gather_times};
+use crate::join::Side;
 use crate::metrics::{Counters, PluginCounters, PluginWork};
 use crate::schema::Shape;
 use crate::sink::encode::{Encoder, LetterForm};
 use crate::source::{Polled, Source};
 use crate::state::{Delta, TableId};
-use crate::watermark::{Partitions, Valve, WATERMARK_END, WATERMARK_NONE};
+use crate::watermark::{Partitions, WATERMARK_END, WATERMARK_NONE};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -35,8 +37,6 @@ pub(super) const OUTPUT_MESSAGES_MAX: usize = 64;
 pub(super) const DEAD_LETTERS: usize = usize::MAX;
 /// How long a worker without work sleeps, at most.
 const IDLE_WAIT_MAX: Duration = Duration::from_millis(2);
-/// Messages taken from one queue before the next one has its turn.
-const RECEIVE_MAX: usize = 4;
 
 /// Records for a sink.
 #[derive(Debug)]
@@ -150,6 +150,8 @@ pub(super) struct Worker {
     pub sealing: Option<Sealing>,
     /// The table of each step's state.
     pub tables: Vec<TableId>,
+    /// The queues that each step's output goes into, as steps and their inputs.
+    pub feeds: Vec<Vec<(usize, Side)>>,
     /// True when it has told that every partition is read to its end.
     pub ended: bool,
 }
@@ -186,10 +188,8 @@ pub(super) struct WorkerSettings {
 pub(super) struct WorkerStep {
     /// What it does.
     pub step: Step,
-    /// Its queues and the watermarks of the workers at their other ends, where it is keyed.
-    pub inbox: Option<(Exchange, Valve)>,
-    /// The workers whose barrier has come.
-    pub barriers: Vec<bool>,
+    /// What comes to it from all workers, where it is keyed.
+    pub inbox: Option<Inbox>,
     /// Its watermark.
     pub watermark: EventTime,
     /// Its watermark before the end of time.
@@ -263,12 +263,13 @@ impl Worker {
         // Later steps first: what they take makes room for those before them.
         let mut free = self.flush_reports();
         for index in (0..self.steps.len()).rev() {
-            // What it receives goes to later steps only: that its own queues are full is no reason to take nothing.
-            if free {
+            // What it receives goes to later steps only: that other queues are full is no reason to take nothing. It must not be one,
+            // or the barrier that a join waits for on one side could be stuck behind records for its other side.
+            if free && self.flush_feeds(index) {
                 busy |= self.receive(plan, index)?;
             }
-            free &= self.flush_exchange(index);
         }
+        free &= self.flush_exchanges();
         let stopping = self.sealing.as_ref().is_some_and(|it| it.last);
         if free && !stopping && !self.paused.load(Relaxed) {
             busy |= self.read(plan, now_ms)?;
@@ -307,15 +308,6 @@ impl Worker {
             self.wakers.wake(self.workers);
         }
         self.waiting.is_empty()
-    }
-
-    /// Hands on what waits for any step. True when nothing waits.
-    fn flush_exchanges(&mut self) -> bool {
-        (0..self.steps.len()).fold(true, |done, index| self.flush_exchange(index) & done)
-    }
-
-    fn flush_exchange(&mut self, index: usize) -> bool {
-        self.steps[index].inbox.as_mut().is_none_or(|(exchange, _)| exchange.flush())
     }
 
     // Sources.
@@ -428,23 +420,51 @@ impl Worker {
     ) -> Result<(), PipelineError> {
         match target {
             Target::Sink(sink) => self.write(plan, sink, &batch, epoch),
-            Target::Step(step) => match &plan.steps[step].key {
-                None => self.process(plan, step, batch, None, &clock),
-                Some(picks) => {
-                    let columns: Vec<_> = picks.iter().map(|it| it.of(&batch)).collect();
-                    let columns: Vec<_> = columns.iter().map(|it| &**it).collect();
-                    let (keys, keyless) = canonical_keys(&batch, &columns);
-                    if keyless.is_empty() {
-                        return self.exchange(plan, step, batch, keys, clock);
-                    }
-                    self.refuse_keyless(plan, step, &batch, &keyless, epoch)?;
-                    let kept: Vec<u32> =
-                        (0..batch.rows as u32).filter(|row| keyless.binary_search(row).is_err()).collect();
-                    let keys = gather_keys(&keys, &kept);
-                    let clock = gather_times(&clock, &kept);
-                    self.exchange(plan, step, batch.gather(&kept), keys, clock)
+            Target::Step(step, side) if matches!(plan.steps[step].operation, OperationPlan::Join(_)) => {
+                self.key_of_join(plan, (step, side), batch, clock)
+            }
+            Target::Step(step, _) => {
+                let Some((batch, clock)) = self.filter(plan, step, batch, clock) else { return Ok(()) };
+                self.key(plan, step, batch, clock, epoch)
+            }
+        }
+    }
+
+    /// The records of a batch that the step reads, if there are any.
+    fn filter(&self, plan: &Plan, step: usize, batch: Batch, clock: RowTimes) -> Option<(Batch, RowTimes)> {
+        let Some(kept) = plan.steps[step].filter.as_ref().and_then(|it| it.kept(&batch)) else {
+            return Some((batch, clock));
+        };
+        let dropped = (batch.rows - kept.len()) as u64;
+        self.counters.filtered.fetch_add(dropped, Relaxed);
+        self.counters.per_step[step].0.fetch_add(dropped, Relaxed);
+        (!kept.is_empty()).then(|| (batch.gather(&kept), gather_times(&clock, &kept)))
+    }
+
+    /// Hands a batch to a step, by way of the workers that own its keys.
+    fn key(
+        &mut self,
+        plan: &Plan,
+        step: usize,
+        batch: Batch,
+        clock: RowTimes,
+        epoch: u64,
+    ) -> Result<(), PipelineError> {
+        match &plan.steps[step].key {
+            None => self.process(plan, (step, Side::Left), batch, None, &clock),
+            Some(picks) => {
+                let columns: Vec<_> = picks.iter().map(|it| it.of(&batch)).collect();
+                let columns: Vec<_> = columns.iter().map(|it| &**it).collect();
+                let (keys, keyless) = canonical_keys(&batch, &columns);
+                if keyless.is_empty() {
+                    return self.exchange(plan, (step, Side::Left), batch, keys, clock);
                 }
-            },
+                self.refuse_keyless(plan, step, &batch, &keyless, epoch)?;
+                let kept: Vec<u32> = (0..batch.rows as u32).filter(|row| keyless.binary_search(row).is_err()).collect();
+                let keys = gather_keys(&keys, &kept);
+                let clock = gather_times(&clock, &kept);
+                self.exchange(plan, (step, Side::Left), batch.gather(&kept), keys, clock)
+            }
         }
     }
 
@@ -471,72 +491,11 @@ impl Worker {
         Ok(())
     }
 
-    fn exchange(
-        &mut self,
-        plan: &Plan,
-        step: usize,
-        batch: Batch,
-        keys: Keys,
-        clock: RowTimes,
-    ) -> Result<(), PipelineError> {
-        if batch.rows == 0 {
-            return Ok(());
-        }
-        if self.workers == 1 {
-            let clock = joined_times(clock, &batch.times, self.steps[step].watermark, WATERMARK_END);
-            return self.process(plan, step, batch, Some(keys), &clock);
-        }
-        let parcels = split(batch, keys, &clock, self.workers);
-        if let Some((exchange, _)) = &mut self.steps[step].inbox {
-            for (worker, parcel) in parcels {
-                exchange.send(worker, Message::Data(Box::new(parcel)));
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a few messages from each worker whose barrier has not come yet.
-    fn receive(&mut self, plan: &Plan, index: usize) -> Result<bool, PipelineError> {
-        let mut busy = false;
-        if self.workers == 1 || self.steps[index].inbox.is_none() {
-            return Ok(false);
-        }
-        for from in 0..self.workers {
-            for _ in 0..RECEIVE_MAX {
-                if self.steps[index].barriers[from] {
-                    break;
-                }
-                let Some((exchange, valve)) = &mut self.steps[index].inbox else { break };
-                let Some(message) = exchange.receive(from) else { break };
-                busy = true;
-                match message {
-                    Message::Data(parcel) => {
-                        let Parcel { batch, keys, clock } = *parcel;
-                        valve.active(from);
-                        let clock = joined_times(clock, &batch.times, valve.watermark(), valve.others(from));
-                        self.process(plan, index, batch, Some(keys), &clock)?;
-                    }
-                    Message::Watermark(said) => {
-                        valve.active(from);
-                        valve.advance(from, said.watermark);
-                        if said.idle {
-                            valve.idle(from);
-                        }
-                        let now = TimeStatus { watermark: valve.watermark(), idle: valve.is_idle() };
-                        self.advance(plan, index, now)?;
-                    }
-                    Message::Barrier(epoch) => self.barrier_from(plan, index, from, epoch)?,
-                }
-            }
-        }
-        Ok(busy)
-    }
-
     /// One batch through one step, and what comes out of it further on.
-    fn process(
+    pub(super) fn process(
         &mut self,
         plan: &Plan,
-        index: usize,
+        (index, side): (usize, Side),
         batch: Batch,
         keys: Option<Keys>,
         clock: &RowTimes,
@@ -549,13 +508,15 @@ impl Worker {
             let states = input.keys.as_ref().and_then(|it| step.step.states(it));
             self.probes.steps[index].offer_input(Input { states, ..input });
         }
-        let results = step.step.process(&step.plan, batch, keys, clock, step.watermark, &topic)?;
+        let results = step.step.process(&step.plan, (side, batch), keys, clock, step.watermark, &topic)?;
         self.pass_on(plan, index, results)
     }
 
     fn pass_on(&mut self, plan: &Plan, index: usize, results: Results) -> Result<(), PipelineError> {
         let epoch = self.steps[index].epoch;
-        let place = Place { shape: &plan.steps[index].input, source: plan.steps[index].source.unwrap_or(0), epoch };
+        let (shape, source) = plan.steps[index].input_of(results.side);
+        let place = Place { shape, source: source.unwrap_or(0), epoch };
+        self.counters.filtered.fetch_add(results.filtered, Relaxed);
         for refused in results.refused {
             if refused.fault && self.steps[index].probation {
                 return Err(failed_probation(&refused));
@@ -580,22 +541,8 @@ impl Worker {
 
     // Watermarks.
 
-    fn advance_targets(&mut self, plan: &Plan, stream: &Stream, now: TimeStatus) -> Result<(), PipelineError> {
-        for target in &stream.targets {
-            let Target::Step(step) = *target else { continue };
-            if plan.steps[step].key.is_none() || self.workers == 1 {
-                self.advance(plan, step, now)?;
-            } else if let Some((exchange, _)) = &mut self.steps[step].inbox {
-                for worker in 0..self.workers {
-                    exchange.send(worker, Message::Watermark(now));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Moves a step's watermark: fires what closes, then tells its readers.
-    fn advance(&mut self, plan: &Plan, index: usize, now: TimeStatus) -> Result<(), PipelineError> {
+    pub(super) fn advance(&mut self, plan: &Plan, index: usize, now: TimeStatus) -> Result<(), PipelineError> {
         let step = &mut self.steps[index];
         if now.watermark > step.watermark {
             let results = step.step.advance(&step.plan, step.watermark, now.watermark)?;
@@ -608,7 +555,7 @@ impl Worker {
         }
         let step = &mut self.steps[index];
         // Never back: a reader is told the step's own watermark, whatever woke it.
-        let now = TimeStatus { watermark: step.watermark, ..now };
+        let now = TimeStatus { watermark: held(step.watermark, plan.steps[index].hold_ms), ..now };
         if step.said == Some(now) {
             return Ok(());
         }
@@ -663,32 +610,8 @@ impl Worker {
         Ok(())
     }
 
-    fn barrier_targets(&mut self, plan: &Plan, stream: &Stream, epoch: u64) -> Result<(), PipelineError> {
-        for target in &stream.targets {
-            let Target::Step(step) = *target else { continue };
-            if plan.steps[step].key.is_none() || self.workers == 1 {
-                self.seal(plan, step, epoch)?;
-            } else if let Some((exchange, _)) = &mut self.steps[step].inbox {
-                for worker in 0..self.workers {
-                    exchange.send(worker, Message::Barrier(epoch));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn barrier_from(&mut self, plan: &Plan, index: usize, from: usize, epoch: u64) -> Result<(), PipelineError> {
-        let step = &mut self.steps[index];
-        step.barriers[from] = true;
-        if step.barriers.iter().all(|it| *it) {
-            step.barriers.fill(false);
-            self.seal(plan, index, epoch)?;
-        }
-        Ok(())
-    }
-
     /// A barrier has come from everywhere: the step's state is what the epoch made of it.
-    fn seal(&mut self, plan: &Plan, index: usize, epoch: u64) -> Result<(), PipelineError> {
+    pub(super) fn seal(&mut self, plan: &Plan, index: usize, epoch: u64) -> Result<(), PipelineError> {
         let step = &mut self.steps[index];
         step.epoch = epoch + 1;
         if let Some(sealing) = &mut self.sealing {
@@ -746,6 +669,11 @@ impl WorkerStep {
         self.counted = PluginWork { memory_bytes: self.counted.memory_bytes, ..PluginWork::default() };
         self.step.replace(candidate.step, &self.plan, version)
     }
+}
+
+/// The watermark that a step's readers hear of.
+fn held(watermark: EventTime, hold_ms: i64) -> EventTime {
+    if watermark == WATERMARK_END { watermark } else { watermark.saturating_sub(hold_ms) }
 }
 
 fn failed_probation(refused: &Refused) -> PipelineError {

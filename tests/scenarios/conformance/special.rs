@@ -18,7 +18,9 @@ pub(super) fn scenarios(kind: &str, case: &Value) -> Result<Vec<Scenario>, Unsup
         "watermark-generator" => Ok(examples().map(generator).collect()),
         "watermark-merge" => Ok(vec![valve(case)]),
         "partition-multiplexer" => Ok(examples().map(multiplexer).collect()),
-        kind if kind.starts_with("join") => Err(Unsupported("a join, which this version does not have".to_owned())),
+        kind if kind.starts_with("join") => {
+            Err(Unsupported("a join, which is not translated here: see the tests of joins".to_owned()))
+        }
         other => Err(Unsupported(format!("a case of kind `{other}`"))),
     }
 }

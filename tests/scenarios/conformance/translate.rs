@@ -16,7 +16,7 @@ pub(super) fn scenarios(case: &Value) -> Result<Vec<Scenario>, Unsupported> {
         return special::scenarios(kind, case);
     }
     if case["aggregation"] == "join" || case["category"].as_str().is_some_and(|it| it.starts_with("join")) {
-        return Err(Unsupported("a join, which this version does not have".to_owned()));
+        return Err(Unsupported("a join, which is not translated here: see the tests of joins".to_owned()));
     }
     let Some(variants) = case["variants"].as_array() else { return emissions(case) };
     let each = variants.iter().enumerate().map(|(number, variant)| {

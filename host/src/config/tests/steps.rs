@@ -7,8 +7,8 @@ fn a_step_needs_something_to_do_and_its_keys_need_each_other() {
     check(
         &with_step(""),
         expect![[r#"
-        p.toml:5:8: steps.s: does nothing, expected a `plugin`, a `window` with an `aggregate`, or a `select`; add one
-    "#]],
+            p.toml:5:8: steps.s: does nothing, expected a `plugin`, a `window` with an `aggregate`, a `join`, a `where` or a `select`; add one
+        "#]],
     );
     check(
         &with_step("select = { a = \"b\" }"),

@@ -65,6 +65,7 @@ fn add(samples: &mut Samples, status: &PipelineStatus) {
         (metrics::RECORDS_LATE, figures.late),
         (metrics::DEAD_LETTERS, figures.dead_letters),
         (metrics::RECORDS_DROPPED, figures.dropped),
+        (metrics::RECORDS_FILTERED, figures.filtered),
         (metrics::EPOCH, figures.epoch),
         (metrics::STATE_KEYS, figures.state_keys),
     ] {

@@ -1,6 +1,8 @@
 //! A pipeline as a graph: as JSON, and as Mermaid for a page or a terminal.
 
-use crate::config::{Emit, Fold, Input, Operation, Pipeline, PluginOptions, SinkConnector, SourceConnector, Window};
+use crate::config::{
+    Emit, Fold, Input, JoinKind, Operation, Pipeline, PluginOptions, SinkConnector, SourceConnector, Step, Window,
+};
 use crate::daemon::api::{Edge, Node, Pin, Plan};
 use std::fmt::Write;
 
@@ -22,9 +24,15 @@ pub(super) fn plan(pipeline: &Pipeline, pins: &[Pin]) -> Plan {
         nodes.push(node(&source.name, "source", describe_source(&source.connector)));
     }
     for step in &pipeline.steps {
-        let key = step.key.iter().map(ToString::to_string).collect();
-        nodes.push(Node { key, ..node(&step.name, "step", describe_step(&step.operation, pins)) });
+        let key = match &step.operation {
+            Operation::Join(join) => join.on.iter().map(|(left, _)| left.to_string()).collect(),
+            _ => step.key.iter().map(ToString::to_string).collect(),
+        };
+        nodes.push(Node { key, ..node(&step.name, "step", describe_step(step, pins)) });
         edge(&step.from, &step.name, "step");
+        if let Operation::Join(join) = &step.operation {
+            edge(&join.with, &step.name, "step");
+        }
     }
     for sink in &pipeline.sinks {
         nodes.push(node(&sink.name, "sink", describe_sink(&sink.connector)));
@@ -79,7 +87,17 @@ fn describe_sink(connector: &SinkConnector) -> String {
     }
 }
 
-fn describe_step(operation: &Operation, pins: &[Pin]) -> String {
+fn describe_step(step: &Step, pins: &[Pin]) -> String {
+    let does = describe_operation(&step.operation, pins);
+    match (&step.condition, &step.operation) {
+        (None, _) => does,
+        (Some(_), Operation::Select) if step.select.is_none() => "where".to_owned(),
+        (Some(_), Operation::Join(_)) => format!("{does}, where"),
+        (Some(_), _) => format!("where, {does}"),
+    }
+}
+
+fn describe_operation(operation: &Operation, pins: &[Pin]) -> String {
     let plugin = |options: &PluginOptions| {
         let digest = options.path.file_stem().map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
         let pin = pins.iter().find(|it| it.digest == digest);
@@ -88,6 +106,13 @@ fn describe_step(operation: &Operation, pins: &[Pin]) -> String {
     match operation {
         Operation::Plugin(options) => plugin(options),
         Operation::Select => "select".to_owned(),
+        Operation::Join(join) => match join.kind {
+            JoinKind::Within { before_ms, after_ms } => {
+                format!("join within {before_ms} ms before, {after_ms} ms after")
+            }
+            JoinKind::AsOf => "join as of event time".to_owned(),
+            JoinKind::Latest => "join with the latest".to_owned(),
+        },
         Operation::Window { window, fold, emit } => {
             let window = describe_window(window);
             let fold = match fold {
@@ -173,5 +198,38 @@ path = "out"
               n1 -->|"audit"| n2
         "#]]
         .assert_eq(&mermaid(&plan(&pipeline, &[pin])));
+    }
+
+    #[test]
+    fn a_join_is_drawn_with_both_its_inputs_and_a_condition_is_told() {
+        let text = r#"
+name = "p"
+sources.orders = { connector = "generator", kind = "orders" }
+sources.customers = { connector = "file", path = "customers", format = "debezium" }
+[steps.large]
+from = "orders"
+where = "amount > 100"
+[steps.known]
+from = "large"
+join = { with = "customers", on = { customer_id = "id" }, as_of = "event-time" }
+where = "right.level = 'gold'"
+[sinks.out]
+from = "known"
+connector = "stdout"
+"#;
+        let pipeline = crate::config::parse(text, "p", Path::new("/files"), &[]).unwrap();
+        expect![[r#"
+            flowchart LR
+              n0(["orders<br/>generator, 1 partitions"])
+              n1(["customers<br/>files /files/customers"])
+              n2["large<br/>where"]
+              n3["known<br/>join as of event time, where<br/>by customer_id"]
+              n4[("out<br/>standard output")]
+              n0 --> n2
+              n2 --> n3
+              n1 --> n3
+              n3 --> n4
+        "#]]
+        .assert_eq(&mermaid(&plan(&pipeline, &[])));
     }
 }

@@ -126,6 +126,7 @@ fn figures(progress: Progress, flow: &Flow, pipeline: Option<&Pipeline>) -> Figu
         late: progress.late,
         dead_letters: progress.dead_letters,
         dropped: progress.dropped,
+        filtered: progress.filtered,
         lag: progress.lag,
         watermark_ms: progress.watermark,
         epoch: progress.epoch,

@@ -20,6 +20,7 @@ use crate::column::Column;
 use crate::config::{PluginLimits, TimeFormat, Window};
 use crate::decode::{Decoder, canonical_keys, key_text, text};
 use crate::exchange::gather_times;
+use crate::join::Side;
 use crate::plugin::{Opened, Plugin, PluginError, Vitals};
 use crate::state::TableId;
 use crate::watermark::{Partitions, WATERMARK_NONE};
@@ -140,7 +141,14 @@ impl Trial {
         let (batch, keys, clock) = self.planned.with_keys(batch, clock, &mut made);
         if batch.rows > 0 {
             self.set_pending(keys.as_ref());
-            let results = self.step.process(&self.planned.step, batch, keys, &clock, self.watermark, &self.topic)?;
+            let results = self.step.process(
+                &self.planned.step,
+                (Side::Left, batch),
+                keys,
+                &clock,
+                self.watermark,
+                &self.topic,
+            )?;
             self.writer.write(results, &mut made)?;
         }
         if after > self.watermark {

@@ -53,6 +53,7 @@ impl Planned {
         };
         let step = StepPlan {
             name: opened.info.name.clone(),
+            filter: None,
             key: (plugin.kind() != PluginKind::Transform).then(|| key.clone()),
             key_names: options.key.clone(),
             operation,
@@ -60,6 +61,7 @@ impl Planned {
             input: input.clone(),
             late: Late::Drop,
             source: Some(0),
+            hold_ms: 0,
         };
         let projection = projection(&input, options)?;
         Ok((Planned { step, projection, key }, opened))
@@ -83,7 +85,7 @@ impl Planned {
         match &self.step.operation {
             OperationPlan::Transform(it) | OperationPlan::Keyed(it) => Some(it),
             OperationPlan::WindowPlugin { plugin, .. } => Some(plugin),
-            OperationPlan::Window { .. } | OperationPlan::Select(_) => None,
+            OperationPlan::Window { .. } | OperationPlan::Join(_) | OperationPlan::Select(_) => None,
         }
     }
 }

@@ -1,0 +1,118 @@
+//! `join` of a step.
+
+use super::document::{Node, Value};
+use super::errors::{Errors, listed};
+use super::graph::Reference;
+use super::model::{Input, Join, JoinKind};
+use super::section::Section;
+use std::sync::Arc;
+
+/// Reads `join`: what is joined, its other input not yet resolved. None where it is absent or wrong.
+pub(super) fn join(step: &Section<'_>, errors: &mut Errors) -> Option<(Join, Option<Reference>)> {
+    let section = step.table("join", errors)?;
+    section.check_keys(errors);
+    let with = Reference::read(&section, "with", errors);
+    let on = on(&section, errors);
+    let kinds = [("inner", [false, false]), ("left", [true, false]), ("outer", [true, true])];
+    let keeps = section.choice("type", &kinds, errors);
+    let as_of = section.choice("as_of", &[("event-time", JoinKind::AsOf), ("latest", JoinKind::Latest)], errors);
+    let has = |name: &str| section.entry(name).is_some();
+    let within = within(&section, errors);
+    match (has("within"), has("as_of")) {
+        (true, true) => {
+            let problem = "found it beside `within`, expected one of the two: `within` joins two streams, `as_of` a stream \
+                           with a table";
+            section.wrong("as_of", problem, errors);
+        }
+        (false, false) => {
+            let problem = "missing, expected how far apart in time records match, as in `within = { before = \"5m\", after = \
+                           \"5m\" }`; where the other input is a table, write `as_of = \"event-time\"` instead";
+            section.wrong("within", problem, errors);
+        }
+        _ => {}
+    }
+    if has("as_of") && keeps.is_some_and(|it| it[1]) {
+        let problem = "found \"outer\", but a table's rows wait for no record; write \"inner\" or \"left\"";
+        section.wrong("type", problem, errors);
+    }
+    let kind = within.or(as_of)?;
+    // An input that is wrong was reported; this one never leaves `check`.
+    Some((Join { with: Input::Source(0), on, keeps: keeps?, kind }, with))
+}
+
+fn within(join: &Section<'_>, errors: &mut Errors) -> Option<JoinKind> {
+    let section = join.table("within", errors)?;
+    section.check_keys(errors);
+    let before_ms = section.signed_duration("before", errors)?;
+    let after_ms = section.signed_duration("after", errors)?;
+    if before_ms.saturating_add(after_ms) < 0 {
+        let problem = format!(
+            "found nothing between {before_ms} ms before and {after_ms} ms after a record, expected `before` and `after` to \
+             be at least 0 ms together"
+        );
+        join.wrong("within", problem, errors);
+    }
+    Some(JoinKind::Within { before_ms, after_ms })
+}
+
+/// Reads `on`: the fields of the left and the right input that must be equal.
+fn on(join: &Section<'_>, errors: &mut Errors) -> Vec<(Arc<str>, Arc<str>)> {
+    let Some(entry) = join.entry("on") else {
+        let problem = "missing, expected the field or fields that must be equal; add `on = \"FIELD\"`, or `on = { LEFT = \
+                       \"RIGHT\" }` where they have two names";
+        join.wrong("on", problem, errors);
+        return Vec::new();
+    };
+    let mut pairs: Vec<(Arc<str>, Arc<str>)> = Vec::new();
+    let mut add = |left: &str, right: &Node, errors: &mut Errors| match &right.value {
+        Value::Text(right) if !right.trim().is_empty() && !left.trim().is_empty() => {
+            let pair = (Arc::from(left), Arc::from(right.as_str()));
+            if pairs.contains(&pair) {
+                join.wrong("on", format!("found {left:?} twice, expected each field once"), errors);
+            }
+            pairs.push(pair);
+        }
+        _ => {
+            let problem = format!("found {}, expected the name of a field", right.shown());
+            errors.push(&right.at, join.path_of("on"), problem);
+        }
+    };
+    match &entry.node.value {
+        Value::Text(field) => add(field, &entry.node, errors),
+        Value::List(fields) => {
+            for field in fields {
+                let name = if let Value::Text(name) = &field.value { name } else { "" };
+                add(name, field, errors);
+            }
+        }
+        Value::Table(table) => {
+            for pair in &table.entries {
+                add(&pair.name, &pair.node, errors);
+            }
+        }
+        _ => add("", &entry.node, errors),
+    }
+    let empty = match &entry.node.value {
+        Value::List(fields) => fields.is_empty(),
+        Value::Table(table) => table.entries.is_empty(),
+        _ => false,
+    };
+    if empty {
+        join.wrong("on", "found no fields, expected at least one", errors);
+    }
+    pairs
+}
+
+/// What a step with a `join` cannot have beside it.
+pub(super) fn check_company(step: &Section<'_>, errors: &mut Errors) {
+    let others = ["plugin", "window"];
+    let found: Vec<&str> = others.into_iter().filter(|it| step.entry(it).is_some()).collect();
+    if !found.is_empty() {
+        let problem =
+            format!("found it beside {}, expected a step of its own; add one that reads from this one", listed(found));
+        step.wrong("join", problem, errors);
+    }
+    if step.entry("key").is_some() {
+        step.wrong("key", "found it beside `join`, whose key is `on`; drop it", errors);
+    }
+}

@@ -1,0 +1,137 @@
+//! `join` and `where` as they are written.
+
+use super::*;
+
+/// A file that is right but for `join`, in the step `s`, and what else stands there.
+fn with_join(join: &str) -> String {
+    with_step(&format!("join = {{ {join} }}"))
+}
+
+#[test]
+fn a_join_says_with_what_on_what_and_when() {
+    for join in [
+        "with = \"in\", on = \"user\", within = { before = \"5m\", after = \"10m\" }, type = \"outer\"",
+        "with = \"in\", on = [\"user\", \"shop\"], within = { after = \"-1ms\", before = \"2ms\" }",
+        "with = \"in\", on = { user = \"id\" }, as_of = \"latest\", type = \"left\"",
+    ] {
+        check(
+            &with_join(join),
+            expect![[r#"
+                ok
+            "#]],
+        );
+    }
+    let pipeline =
+        parsed(&with_join("with = \"in\", on = { user = \"id\" }, within = { before = \"5m\" }"), &[]).unwrap();
+    let Operation::Join(join) = &pipeline.steps[0].operation else { panic!("the step joins") };
+    assert_eq!(join.on, [("user".into(), "id".into())]);
+    assert_eq!((join.keeps, join.kind), ([false; 2], JoinKind::Within { before_ms: 300_000, after_ms: 0 }));
+}
+
+#[test]
+fn what_is_wrong_with_a_join_is_said() {
+    let mut text = String::new();
+    for join in [
+        "",
+        "with = \"in\"",
+        "with = \"ni\", on = \"user\", as_of = \"latest\"",
+        "with = \"in\", on = \"user\"",
+        "with = \"in\", on = \"user\", as_of = \"latest\", within = { before = \"5m\" }",
+        "with = \"in\", on = \"user\", as_of = \"event-time\", type = \"outer\"",
+        "with = \"in\", on = \"user\", as_of = \"eventtime\"",
+        "with = \"in\", on = \"user\", within = { before = \"1s\", after = \"-2s\" }",
+        "with = \"in\", on = \"user\", within = { before = 5 }",
+        "with = \"in\", on = 5, as_of = \"latest\"",
+        "with = \"in\", on = [], as_of = \"latest\"",
+        "with = \"in\", on = { a = 1 }, as_of = \"latest\"",
+        "with = \"in\", on = \"user\", as_of = \"latest\", typ = \"left\"",
+        "with = \"s\", on = \"user\", as_of = \"latest\"",
+    ] {
+        let errors = parsed(&with_join(join), &[]).expect_err(join);
+        text.push_str(&format!("{join}\n{errors}\n"));
+    }
+    let beside = with_step(
+        "join = { with = \"in\", on = \"a\", as_of = \"latest\" }\nkey = \"k\"\nwindow = { tumbling = \"5m\" }",
+    );
+    text.push_str(&parsed(&beside, &[]).unwrap_err().to_string());
+    expect![[r#"
+
+        p.toml:7:1: steps.s.join.with: missing, expected a text; add `with = ...`
+        p.toml:7:1: steps.s.join.on: missing, expected the field or fields that must be equal; add `on = "FIELD"`, or `on = { LEFT = "RIGHT" }` where they have two names
+        p.toml:7:1: steps.s.join.within: missing, expected how far apart in time records match, as in `within = { before = "5m", after = "5m" }`; where the other input is a table, write `as_of = "event-time"` instead
+        with = "in"
+        p.toml:7:1: steps.s.join.on: missing, expected the field or fields that must be equal; add `on = "FIELD"`, or `on = { LEFT = "RIGHT" }` where they have two names
+        p.toml:7:1: steps.s.join.within: missing, expected how far apart in time records match, as in `within = { before = "5m", after = "5m" }`; where the other input is a table, write `as_of = "event-time"` instead
+        with = "ni", on = "user", as_of = "latest"
+        p.toml:7:17: steps.s.join.with: found "ni", expected the name of a source or step: one of `in`, `s`; did you mean `in`?
+        with = "in", on = "user"
+        p.toml:7:1: steps.s.join.within: missing, expected how far apart in time records match, as in `within = { before = "5m", after = "5m" }`; where the other input is a table, write `as_of = "event-time"` instead
+        with = "in", on = "user", as_of = "latest", within = { before = "5m" }
+        p.toml:7:44: steps.s.join.as_of: found it beside `within`, expected one of the two: `within` joins two streams, `as_of` a stream with a table
+        with = "in", on = "user", as_of = "event-time", type = "outer"
+        p.toml:7:65: steps.s.join.type: found "outer", but a table's rows wait for no record; write "inner" or "left"
+        with = "in", on = "user", as_of = "eventtime"
+        p.toml:7:44: steps.s.join.as_of: found "eventtime", expected one of "event-time", "latest"; did you mean `event-time`?
+        with = "in", on = "user", within = { before = "1s", after = "-2s" }
+        p.toml:7:45: steps.s.join.within: found nothing between 1000 ms before and -2000 ms after a record, expected `before` and `after` to be at least 0 ms together
+        with = "in", on = "user", within = { before = 5 }
+        p.toml:7:56: steps.s.join.within.before: found 5, expected a duration with its unit such as "5s" or "-5s"; write "5s" if seconds are meant
+        with = "in", on = 5, as_of = "latest"
+        p.toml:7:28: steps.s.join.on: found 5, expected the name of a field
+        with = "in", on = [], as_of = "latest"
+        p.toml:7:28: steps.s.join.on: found no fields, expected at least one
+        with = "in", on = { a = 1 }, as_of = "latest"
+        p.toml:7:34: steps.s.join.on: found 1, expected the name of a field
+        with = "in", on = "user", as_of = "latest", typ = "left"
+        p.toml:7:54: steps.s.join.typ: unknown key, expected one of `with`, `on`, `type`, `within`, `as_of`; did you mean `type`?
+        with = "s", on = "user", as_of = "latest"
+        p.toml:6:8: steps.s.from: found a cycle (s reads s), expected a way from a source to each step; let one of them read something else
+        p.toml:7:8: steps.s.join: found it beside `window`, expected a step of its own; add one that reads from this one
+        p.toml:8:7: steps.s.key: found it beside `join`, whose key is `on`; drop it"#]].assert_eq(&text);
+}
+
+#[test]
+fn a_cycle_through_a_join_is_found() {
+    check(
+        &format!(
+            "{GENERATED}[steps.a]\nfrom = \"in\"\njoin = {{ with = \"b\", on = \"k\", as_of = \"latest\" }}\n\
+             [steps.b]\nfrom = \"a\"\nselect = {{ k = \"left.k\" }}\n[sinks.out]\nfrom = \"b\"\nconnector = \"stdout\"\n"
+        ),
+        expect![[r#"
+            p.toml:6:8: steps.a.from: found a cycle (a reads b reads a), expected a way from a source to each step; let one of them read something else
+        "#]],
+    );
+}
+
+#[test]
+fn a_condition_is_checked_with_the_file() {
+    check(
+        &with_step("where = \"amount > 100 adn note = null\""),
+        expect![[r#"
+        p.toml:7:9: steps.s.where: found at character 14 `adn`, expected `and`, `or` or the end; did you mean `and`?
+    "#]],
+    );
+    check(
+        &with_step("where = \"amount > 100 and note is not null\""),
+        expect![[r#"
+        ok
+    "#]],
+    );
+}
+
+#[test]
+fn late_records_of_a_join_have_no_output_of_their_own() {
+    let join = "join = { with = \"in\", on = \"user\", within = { after = \"5m\" } }\n";
+    check(
+        &with_step(&format!("{join}late = \"drop\"")),
+        expect![[r#"
+        ok
+    "#]],
+    );
+    check(
+        &with_step(&format!("{join}late = \"side-output\"")),
+        expect![[r#"
+        p.toml:5:8: steps.s.late: is "side-output", which is for windows: a join's late records are of two inputs; write `late = "drop"` or `late = "dead-letter"`
+    "#]],
+    );
+}

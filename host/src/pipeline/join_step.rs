@@ -1,0 +1,253 @@
+//! A join step: turns records of two inputs into what the pure join operators keep, and their pairs into rows.
+
+use super::error::{Failure, PipelineError, chain};
+use super::plan::{OperationPlan, StepPlan};
+use super::plan_join::{JoinPlan, SideColumn, SidePlan};
+use super::step::{Refused, Results, keys_column, late_by_ms};
+use crate::batch::{Batch, EventTime, Keys, RowTimes};
+use crate::column::{Column, Kind, Strings, Values};
+use crate::config::JoinKind;
+use crate::exchange::gather_times;
+use crate::join::{Arrivals, AsOf, Interval, Joined, Latest, Pairs, Side, row};
+use crate::state::{Delta, Entry, TableId};
+use std::borrow::Cow;
+
+/// A join step's operator in one worker.
+pub(super) struct JoinStep {
+    operator: Operator,
+}
+
+enum Operator {
+    Interval(Interval),
+    AsOf(AsOf),
+    Latest(Latest),
+}
+
+impl JoinStep {
+    /// Without state yet.
+    pub(super) fn start(join: &JoinPlan) -> Self {
+        let operator = match join.join.kind {
+            JoinKind::Within { before_ms, after_ms } => {
+                Operator::Interval(Interval::new(before_ms, after_ms, join.join.keeps))
+            }
+            JoinKind::AsOf => Operator::AsOf(AsOf::new(join.join.keeps[0])),
+            JoinKind::Latest => Operator::Latest(Latest::new(join.join.keeps[0])),
+        };
+        JoinStep { operator }
+    }
+
+    /// One batch of one input.
+    pub(super) fn process(
+        &mut self,
+        plan: &StepPlan,
+        side: Side,
+        batch: Batch,
+        keys: &Keys,
+        clock: &RowTimes,
+    ) -> Result<Results, PipelineError> {
+        let OperationPlan::Join(join) = &plan.operation else { return Ok(Results::default()) };
+        let rows = encode(plan, &join.sides[side.index()], &batch)?;
+        let table = side == Side::Right && !matches!(join.join.kind, JoinKind::Within { .. });
+        let deletes = if table { tombstones(&batch) } else { Vec::new() };
+        let input = Arrivals { keys, times: &batch.times, rows: &rows, deletes: &deletes, clock };
+        let Joined { pairs, late } = match &mut self.operator {
+            Operator::Interval(it) => it.process(side, &input),
+            Operator::AsOf(it) => it.process(side, &input),
+            Operator::Latest(it) => it.process(side, &input),
+        };
+        let mut results = Results { side, ..Results::default() };
+        if !late.is_empty() {
+            let batch = batch.gather(&late);
+            let reason = |time: &EventTime| format!("late: the watermark had passed its event time, {time} ms");
+            let reasons = batch.times.iter().map(reason).collect();
+            results.late_by_ms.extend(late_by_ms(&batch, &gather_times(clock, &late)));
+            results.late = Some(Refused { batch, reasons, step: plan.name.clone(), plugin: None, fault: false });
+        }
+        push(plan, join, pairs, clock, &mut results)?;
+        Ok(results)
+    }
+
+    /// Event time moves from `before` to `watermark`.
+    pub(super) fn advance(
+        &mut self,
+        plan: &StepPlan,
+        before: EventTime,
+        watermark: EventTime,
+    ) -> Result<Results, PipelineError> {
+        let OperationPlan::Join(join) = &plan.operation else { return Ok(Results::default()) };
+        let pairs = match &mut self.operator {
+            Operator::Interval(it) => it.advance(watermark),
+            Operator::AsOf(it) => it.advance(watermark),
+            Operator::Latest(_) => return Ok(Results::default()),
+        };
+        let mut results = Results::default();
+        push(plan, join, pairs, &RowTimes { before, stragglers: Vec::new(), after: before }, &mut results)?;
+        Ok(results)
+    }
+
+    /// Writes what changed since the last seal.
+    pub(super) fn seal(&mut self, table: TableId, delta: &mut Delta) {
+        match &mut self.operator {
+            Operator::Interval(it) => it.seal(table, delta),
+            Operator::AsOf(it) => it.seal(table, delta),
+            Operator::Latest(it) => it.seal(table, delta),
+        }
+    }
+
+    /// Takes an entry back.
+    pub(super) fn restore(&mut self, entry: Entry<'_>) -> Result<(), String> {
+        let restored = match &mut self.operator {
+            Operator::Interval(it) => it.restore(entry),
+            Operator::AsOf(it) => it.restore(entry),
+            Operator::Latest(it) => it.restore(entry),
+        };
+        restored.map_err(|error| chain(&error))
+    }
+
+    /// Goes on from a watermark that was reached before a restart.
+    pub(super) fn resume(&mut self, watermark: EventTime) {
+        match &mut self.operator {
+            Operator::Interval(it) => it.resume(watermark),
+            Operator::AsOf(it) => it.resume(watermark),
+            Operator::Latest(_) => {}
+        }
+    }
+
+    /// Keys held.
+    pub(super) fn keys(&self) -> u64 {
+        let keys = match &self.operator {
+            Operator::Interval(it) => it.keys(),
+            Operator::AsOf(it) => it.keys(),
+            Operator::Latest(it) => it.keys(),
+        };
+        keys as u64
+    }
+}
+
+/// The rows that say that their key has no value any more.
+pub(super) fn tombstones(batch: &Batch) -> Vec<bool> {
+    let none = |row: usize| match (&batch.value, &batch.raw) {
+        (Some(value), _) => value.is_null(row),
+        (None, Some(raw)) => raw.records[row].value.is_null(),
+        (None, None) => false,
+    };
+    (0..batch.rows).map(none).collect()
+}
+
+/// What is kept of each record.
+fn encode(plan: &StepPlan, side: &SidePlan, batch: &Batch) -> Result<Strings, PipelineError> {
+    let columns: Vec<Cow<'_, Column>> =
+        side.columns.iter().map(|it| column(plan, it, batch)).collect::<Result<_, _>>()?;
+    let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
+    let mut rows = Strings::with_capacity(batch.rows, batch.rows * 16 * columns.len());
+    for at in 0..batch.rows {
+        row::encode(&columns, at, &mut rows.data);
+        rows.finish();
+    }
+    Ok(rows)
+}
+
+fn column<'a>(plan: &StepPlan, column: &SideColumn, batch: &'a Batch) -> Result<Cow<'a, Column>, PipelineError> {
+    let encoder = match column {
+        SideColumn::Field(pick) => return Ok(pick.of(batch)),
+        SideColumn::Whole(encoder) => encoder,
+    };
+    let encoded = encoder
+        .encode(batch)
+        .map_err(|error| PipelineError::from_error(Failure::Config, &format!("step `{}`", plan.name), &error))?;
+    let mut whole = Column::empty(Kind::Json, batch.rows);
+    let mut written = 0;
+    for at in 0..batch.rows {
+        // A row that cannot be written is no object: the source has refused such records.
+        let rejected = encoded.rejects.iter().any(|it| it.row as usize == at);
+        let value = if rejected { None } else { encoded.rows.value(written) };
+        written += usize::from(!rejected);
+        match (&mut whole.values, value) {
+            (Values::Json(strings), Some(value)) => {
+                strings.push(value);
+                whole.pushed();
+            }
+            _ => whole.push_null(),
+        }
+    }
+    Ok(Cow::Owned(whole))
+}
+
+/// Makes rows of pairs and lets those go on that the step's condition lets.
+fn push(
+    plan: &StepPlan,
+    join: &JoinPlan,
+    pairs: Pairs,
+    clock: &RowTimes,
+    results: &mut Results,
+) -> Result<(), PipelineError> {
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let clock = output_times(plan.hold_ms, &pairs, clock);
+    let mut sides = Vec::with_capacity(2);
+    for (side, half) in join.sides.iter().zip(&pairs.rows) {
+        let mut columns: Vec<Column> = side.columns.iter().map(|it| Column::empty(it.kind(), pairs.len())).collect();
+        for (bytes, missing) in half.rows.iter().zip(&half.missing) {
+            if *missing {
+                columns.iter_mut().for_each(Column::push_null);
+            } else if row::decode(bytes, &mut columns).is_none() {
+                let problem = format!("state of step `{}` cannot be read: a row is not what was written", plan.name);
+                return Err(PipelineError::stop(Failure::Internal, problem));
+            }
+        }
+        sides.push(columns);
+    }
+    // Each is there once.
+    let taken =
+        |&(side, at): &(Side, usize)| std::mem::replace(&mut sides[side.index()][at], Column::empty(Kind::S64, 0));
+    let columns = join.columns.iter().map(taken).collect();
+    let mut batch = Batch {
+        rows: pairs.len(),
+        origin: None,
+        offsets: Vec::new(),
+        times: pairs.times,
+        raw: None,
+        key: Some(row_keys(pairs.keys)),
+        value: None,
+        headers: Vec::new(),
+        columns,
+    };
+    let mut clock = clock;
+    if let Some(kept) = plan.filter.as_ref().and_then(|it| it.kept(&batch)) {
+        results.filtered += (batch.rows - kept.len()) as u64;
+        batch = batch.gather(&kept);
+        clock = gather_times(&clock, &kept);
+    }
+    if batch.rows > 0 {
+        batch.columns.truncate(join.out);
+        results.outputs.push((0, batch, clock));
+    }
+    Ok(())
+}
+
+/// Event time at each pair, as the step's readers know it.
+fn output_times(hold_ms: i64, pairs: &Pairs, clock: &RowTimes) -> RowTimes {
+    let held = |watermark: EventTime| watermark.saturating_sub(hold_ms);
+    let mut stragglers = Vec::new();
+    for (at, (row, time)) in pairs.origins.iter().zip(&pairs.times).enumerate() {
+        if let Ok(found) = clock.stragglers.binary_search_by_key(row, |it| it.0) {
+            let watermark = held(clock.stragglers[found].1);
+            if *time <= watermark {
+                stragglers.push((at as u32, watermark));
+            }
+        }
+    }
+    RowTimes { before: held(clock.before), stragglers, after: held(clock.after) }
+}
+
+/// Record keys of joined rows; null where a row had none.
+fn row_keys(texts: Strings) -> Column {
+    let rows = texts.len();
+    let missing: Vec<u8> = texts.iter().map(|it| u8::from(it.is_empty())).collect();
+    let mut column = keys_column(&Keys { texts, hashes: vec![0; rows] });
+    if missing.contains(&1) {
+        column.nulls = missing;
+    }
+    column
+}

@@ -1,0 +1,251 @@
+//! The plan of a join: which columns each input hands over, what is kept of them, and what a joined row is made of.
+
+use super::conditions::condition_of;
+use super::flow::{Flow, SIDES, SideField, side_field};
+use super::plan::{Planner, Wanted};
+use super::reads::Pick;
+use crate::column::Kind;
+use crate::config::{self, Format, Join, JoinKind, Operation};
+use crate::join::{Interval, Side};
+use crate::schema::{Shape, ShapeColumn};
+use crate::sink::encode::Encoder;
+use std::sync::Arc;
+
+/// A join as a step needs it.
+#[derive(Clone)]
+pub(super) struct JoinPlan {
+    /// What is joined.
+    pub join: Join,
+    /// What each input hands over.
+    pub sides: [SidePlan; 2],
+    /// The columns of a joined row, before `where` and `select`: the side and the place in its columns.
+    pub columns: Vec<(Side, usize)>,
+    /// How many of these go on, the first ones; the others are only for `where`.
+    pub out: usize,
+}
+
+/// One input of a join.
+#[derive(Clone)]
+pub(super) struct SidePlan {
+    /// What its batches look like.
+    pub input: Shape,
+    /// The columns of its key.
+    pub key: Vec<Pick>,
+    /// What is kept of its records.
+    pub columns: Vec<SideColumn>,
+    /// The source whose records it may still hold raw, for messages.
+    pub source: Option<usize>,
+}
+
+/// One thing that is kept of a record.
+#[derive(Clone)]
+pub(super) enum SideColumn {
+    /// A column.
+    Field(Pick),
+    /// The whole record, as a sink would write it.
+    Whole(Arc<Encoder>),
+}
+
+impl SideColumn {
+    /// What it is.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            SideColumn::Field(pick) => pick.kind,
+            SideColumn::Whole(_) => Kind::Json,
+        }
+    }
+}
+
+impl JoinPlan {
+    /// How much earlier than its own the watermark is that the step's readers hear of, ms.
+    pub(super) fn hold_ms(&self) -> i64 {
+        match self.join.kind {
+            JoinKind::Within { before_ms, after_ms } => Interval::new(before_ms, after_ms, self.join.keeps).hold_ms(),
+            JoinKind::AsOf | JoinKind::Latest => 0,
+        }
+    }
+
+    /// What shapes the step's state, as text.
+    pub(super) fn signature(&self) -> String {
+        let kind = match self.join.kind {
+            JoinKind::Within { before_ms, after_ms } => format!("within before={before_ms}ms after={after_ms}ms"),
+            JoinKind::AsOf => "as-of event-time".to_owned(),
+            JoinKind::Latest => "as-of latest".to_owned(),
+        };
+        let keeps = match self.join.keeps {
+            [false, false] => "inner",
+            [true, false] => "left",
+            _ => "outer",
+        };
+        let on = self.join.on.iter().map(|(left, right)| format!("{left}={right}")).collect::<Vec<_>>().join(",");
+        let columns = |side: Side| {
+            let SidePlan { input, columns, .. } = &self.sides[side.index()];
+            let column = |it: &SideColumn| match it {
+                SideColumn::Field(pick) => {
+                    let name = input.columns.get(pick.index).map_or("", |it| &*it.name);
+                    format!("{name}:{}", pick.kind.name())
+                }
+                SideColumn::Whole(_) => "*".to_owned(),
+            };
+            format!("{}({})", SIDES[side.index()], columns.iter().map(column).collect::<Vec<_>>().join(","))
+        };
+        format!("join {keeps} {kind} on={on} {} {}", columns(Side::Left), columns(Side::Right))
+    }
+}
+
+impl Planner<'_> {
+    /// A join wants of its inputs what is wanted of its rows.
+    pub(super) fn demand_of_join(&mut self, index: usize, who: &str) {
+        let step = &self.pipeline.steps[index];
+        let Operation::Join(join) = &step.operation else { return };
+        let wanted = match self.wanted_of_rows(index) {
+            Ok(wanted) => wanted,
+            Err(error) => return self.errors.push(error),
+        };
+        for (side, input) in [(Side::Left, &step.from), (Side::Right, &join.with)] {
+            for (left, right) in &join.on {
+                self.want(who, input, if side == Side::Left { left } else { right }, Kind::Json);
+            }
+            for (field, kind) in wanted_of_side(&wanted, side) {
+                match field {
+                    Some(field) => self.want(who, input, &Arc::from(field), kind),
+                    None => self.want_whole(who, input),
+                }
+            }
+        }
+    }
+
+    /// The columns that a join's rows have: first those that go on, then those that only its condition reads.
+    pub(super) fn wanted_of_rows(&self, index: usize) -> Result<Vec<Wanted>, String> {
+        let step = &self.pipeline.steps[index];
+        let rows = self.rows_of(step);
+        let mut wanted = match &step.select {
+            None => self.wanted_of_ports[index][0].clone(),
+            Some(select) => select.iter().map(|(_, it)| (Arc::clone(it), self.select_kind(&rows, it))).collect(),
+        };
+        if let Some(condition) = &step.condition {
+            for read in condition_of(self.pipeline, step, condition, &rows)?.reads() {
+                if !rows.has(&read.0) {
+                    return Err(rows.lacks(&format!("step `{}`: where", step.name), &read.0));
+                }
+                if !wanted.contains(read) {
+                    wanted.push(read.clone());
+                }
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// What a step's condition is over: what it reads, or the rows of its join.
+    pub(super) fn rows_of(&self, step: &config::Step) -> Flow {
+        let input = self.flow(&step.from);
+        match &step.operation {
+            Operation::Join(join) => Flow { sides: Some(Arc::new([input, self.flow(&join.with)])), ..Flow::default() },
+            _ => input,
+        }
+    }
+
+    pub(super) fn build_join(&self, index: usize, join: &config::Join) -> Result<JoinPlan, String> {
+        let step = &self.pipeline.steps[index];
+        let wanted = self.wanted_of_rows(index)?;
+        let inputs = [&step.from, &join.with];
+        let kinds = |(left, right): &(Arc<str>, Arc<str>)| {
+            let kinds = [(0, left), (1, right)].map(|(at, it)| self.flow(inputs[at]).kind_of(self.pipeline, it));
+            check_kinds(&step.name, (left, right), kinds)
+        };
+        join.on.iter().try_for_each(kinds)?;
+        let side = |side: Side| {
+            let input = self.shape(inputs[side.index()]);
+            let pick = |field: &str, kind: Kind| {
+                Pick::find(&input, field, kind)
+                    .ok_or_else(|| format!("step `{}`: `{field}` cannot be read as {}", step.name, kind.name()))
+            };
+            let on = join.on.iter().map(|(left, right)| if side == Side::Left { left } else { right });
+            Ok::<_, String>(SidePlan {
+                key: on.map(|it| pick(it, Kind::Json)).collect::<Result<_, _>>()?,
+                columns: side_columns(&input, &wanted, side, pick)
+                    .map_err(|error| format!("step `{}`: {error}", step.name))?,
+                source: self.flow(inputs[side.index()]).raw,
+                input: input.clone(),
+            })
+        };
+        let out = match &step.select {
+            None => self.wanted_of_ports[index][0].len(),
+            Some(select) => select.len(),
+        };
+        let sides = [side(Side::Left)?, side(Side::Right)?];
+        Ok(JoinPlan { join: join.clone(), sides, columns: joined_columns(&wanted), out })
+    }
+}
+
+/// Refuses two fields of declared kinds that can never be equal.
+pub(super) fn check_kinds(step: &str, on: (&str, &str), kinds: [Option<Kind>; 2]) -> Result<(), String> {
+    let number = |it: Kind| matches!(it, Kind::S64 | Kind::F64 | Kind::Number);
+    let text = |it: Kind| matches!(it, Kind::Text | Kind::Bytes);
+    match kinds {
+        [Some(left), Some(right)]
+            if left != Kind::Json
+                && right != Kind::Json
+                && left != right
+                && !(number(left) && number(right))
+                && !(text(left) && text(right)) =>
+        {
+            Err(format!(
+                "step `{step}`: join: `{}` of the left input is {}, and `{}` of the right one is {}: they are never equal",
+                on.0,
+                left.name(),
+                on.1,
+                right.name()
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The fields that a join must be handed by one of its inputs, from those that are wanted of its rows.
+pub(super) fn wanted_of_side(wanted: &[Wanted], side: Side) -> impl Iterator<Item = (Option<&str>, Kind)> {
+    wanted.iter().filter_map(move |(field, kind)| match side_field(field)? {
+        SideField::Whole(of) => (of == side).then_some((None, *kind)),
+        SideField::Field(of, field) => (of == side).then_some((Some(field), *kind)),
+    })
+}
+
+/// Plans what `side` keeps for the rows' columns `wanted`.
+///
+/// # Errors
+/// A record of it that cannot be written as JSON.
+pub(super) fn side_columns(
+    input: &Shape,
+    wanted: &[Wanted],
+    side: Side,
+    pick: impl Fn(&str, Kind) -> Result<Pick, String>,
+) -> Result<Vec<SideColumn>, String> {
+    let column = |(field, kind): (Option<&str>, Kind)| match field {
+        Some(field) => pick(field, kind).map(SideColumn::Field),
+        None => Encoder::new(input, None, Format::Json)
+            .map(|it| SideColumn::Whole(Arc::new(it)))
+            .map_err(|error| format!("the {} input cannot be kept as a whole: {error}", SIDES[side.index()])),
+    };
+    wanted_of_side(wanted, side).map(column).collect()
+}
+
+/// Where each of the columns `wanted` is: its side, and its place among those that [`side_columns`] planned.
+pub(super) fn joined_columns(wanted: &[Wanted]) -> Vec<(Side, usize)> {
+    let mut next = [0; 2];
+    let sides = wanted.iter().filter_map(|(field, _)| match side_field(field)? {
+        SideField::Whole(side) | SideField::Field(side, _) => Some(side),
+    });
+    sides
+        .map(|side| {
+            let at = &mut next[side.index()];
+            *at += 1;
+            (side, *at - 1)
+        })
+        .collect()
+}
+
+/// The columns of a stream of joined rows. A whole side is written by a sink; a field of one is in it already.
+pub(super) fn projected(flow: &Flow, (name, kind): &Wanted) -> ShapeColumn {
+    let whole = flow.sides.is_some() && matches!(side_field(name), Some(SideField::Whole(_)));
+    ShapeColumn { name: Arc::clone(name), kind: *kind, made: whole }
+}

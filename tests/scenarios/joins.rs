@@ -1,0 +1,284 @@
+//! Joins of two streams and of a stream with a table, compared with naive computations: for any workers and batches, and whenever
+//! the process is killed.
+
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use wasmill_tests::compare::same_records;
+use wasmill_tests::folder::Folder;
+use wasmill_tests::random::Random;
+use wasmill_tests::settings;
+use wasmill_tests::stream::{DELAY_MS, Event, events, of_partition};
+
+const PARTITIONS: usize = 3;
+const USERS: u64 = 40;
+const BEFORE_MS: i64 = 1_500;
+const AFTER_MS: i64 = 4_000;
+
+/// One input: its records, some of them without a user.
+fn stream(random: &mut Random, count: u64) -> Vec<(Event, bool)> {
+    let events = events(random, count, USERS, PARTITIONS);
+    events.into_iter().map(|it| (it, random.one_in(50))).collect()
+}
+
+fn record((event, nobody): &(Event, bool)) -> Value {
+    let mut record = event.json();
+    if *nobody {
+        record["user"] = Value::Null;
+    }
+    record
+}
+
+fn write(folder: &Folder, name: &str, stream: &[(Event, bool)]) {
+    for partition in 0..PARTITIONS {
+        let lines: Vec<Value> = stream.iter().filter(|it| it.0.partition == partition).map(record).collect();
+        folder.write_lines(&format!("{name}/{partition}.jsonl"), &lines);
+    }
+}
+
+/// The rows of a join of two streams, whole.
+fn joined(left: &[(Event, bool)], right: &[(Event, bool)], keeps: [bool; 2]) -> Vec<Value> {
+    let near = |left: &Event, right: &Event| {
+        left.user == right.user && left.at - BEFORE_MS <= right.at && right.at <= left.at + AFTER_MS
+    };
+    let mut rows = Vec::new();
+    let mut matched = vec![false; right.len()];
+    for from in left {
+        let mut any = false;
+        for (with, matched) in right.iter().zip(&mut matched) {
+            if !from.1 && !with.1 && near(&from.0, &with.0) {
+                rows.push(json!({"left": record(from), "right": record(with)}));
+                (any, *matched) = (true, true);
+            }
+        }
+        if !any && keeps[0] {
+            rows.push(json!({"left": record(from), "right": null}));
+        }
+    }
+    let alone = right.iter().zip(&matched).filter(|it| !it.1 && keeps[1]);
+    rows.extend(alone.map(|it| json!({"left": null, "right": record(it.0)})));
+    rows
+}
+
+fn pipeline() -> String {
+    let mut text = String::from("name = \"joins\"\ncheckpoint_interval = \"20ms\"\n");
+    for source in ["orders", "clicks"] {
+        let _ = write!(
+            text,
+            "\n[sources.{source}]\nconnector = \"file\"\npath = \"{source}\"\nevent_time = {{ field = \"at\", delay = \
+             \"{DELAY_MS}ms\", idle_timeout = \"never\" }}\n"
+        );
+    }
+    for kind in ["inner", "left", "outer"] {
+        let _ = write!(
+            text,
+            "\n[steps.{kind}]\nfrom = \"orders\"\njoin = {{ with = \"clicks\", on = \"user\", type = \"{kind}\", within = {{ before = \
+             \"{BEFORE_MS}ms\", after = \"{AFTER_MS}ms\" }} }}\n\n[sinks.{kind}]\nfrom = \"{kind}\"\nconnector = \"file\"\npath = \
+             \"out/{kind}\"\n"
+        );
+    }
+    text
+}
+
+fn check(folder: &Folder, left: &[(Event, bool)], right: &[(Event, bool)]) {
+    for (kind, keeps) in [("inner", [false, false]), ("left", [true, false]), ("outer", [true, true])] {
+        same_records(kind, &folder.records(&format!("out/{kind}")), &joined(left, right, keeps));
+    }
+}
+
+#[test]
+fn two_streams_are_joined_the_same_for_any_workers_and_batches() {
+    let folder = Folder::new();
+    let mut random = Random::new(settings::seed("joins"));
+    let (left, right) = (stream(&mut random, 1_500), stream(&mut random, 1_500));
+    write(&folder, "orders", &left);
+    write(&folder, "clicks", &right);
+    folder.write("pipeline.toml", pipeline());
+    for workers in [1, 2, 4] {
+        for batch in [1, 64, 4_096] {
+            println!("{workers} workers, batches of {batch}");
+            for path in ["data", "out"] {
+                let _ = std::fs::remove_dir_all(folder.path(path));
+            }
+            folder
+                .run("pipeline.toml")
+                .args(["--workers".to_owned(), workers.to_string()])
+                .set("batch_rows_max", batch)
+                .until_end();
+            check(&folder, &left, &right);
+        }
+    }
+}
+
+#[test]
+fn a_join_counts_every_record_once_whenever_the_process_is_killed() {
+    let folder = Folder::new();
+    let mut random = Random::new(settings::seed("joins killed"));
+    let (left, right) = (stream(&mut random, 4_000), stream(&mut random, 4_000));
+    folder.write("pipeline.toml", pipeline());
+    let points = [
+        "persist.in-file",
+        "persist.after-manifest-rename",
+        "current.before-rename",
+        "current.after-rename",
+        "publish.done",
+        "stage.done",
+    ];
+    for (life, point) in points.iter().enumerate() {
+        // The input grows from life to life.
+        let part = |stream: &[(Event, bool)]| stream[..stream.len() * (life + 1) / points.len()].to_vec();
+        write(&folder, "orders", &part(&left));
+        write(&folder, "clicks", &part(&right));
+        let workers = random.within(1..4).to_string();
+        let run =
+            folder.run("pipeline.toml").args(["--available-now", "--workers", &workers]).set("batch_rows_max", 16);
+        let ended = run.dying_at(&format!("{point}:{}", random.within(1..4))).end();
+        println!("{point} with {workers} workers: killed {}", ended.was_killed());
+    }
+    folder.run("pipeline.toml").args(["--workers", "2"]).until_end();
+    check(&folder, &left, &right);
+}
+
+#[test]
+fn a_stream_is_joined_with_what_another_step_keyed() {
+    let folder = Folder::new();
+    let mut random = Random::new(settings::seed("joins keyed"));
+    let (left, right) = (stream(&mut random, 2_000), stream(&mut random, 2_000));
+    write(&folder, "orders", &left);
+    write(&folder, "clicks", &right);
+    // By an id of their own, so that the clicks take another way than the orders and their barriers another time.
+    let counted = "[steps.counted]\nfrom = \"clicks\"\nkey = \"id\"\nwindow = { rolling = \"1s\" }\naggregate = { n = \"count()\" }\n";
+    let text = pipeline().replace("with = \"clicks\"", "with = \"counted\"");
+    folder.write("pipeline.toml", format!("{text}\n{counted}").replace("20ms", "1ms"));
+    for workers in ["1", "4"] {
+        for path in ["data", "out"] {
+            let _ = std::fs::remove_dir_all(folder.path(path));
+        }
+        folder.run("pipeline.toml").args(["--workers", workers]).set("batch_rows_max", 3).until_end();
+        for (kind, keeps) in [("inner", [false, false]), ("left", [true, false]), ("outer", [true, true])] {
+            let mut expected = joined(&left, &right, keeps);
+            for row in expected.iter_mut().filter(|it| !it["right"].is_null()) {
+                row["right"]["n"] = json!(1);
+            }
+            same_records(kind, &folder.records(&format!("out/{kind}")), &expected);
+        }
+    }
+}
+
+/// The versions of some customers, by time; `None` deletes.
+fn versions(random: &mut Random, events: &[Event]) -> Vec<(Event, bool)> {
+    events.iter().cloned().map(|it| (it, random.one_in(8))).collect()
+}
+
+#[test]
+fn a_record_meets_the_customer_of_its_time_for_any_workers_and_batches() {
+    let folder = Folder::new();
+    let mut random = Random::new(settings::seed("as of"));
+    let orders = events(&mut random, 2_000, USERS, PARTITIONS);
+    let changes = events(&mut random, 800, USERS, PARTITIONS);
+    let customers = versions(&mut random, &changes);
+    for partition in 0..PARTITIONS {
+        let lines: Vec<Value> = of_partition(&orders, partition).map(Event::json).collect();
+        folder.write_lines(&format!("orders/{partition}.jsonl"), &lines);
+        let lines: Vec<Value> =
+            customers.iter().filter(|it| it.0.partition == partition).map(|it| change(&it.0, it.1)).collect();
+        folder.write_lines(&format!("customers/{partition}.jsonl"), &lines);
+    }
+    folder.write(
+        "pipeline.toml",
+        format!(
+            r#"
+name = "as-of"
+checkpoint_interval = "20ms"
+
+[sources.orders]
+connector = "file"
+path = "orders"
+event_time = {{ field = "at", delay = "{DELAY_MS}ms", idle_timeout = "never" }}
+
+[sources.customers]
+connector = "file"
+path = "customers"
+format = "debezium"
+event_time = {{ delay = "{DELAY_MS}ms", idle_timeout = "never" }}
+
+[steps.enriched]
+from = "orders"
+join = {{ with = "customers", on = {{ user = "name" }}, type = "left", as_of = "event-time" }}
+where = "left.amount >= 10 and (right.level <> 13 or right.level is null)"
+select = {{ id = "left.id", level = "right.level" }}
+
+[sinks.out]
+from = "enriched"
+connector = "file"
+path = "out"
+"#
+        ),
+    );
+    let level = |order: &Event| {
+        let of_user = customers.iter().filter(|it| it.0.user == order.user && it.0.at <= order.at);
+        // Of two versions of one time the later one in the file counts.
+        let newest = of_user.max_by_key(|it| (it.0.at, it.0.id))?;
+        (!newest.1).then_some(newest.0.amount)
+    };
+    let expected: Vec<Value> = orders
+        .iter()
+        .map(|it| (it, level(it)))
+        .filter(|(order, level)| order.amount >= 10 && *level != Some(13))
+        .map(|(order, level)| json!({"id": order.id, "level": level}))
+        .collect();
+    for workers in [1, 2, 4] {
+        for batch in [1, 4_096] {
+            println!("{workers} workers, batches of {batch}");
+            for path in ["data", "out"] {
+                let _ = std::fs::remove_dir_all(folder.path(path));
+            }
+            folder
+                .run("pipeline.toml")
+                .args(["--workers".to_owned(), workers.to_string()])
+                .set("batch_rows_max", batch)
+                .until_end();
+            same_records("enriched", &folder.records("out"), &expected);
+        }
+    }
+}
+
+/// A change of a customer in Debezium's envelope.
+fn change(event: &Event, deleted: bool) -> Value {
+    let row = json!({"name": event.user, "level": event.amount});
+    let (op, before, after) = if deleted { ("d", row, Value::Null) } else { ("u", Value::Null, row) };
+    json!({"before": before, "after": after, "op": op, "ts_ms": event.at, "source": {"table": "customers"}})
+}
+
+#[test]
+fn the_conditions_of_steps_drop_what_they_are_not_true_for() {
+    let folder = Folder::new();
+    let records = [
+        json!({"id": 1, "amount": 150, "country": "FR", "note": "x"}),
+        json!({"id": 2, "amount": 100, "country": "FR", "note": "x"}),
+        json!({"id": 3, "amount": 150.5, "country": "IT", "note": "x"}),
+        json!({"id": 4, "amount": 101, "country": "DE"}),
+        json!({"id": 5, "country": "DE", "note": "x"}),
+        json!({"id": 6, "amount": 1e3, "country": "DE", "note": ""}),
+        json!({"id": 7, "amount": "200", "country": "DE", "note": ""}),
+    ];
+    folder.write_lines("in.jsonl", &records);
+    folder.write(
+        "pipeline.toml",
+        r#"
+name = "where"
+[sources.in]
+connector = "file"
+path = "in.jsonl"
+[steps.large]
+from = "in"
+where = "amount > 100 and country in ('FR', 'DE') and note is not null"
+[sinks.out]
+from = "large"
+connector = "stdout"
+"#,
+    );
+    let ended = folder.run("pipeline.toml").until_end();
+    let found: Vec<Value> = ended.stdout.lines().map(wasmill_tests::json::parse).collect();
+    same_records("where", &found, &[records[0].clone(), records[5].clone()]);
+    assert!(ended.stderr.contains("filtered=5"), "{}", ended.tails());
+}
