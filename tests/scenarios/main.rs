@@ -8,6 +8,7 @@ mod daemon;
 mod dead_letter;
 mod exactly_once;
 mod examples;
+mod fetch;
 mod joins;
 mod languages;
 mod misbehaving;

@@ -6,7 +6,7 @@ use rdkafka::producer::BaseRecord;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmill::batch::{RawBatch, RawRecord, RawRows, Span, headers};
-use wasmill::config::{KafkaOptions, KafkaStart};
+use wasmill::config::{Fetch, KafkaOptions, KafkaStart};
 use wasmill::sink::kafka::{KafkaSink, Mode, OffsetCommit, Outcome, Timeouts, TopicOptions};
 use wasmill::sink::partition::Partitioner;
 use wasmill::source::kafka::{KafkaError, KafkaSource, Polled, Start, partitions};
@@ -45,6 +45,8 @@ fn options(broker: &Broker, topic: &str) -> KafkaOptions {
         brokers: broker.address().to_owned(),
         topic: topic.to_owned(),
         start: KafkaStart::Earliest,
+        fetch: Fetch::Auto,
+        fetch_bytes_max: None,
         compression: "none".to_owned(),
         wait_ms: 20_000,
         transaction_timeout_ms: 20_000,

@@ -73,6 +73,7 @@ const IMPURE: &[&str] = &[
 const OWNED: &[(&str, &[&str])] = &[
     ("rdkafka", &["kafka/"]),
     ("rdkafka_sys", &["kafka/"]),
+    ("TcpStream", &["kafka/wire/", "daemon/http/"]),
     ("wasmtime", &["plugin/"]),
     ("env::var", &["main.rs", "cli/", "daemon/"]),
     ("env::var_os", &["main.rs", "cli/", "daemon/"]),

@@ -200,6 +200,14 @@ pub(super) static SOURCE_KAFKA: Keys = Keys {
             "Where a partition without a committed position starts: at the oldest record kept, or with the records that \
              arrive from now on.",
         ),
+        key(
+            "fetch",
+            Choice { now: &["auto", "native", "librdkafka"], later: &[] },
+            Absent::Text("auto"),
+            "Which reader fetches the records; what is read is the same. `native` costs a fraction, and needs brokers of Kafka \
+             2.7 or later without TLS and SASL. `auto` is `native` where it can be and `librdkafka` elsewhere; the log says \
+             why.",
+        ),
         WAIT,
         CONNECTION,
     ],

@@ -126,6 +126,10 @@ pub struct KafkaOptions {
     pub topic: String,
     /// Where a partition without a committed position starts (sources only).
     pub start: KafkaStart,
+    /// Which reader reads (sources only).
+    pub fetch: Fetch,
+    /// Bytes that the native reader asks for at once; none for the best. Not a key of the file: tests ask for few.
+    pub fetch_bytes_max: Option<i32>,
     /// Codec of written batches (sinks only): `none`, `lz4`, `zstd`, `gzip` or `snappy`.
     pub compression: String,
     /// How long to wait for the broker at start, ms.
@@ -161,6 +165,17 @@ pub enum KafkaStart {
     Earliest,
     /// Records that arrive from now on.
     Latest,
+}
+
+/// `fetch` of a Kafka source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetch {
+    /// The native reader where it can, else librdkafka.
+    Auto,
+    /// The native reader, or an error.
+    Native,
+    /// librdkafka.
+    Librdkafka,
 }
 
 /// `format`.

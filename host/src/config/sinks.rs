@@ -4,7 +4,7 @@ use super::document::{Entry, Value};
 use super::errors::Errors;
 use super::graph::{Names, Reference};
 use super::keys;
-use super::model::{ClientProperties, Delivery, Format, Input, KafkaOptions, KafkaStart, Sink, SinkConnector};
+use super::model::{ClientProperties, Delivery, Fetch, Format, Input, KafkaOptions, KafkaStart, Sink, SinkConnector};
 use super::section::Section;
 use super::sources::{brokers, format, topic};
 use std::collections::BTreeSet;
@@ -60,6 +60,8 @@ fn kafka(section: &Section<'_>, errors: &mut Errors) -> KafkaOptions {
         brokers: brokers(section, errors),
         topic: topic(section, errors),
         start: KafkaStart::Earliest,
+        fetch: Fetch::Auto,
+        fetch_bytes_max: None,
         compression: section.choice("compression", &codecs, errors).unwrap_or("none").to_owned(),
         wait_ms: section.duration("wait", errors).unwrap_or_default(),
         transaction_timeout_ms: section.duration("transaction_timeout", errors).unwrap_or_default(),

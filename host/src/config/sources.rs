@@ -4,8 +4,8 @@ use super::document::{Entry, Node, Value};
 use super::errors::{Errors, Place, listed, nearest};
 use super::keys;
 use super::model::{
-    ClientProperties, EventTimeOptions, Format, GeneratorKind, KafkaOptions, KafkaStart, Late, Source, SourceConnector,
-    TimeFormat,
+    ClientProperties, EventTimeOptions, Fetch, Format, GeneratorKind, KafkaOptions, KafkaStart, Late, Source,
+    SourceConnector, TimeFormat,
 };
 use super::section::{Section, Span};
 use crate::column::Kind;
@@ -63,11 +63,14 @@ pub(super) fn late(section: &Section<'_>, errors: &mut Errors) -> Option<Late> {
 }
 
 fn kafka(section: &Section<'_>, errors: &mut Errors) -> KafkaOptions {
+    let fetches = [("auto", Fetch::Auto), ("native", Fetch::Native), ("librdkafka", Fetch::Librdkafka)];
     let starts = [("earliest", KafkaStart::Earliest), ("latest", KafkaStart::Latest)];
     KafkaOptions {
         brokers: brokers(section, errors),
         topic: topic(section, errors),
         start: section.choice("start", &starts, errors).unwrap_or(KafkaStart::Earliest),
+        fetch: section.choice("fetch", &fetches, errors).unwrap_or(Fetch::Auto),
+        fetch_bytes_max: None,
         compression: "none".to_owned(),
         wait_ms: section.duration("wait", errors).unwrap_or_default(),
         transaction_timeout_ms: 60_000,

@@ -1,11 +1,12 @@
 //! The Kafka client: what the Kafka source and the Kafka sink share, and the only place that knows librdkafka.
 //!
 //! `ffi` holds every call into librdkafka (and all `unsafe`) behind owned handles; `metadata` finds topics and waits
-//! for brokers. Nothing of librdkafka appears in a public signature, so that another client can take its place. This
+//! for brokers; `wire` fetches record batches without librdkafka. Nothing of librdkafka appears in a public signature, so that another client can take its place. This
 //! module knows no record format, no batch and no pipeline.
 
 pub(crate) mod ffi;
 pub(crate) mod metadata;
+pub(crate) mod wire;
 
 use std::time::{Duration, Instant};
 
