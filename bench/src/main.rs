@@ -32,6 +32,10 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 3)]
     runs: u32,
 
+    /// Which reader fetches from Kafka
+    #[arg(long, value_parser = ["auto", "native", "librdkafka"], default_value = "auto")]
+    fetch: String,
+
     /// Scenarios to run [default: all]
     #[arg(value_name = "SCENARIO", value_parser = SCENARIOS.iter().map(|it| it.name).collect::<Vec<_>>())]
     only: Vec<String>,
@@ -46,15 +50,17 @@ fn main() -> Result<()> {
         folder: tempfile::Builder::new().prefix("wasmill-bench-").tempdir()?,
         broker: kafka::shared(),
         partitions: arguments.partitions,
+        fetch: arguments.fetch,
     };
     println!("{}\n", machine());
     let (full, empty) = (bench.topic("bench-in"), bench.topic("bench-empty"));
     topic::fill(bench.broker, &full, arguments.partitions, arguments.records)?;
     println!(
-        "{} records of {} bytes in {} partitions, least of {} runs; start: CPU seconds with nothing to read\n",
+        "{} records of {} bytes in {} partitions, fetch = {}, least of {} runs; start: CPU seconds with nothing to read\n",
         arguments.records,
         records::RECORD_BYTES,
         arguments.partitions,
+        bench.fetch,
         arguments.runs
     );
     println!(
@@ -86,6 +92,7 @@ struct Bench {
     folder: tempfile::TempDir,
     broker: &'static Broker,
     partitions: u32,
+    fetch: String,
 }
 
 impl Bench {
@@ -102,6 +109,7 @@ impl Bench {
         let mut command = Command::new(&self.wasmill);
         command.arg("run").arg(&file).args(["--until-end", "--workers", "1", "--data-dir"]);
         command.arg(self.folder.path().join("data"));
+        command.arg("--set").arg(format!("sources.payments.fetch={}", self.fetch));
         let log = self.folder.path().join("log");
         let used = child::run(command, &log)?;
         self.broker.delete_topic(&to);
