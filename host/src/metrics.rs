@@ -1,8 +1,12 @@
 //! What a running pipeline counts. Workers and the coordinator add once a batch; whoever watches reads when it likes.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+mod counters;
+mod lateness;
+mod view;
+
+pub use counters::{Counters, FAULTS, PluginCounters, PluginWork, Progress, Summary};
+pub use lateness::{LATENESS_MS, Lateness, LatenessRead};
+pub use view::{PartitionView, StepView, View, Views, WorkerView};
 
 /// What a scraper sees: the one list of names, kinds and labels. The reference page is made of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +28,8 @@ pub enum MetricKind {
     Counter,
     /// Goes up and down.
     Gauge,
+    /// Counts values by size: `_bucket` with the label `le`, `_sum` and `_count`.
+    Histogram,
 }
 
 impl MetricKind {
@@ -32,6 +38,7 @@ impl MetricKind {
         match self {
             MetricKind::Counter => "counter",
             MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
         }
     }
 }
@@ -76,6 +83,13 @@ pub const RECORDS_OUT: Metric =
 /// Late records.
 pub const RECORDS_LATE: Metric =
     counter("wasmill_records_late_total", PIPELINE, "Records that came after all their windows had closed.");
+/// How late the late records were.
+pub const LATENESS: Metric = Metric {
+    name: "wasmill_record_lateness_seconds",
+    kind: MetricKind::Histogram,
+    labels: PIPELINE,
+    help: "How far behind the watermark late records were: by how much `delay` or `allowed_lateness` is too short for them.",
+};
 /// Dead letters.
 pub const DEAD_LETTERS: Metric =
     counter("wasmill_dead_letters_total", PIPELINE, "Records written to the dead letters.");
@@ -107,6 +121,57 @@ pub const CHECKPOINT_AGE: Metric =
     gauge("wasmill_checkpoint_age_seconds", PIPELINE, "How long ago the last checkpoint was; absent before the first.");
 /// Keys in state.
 pub const STATE_KEYS: Metric = gauge("wasmill_state_keys", PIPELINE, "Keys held in state, over all steps.");
+/// Size of the state.
+pub const STATE_BYTES: Metric =
+    gauge("wasmill_state_bytes", PIPELINE, "The files of the last checkpoint: what a restart reads.");
+/// Work of a worker.
+pub const WORKER_BUSY: Metric = gauge(
+    "wasmill_worker_busy_ratio",
+    &["pipeline", "worker"],
+    "The share of the last seconds in which the worker worked, 0 to 1.",
+);
+/// Backpressure of a worker.
+pub const WORKER_BACKPRESSURED: Metric = gauge(
+    "wasmill_worker_backpressured_ratio",
+    &["pipeline", "worker"],
+    "The share of the last seconds in which the worker waited for room in a queue or for a commit, 0 to 1.",
+);
+/// Records of a partition.
+pub const PARTITION_IN: Metric = counter(
+    "wasmill_partition_records_in_total",
+    &["pipeline", "source", "partition"],
+    "Records read from the partition.",
+);
+/// Lag of a partition.
+pub const PARTITION_LAG: Metric = gauge(
+    "wasmill_partition_lag_records",
+    &["pipeline", "source", "partition"],
+    "Records still to read of the partition; absent where the source does not know.",
+);
+/// Watermark of a partition.
+pub const PARTITION_WATERMARK: Metric = gauge(
+    "wasmill_partition_watermark_timestamp_seconds",
+    &["pipeline", "source", "partition"],
+    "The partition's own watermark, since the Unix epoch; absent before its first record.",
+);
+/// Refused records of a step.
+pub const STEP_REFUSED: Metric =
+    counter("wasmill_step_records_refused_total", &["pipeline", "step"], "Records that the step could not process.");
+/// Work of a step.
+pub const STEP_BUSY: Metric = gauge(
+    "wasmill_step_busy_ratio",
+    &["pipeline", "step"],
+    "The share of the workers' last seconds in which the step worked, 0 to 1.",
+);
+/// Backpressure of a step.
+pub const STEP_BACKPRESSURED: Metric = gauge(
+    "wasmill_step_backpressured_ratio",
+    &["pipeline", "step"],
+    "The share of the workers' last seconds in which what the step made waited for room further on, 0 to 1.",
+);
+/// Keys of a step.
+pub const STEP_KEYS: Metric =
+    gauge("wasmill_step_state_keys", &["pipeline", "step"], "Keys that the step held at the last checkpoint.");
 /// Records into a step.
 pub const STEP_IN: Metric =
     counter("wasmill_step_records_in_total", &["pipeline", "step"], "Records that the step took.");
@@ -148,7 +213,7 @@ pub const SINK_OUT: Metric =
     counter("wasmill_sink_records_out_total", &["pipeline", "sink"], "Records written to the sink.");
 
 /// All metrics, in the order in which they are written.
-pub const METRICS: [Metric; 26] = [
+pub const METRICS: [Metric; 37] = [
     BUILD,
     PLUGINS,
     UPLOADS,
@@ -158,6 +223,7 @@ pub const METRICS: [Metric; 26] = [
     RECORDS_IN,
     RECORDS_OUT,
     RECORDS_LATE,
+    LATENESS,
     DEAD_LETTERS,
     RECORDS_DROPPED,
     RECORDS_FILTERED,
@@ -167,8 +233,18 @@ pub const METRICS: [Metric; 26] = [
     CHECKPOINT_SECONDS,
     CHECKPOINT_AGE,
     STATE_KEYS,
+    STATE_BYTES,
+    WORKER_BUSY,
+    WORKER_BACKPRESSURED,
+    PARTITION_IN,
+    PARTITION_LAG,
+    PARTITION_WATERMARK,
     STEP_IN,
     STEP_OUT,
+    STEP_REFUSED,
+    STEP_BUSY,
+    STEP_BACKPRESSURED,
+    STEP_KEYS,
     PLUGIN_CALLS,
     PLUGIN_SECONDS,
     PLUGIN_FAULTS,
@@ -188,206 +264,6 @@ pub fn reference() -> String {
         page.push_str(&format!("| `{name}` | {} | {} | {help} |\n", kind.name(), labels.join(", ")));
     }
     page
-}
-
-/// The counters of one pipeline, shared by its threads. Plain atomics, written once a batch.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Records read.
-    pub records_in: AtomicU64,
-    /// Records written to sinks, dead letters apart.
-    pub records_out: AtomicU64,
-    /// Records that came after all their windows had closed.
-    pub late: AtomicU64,
-    /// How far behind the watermark they were.
-    pub lateness: Lateness,
-    /// Records written to the dead letters.
-    pub dead_letters: AtomicU64,
-    /// Records dropped as `bad_records = "drop"` says.
-    pub dropped: AtomicU64,
-    /// Records that no condition of a step let pass.
-    pub filtered: AtomicU64,
-    /// Records between what was read and the end of the sources; -1 where unknown.
-    pub lag: AtomicI64,
-    /// The lowest watermark of the steps, ms since the Unix epoch; `i64::MIN` before the first.
-    pub watermark: AtomicI64,
-    /// The last committed epoch.
-    pub epoch: AtomicU64,
-    /// How long the last checkpoint took from barrier to commit, ms.
-    pub checkpoint_ms: AtomicU64,
-    /// When the last checkpoint committed, ms since the process's start; 0 before the first.
-    pub checkpoint_at_ms: AtomicU64,
-    /// Keys held in state, over all steps and workers.
-    pub state_keys: AtomicU64,
-    /// Records in and out of each step, by step.
-    pub per_step: Vec<(AtomicU64, AtomicU64)>,
-    /// What the plugin of each step did, by step.
-    pub per_plugin: Vec<PluginCounters>,
-    /// Records written to each sink, by sink.
-    pub per_sink: Vec<AtomicU64>,
-    /// What the pipeline is doing or waiting for, where that is not plain running.
-    pub status: Mutex<Option<String>>,
-}
-
-/// What a step's plugin did, over all workers. Written once a checkpoint.
-#[derive(Debug, Default)]
-pub struct PluginCounters {
-    /// Calls.
-    pub calls: AtomicU64,
-    /// Time in calls, ns.
-    pub busy_ns: AtomicU64,
-    /// Calls that failed, in the order of [`FAULTS`].
-    pub faults: [AtomicU64; FAULTS.len()],
-    /// Linear memory, bytes.
-    pub memory_bytes: AtomicU64,
-    /// Instances thrown away.
-    pub replaced: AtomicU64,
-}
-
-/// Kinds of faults of a plugin, as the label `kind` says them.
-pub const FAULTS: [&str; 6] = ["deadline", "memory", "output", "trap", "refused", "answer"];
-
-/// What one instance did so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PluginWork {
-    /// Calls.
-    pub calls: u64,
-    /// Time in calls.
-    pub busy: Duration,
-    /// Calls that failed, in the order of [`FAULTS`].
-    pub faults: [u64; FAULTS.len()],
-    /// Linear memory, bytes.
-    pub memory_bytes: u64,
-    /// Instances thrown away.
-    pub replaced: u64,
-}
-
-impl PluginCounters {
-    /// Adds what one worker's instance has done since `last`.
-    pub fn add(&self, last: &PluginWork, now: &PluginWork) {
-        self.calls.fetch_add(now.calls - last.calls, Relaxed);
-        self.busy_ns.fetch_add((now.busy - last.busy).as_nanos() as u64, Relaxed);
-        self.replaced.fetch_add(now.replaced - last.replaced, Relaxed);
-        for (count, (now, last)) in self.faults.iter().zip(now.faults.iter().zip(&last.faults)) {
-            count.fetch_add(now - last, Relaxed);
-        }
-        // Less is more of the rest of the ring.
-        self.memory_bytes.fetch_add(now.memory_bytes.wrapping_sub(last.memory_bytes), Relaxed);
-    }
-}
-
-impl Counters {
-    /// Zeroes for so many steps and sinks.
-    pub fn new(steps: usize, sinks: usize) -> Self {
-        let counters = Counters {
-            per_step: (0..steps).map(|_| Default::default()).collect(),
-            per_plugin: (0..steps).map(|_| Default::default()).collect(),
-            per_sink: (0..sinks).map(|_| Default::default()).collect(),
-            ..Counters::default()
-        };
-        counters.watermark.store(i64::MIN, Relaxed);
-        counters
-    }
-
-    /// Says what the pipeline is doing; none for plain running.
-    pub fn set_status(&self, status: Option<String>) {
-        *self.status.lock().unwrap_or_else(PoisonError::into_inner) = status;
-    }
-
-    /// A reading, `now_ms` after the process's start.
-    pub fn progress(&self, now_ms: u64) -> Progress {
-        let checkpoint_at_ms = self.checkpoint_at_ms.load(Relaxed);
-        let done = checkpoint_at_ms > 0;
-        Progress {
-            records_in: self.records_in.load(Relaxed),
-            records_out: self.records_out.load(Relaxed),
-            late: self.late.load(Relaxed),
-            lateness: self.lateness.counts(),
-            dead_letters: self.dead_letters.load(Relaxed),
-            dropped: self.dropped.load(Relaxed),
-            filtered: self.filtered.load(Relaxed),
-            lag: u64::try_from(self.lag.load(Relaxed)).ok(),
-            watermark: Some(self.watermark.load(Relaxed)).filter(|it| *it != i64::MIN),
-            epoch: self.epoch.load(Relaxed),
-            checkpoint_ms: done.then(|| self.checkpoint_ms.load(Relaxed)),
-            checkpoint_age_ms: done.then(|| now_ms.saturating_sub(checkpoint_at_ms)),
-            state_keys: self.state_keys.load(Relaxed),
-            status: self.status.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        }
-    }
-}
-
-/// Upper bounds of the buckets of [`Lateness`], ms; what is later is in one more.
-pub const LATENESS_MS: [u64; 8] = [10, 100, 1_000, 10_000, 60_000, 600_000, 3_600_000, 86_400_000];
-
-/// How late records were that came too late, as a histogram. It says how much longer `delay` or `allowed_lateness` would have to be
-/// for how many records.
-#[derive(Debug, Default)]
-pub struct Lateness([AtomicU64; LATENESS_MS.len() + 1]);
-
-impl Lateness {
-    /// Records so many ms behind the watermark.
-    pub fn add(&self, behind_ms: &[u64]) {
-        for behind_ms in behind_ms {
-            let bucket = LATENESS_MS.partition_point(|it| it < behind_ms);
-            if let Some(count) = self.0.get(bucket) {
-                count.fetch_add(1, Relaxed);
-            }
-        }
-    }
-
-    /// How many were at most as late as each bound and later than the one before; the last: later than all.
-    pub fn counts(&self) -> [u64; LATENESS_MS.len() + 1] {
-        std::array::from_fn(|it| self.0[it].load(Relaxed))
-    }
-}
-
-/// A reading of the counters.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Records read.
-    pub records_in: u64,
-    /// Records written to sinks, dead letters apart.
-    pub records_out: u64,
-    /// Records that came after all their windows had closed.
-    pub late: u64,
-    /// How late they were: see [`Lateness::counts`].
-    pub lateness: [u64; LATENESS_MS.len() + 1],
-    /// Records written to the dead letters.
-    pub dead_letters: u64,
-    /// Bad records dropped.
-    pub dropped: u64,
-    /// Records that the conditions of steps dropped.
-    pub filtered: u64,
-    /// Records still to read, where the sources know.
-    pub lag: Option<u64>,
-    /// The lowest watermark of the steps, ms since the Unix epoch; none before the first.
-    pub watermark: Option<i64>,
-    /// The last committed epoch; 0 before the first.
-    pub epoch: u64,
-    /// How long the last checkpoint took, ms.
-    pub checkpoint_ms: Option<u64>,
-    /// How long ago it was, ms.
-    pub checkpoint_age_ms: Option<u64>,
-    /// Keys held in state.
-    pub state_keys: u64,
-    /// What the pipeline is doing or waiting for, where that is not plain running.
-    pub status: Option<String>,
-}
-
-/// What a pipeline did, when it has ended well.
-#[derive(Clone, Debug, Default)]
-pub struct Summary {
-    /// The last reading.
-    pub progress: Progress,
-    /// From start to end.
-    pub elapsed: Duration,
-    /// Records written, by sink.
-    pub per_sink: Vec<(String, u64)>,
-    /// Records in and out, by step.
-    pub per_step: Vec<(String, u64, u64)>,
-    /// Why it ended: `end of input`, `stopped`.
-    pub reason: String,
 }
 
 #[cfg(test)]

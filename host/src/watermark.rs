@@ -33,6 +33,19 @@ pub struct PartitionTime {
     pub idle: bool,
 }
 
+/// How a partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionState {
+    /// The partition.
+    pub partition: i32,
+    /// Its own watermark.
+    pub watermark: EventTime,
+    /// Whether it is idle.
+    pub idle: bool,
+    /// Whether it was read to its end.
+    pub ended: bool,
+}
+
 /// The partitions of one source that one worker owns.
 #[derive(Clone, Debug)]
 pub struct Partitions {
@@ -215,6 +228,16 @@ impl Partitions {
     /// True when all partitions have ended, if there are any or none will come.
     pub fn ended(&self) -> bool {
         (self.complete || !self.partitions.is_empty()) && self.partitions.iter().all(|it| it.ended)
+    }
+
+    /// How each partition is.
+    pub fn states(&self) -> impl Iterator<Item = PartitionState> {
+        self.partitions.iter().map(|it| PartitionState {
+            partition: it.id,
+            watermark: it.watermark(self.delay_ms),
+            idle: it.idle,
+            ended: it.ended,
+        })
     }
 
     /// What a checkpoint keeps, together with [`Partitions::watermark`]. That a partition has ended is not kept: a file

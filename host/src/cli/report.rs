@@ -94,7 +94,8 @@ pub(crate) fn summary(name: &str, summary: &Summary) -> String {
             lines.push((what.to_owned(), grouped(count), meaning.to_owned()));
         }
     };
-    rest(progress.late, "late", "records came after their windows had closed");
+    let lateness = format!("records came after their windows had closed: {}", progress.lateness);
+    rest(progress.late, "late", &lateness);
     rest(progress.dead_letters, "dead letters", "records could not be processed and were set aside");
     rest(progress.dropped, "dropped", "bad records were dropped");
     rest(progress.filtered, "filtered", "records did not meet the `where` of a step");
@@ -114,6 +115,7 @@ pub(crate) fn summary(name: &str, summary: &Summary) -> String {
 mod tests {
     use super::*;
     use expect_test::expect;
+    use wasmill::metrics::LatenessRead;
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
@@ -168,8 +170,16 @@ mod tests {
 
     #[test]
     fn the_summary_says_what_became_of_every_record() {
-        let progress =
-            Progress { records_in: 100_000, records_out: 812, dead_letters: 3, epoch: 5, ..Progress::default() };
+        let lateness = LatenessRead { records: [0, 0, 2, 0, 1, 0, 0, 0, 0], sum_ms: 40_000 };
+        let progress = Progress {
+            records_in: 100_000,
+            records_out: 812,
+            late: 3,
+            lateness,
+            dead_letters: 3,
+            epoch: 5,
+            ..Progress::default()
+        };
         let done = Summary {
             progress,
             elapsed: Duration::from_millis(2_100),
@@ -183,6 +193,7 @@ mod tests {
               step velocity  100,000  out of 100,000
               step rules         812  out of 100,000
               sink alerts        812  records written
+              late                 3  records came after their windows had closed: 2 by up to 1 s, 1 by up to 1 min
               dead letters         3  records could not be processed and were set aside
               checkpoint           5  is the last one committed
         "#]]

@@ -1,8 +1,10 @@
 //! What the interface answers, as JSON. The daemon writes these and the command line reads them.
 
+mod figures;
 mod upgrades;
 mod watching;
 
+pub use figures::*;
 pub use upgrades::*;
 pub use watching::*;
 
@@ -205,77 +207,6 @@ pub struct Part {
     pub reason: Option<String>,
     /// What to do about it.
     pub advice: Option<String>,
-}
-
-/// What a pipeline has done since it was started last.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Figures {
-    /// Records read.
-    pub records_in: u64,
-    /// Records written, dead letters apart.
-    pub records_out: u64,
-    /// Records that came after all their windows had closed.
-    pub late: u64,
-    /// Records written to the dead letters.
-    pub dead_letters: u64,
-    /// Bad records dropped.
-    pub dropped: u64,
-    /// Records that did not meet the `where` of a step.
-    pub filtered: u64,
-    /// Records still to read, where the sources know.
-    pub lag: Option<u64>,
-    /// The lowest watermark of the steps, ms since the Unix epoch.
-    pub watermark_ms: Option<i64>,
-    /// The last committed epoch; 0 before the first.
-    pub epoch: u64,
-    /// How long the last checkpoint took, ms.
-    pub checkpoint_ms: Option<u64>,
-    /// How long ago it was, ms.
-    pub checkpoint_age_ms: Option<u64>,
-    /// Keys held in state.
-    pub state_keys: u64,
-    /// By step.
-    pub steps: Vec<StepFigures>,
-    /// By sink.
-    pub sinks: Vec<SinkFigures>,
-}
-
-/// What a step has done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct StepFigures {
-    /// The step.
-    pub step: String,
-    /// Records in.
-    pub records_in: u64,
-    /// Records out.
-    pub records_out: u64,
-    /// What its plugin did; none for a step that runs none.
-    #[serde(default)]
-    pub plugin: Option<PluginFigures>,
-}
-
-/// What a step's plugin did, over all workers, as of the last checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct PluginFigures {
-    /// Calls, those that failed included.
-    pub calls: u64,
-    /// Time in calls, ns.
-    pub busy_ns: u64,
-    /// Calls that failed, by kind.
-    pub faults: std::collections::BTreeMap<String, u64>,
-    /// Linear memory of its instances, bytes.
-    pub memory_bytes: u64,
-    /// Instances thrown away after a fault or because their memory had grown.
-    pub instances_replaced: u64,
-}
-
-/// What a sink has written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct SinkFigures {
-    /// The sink.
-    pub sink: String,
-    /// Records written.
-    pub records_out: u64,
 }
 
 /// A plugin as a pipeline uses it, whatever `latest` means later.

@@ -45,6 +45,8 @@ enum Upgrading {
 pub struct Flow {
     /// Records in and out, by step.
     pub steps: Vec<(u64, u64)>,
+    /// Records that it could not process, by step.
+    pub refused: Vec<u64>,
     /// What the plugin did, by step; zeroes where there is none.
     pub plugins: Vec<PluginFlow>,
     /// Records written, by sink.
@@ -128,6 +130,7 @@ impl Control {
         let load = |it: &AtomicU64| it.load(Relaxed);
         Some(Flow {
             steps: counters.per_step.iter().map(|(read, made)| (load(read), load(made))).collect(),
+            refused: counters.per_step_refused.iter().map(load).collect(),
             plugins: counters
                 .per_plugin
                 .iter()

@@ -310,6 +310,7 @@ impl<'scope> Coordinator<'scope> {
         }
         let now_ms = self.clock.now_ms();
         self.counters.state_keys.store(commit.keys, Relaxed);
+        self.counters.state_bytes.store(self.snapshots.state_bytes(), Relaxed);
         self.counters.epoch.store(epoch, Relaxed);
         self.counters.checkpoint_ms.store(now_ms - commit.started_ms, Relaxed);
         self.counters.checkpoint_at_ms.store(now_ms.max(1), Relaxed);

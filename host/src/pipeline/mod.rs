@@ -8,6 +8,7 @@ mod control;
 mod coordinator;
 mod error;
 mod flow;
+mod gauge;
 mod group;
 mod inbox;
 mod join_step;
@@ -120,7 +121,7 @@ pub fn run(pipeline: Pipeline, options: RunOptions, control: Arc<Control>) -> Re
     let dir = options.data_dir.join(&pipeline.name);
     let store = Store::open(&dir, &pipeline.name, &run_token(), CompactionLimits::default());
     let mut store = store.map_err(|error| commit::store_failed(&error))?;
-    let counters = Arc::new(Counters::new(plan.steps.len(), pipeline.sinks.len()));
+    let counters = Arc::new(Counters::new(plan.steps.len(), pipeline.sinks.len(), options.workers));
     counters.set_status(Some("starting".to_owned()));
     control.watch(Arc::clone(&counters));
     let running = Running { pipeline: Arc::new(pipeline), plan, engine, workers: options.workers };

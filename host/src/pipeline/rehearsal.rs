@@ -81,7 +81,7 @@ impl Rehearsal {
         let info = |id: i32| PartitionInfo { id, name: id.to_string(), low: 0, high: None };
         let found = || Found { partitions: (0..partitions).map(info).collect(), files: None };
         let mut rehearsal = Rehearsal {
-            counters: Arc::new(Counters::new(plan.steps.len(), pipeline.sinks.len())),
+            counters: Arc::new(Counters::new(plan.steps.len(), pipeline.sinks.len(), workers)),
             found: pipeline.sources.iter().map(|_| found()).collect(),
             options: RunOptions {
                 until: Until::Forever,

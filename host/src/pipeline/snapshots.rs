@@ -7,6 +7,7 @@ use crate::exchange::Wakers;
 use crate::failpoint::failpoint;
 use crate::state::Delta;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
@@ -26,6 +27,8 @@ enum Work {
 pub(super) struct Snapshots<'scope> {
     work: SyncSender<Work>,
     done: Receiver<Result<Pointer, CheckpointError>>,
+    /// The files of the last checkpoint, bytes.
+    bytes: Arc<AtomicU64>,
     thread: ScopedJoinHandle<'scope, Option<CheckpointError>>,
 }
 
@@ -40,9 +43,11 @@ impl<'scope> Snapshots<'scope> {
         let (work, received) = sync_channel(WORK_MAX);
         let (written, done) = sync_channel(1);
         let span = tracing::Span::current();
+        let bytes = Arc::new(AtomicU64::new(store.state_bytes()));
+        let size = Arc::clone(&bytes);
         let run = move || {
             let _within = span.entered();
-            let mut writer = Writer { store, failed: None };
+            let mut writer = Writer { store, failed: None, bytes: size };
             for work in received {
                 if let Some(answer) = writer.work(work) {
                     // Nobody listens any more where the attempt has failed.
@@ -55,7 +60,7 @@ impl<'scope> Snapshots<'scope> {
         let thread = Builder::new().name("snapshots".to_owned()).spawn_scoped(scope, run);
         let thread =
             thread.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
-        Ok(Snapshots { work, done, thread })
+        Ok(Snapshots { work, done, bytes, thread })
     }
 
     /// Begins to write an epoch; the answer comes with [`Snapshots::written`].
@@ -70,6 +75,11 @@ impl<'scope> Snapshots<'scope> {
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => Some(Err(ended())),
         }
+    }
+
+    /// The files of the checkpoint that was written last, bytes.
+    pub(super) fn state_bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
     }
 
     /// A transaction has committed what `pointer` names.
@@ -106,6 +116,7 @@ struct Writer<'a> {
     store: &'a mut Store,
     /// A failure after a commit: told with the next epoch, which must not build on it.
     failed: Option<CheckpointError>,
+    bytes: Arc<AtomicU64>,
 }
 
 impl Writer<'_> {
@@ -132,6 +143,7 @@ impl Writer<'_> {
 
     fn persist(&mut self, epoch: u64, deltas: &[Delta], meta: Meta, commit: bool) -> Result<Pointer, CheckpointError> {
         let pointer = self.store.persist(Epoch(epoch), deltas, meta)?;
+        self.bytes.store(self.store.state_bytes(), Relaxed);
         failpoint("commit.before-send");
         if commit {
             self.store.mark_committed(&pointer)?;

@@ -4,6 +4,7 @@ use super::commit::{Committer, Identity};
 use super::control::Control;
 use super::coordinator::WorkerHandle;
 use super::error::{Failure, PipelineError, chain};
+use super::gauge::Gauge;
 use super::inbox::Inbox;
 use super::lineage::Lineage;
 use super::plan::{Plan, StepPlan};
@@ -288,6 +289,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
             tables: tables.ids.clone(),
             feeds: (0..plan.steps.len()).map(|it| plan.feeds(it)).collect(),
             ended: false,
+            gauge: Gauge::new(plan.steps.len()),
         };
         worker.begin_lineages();
         made.push(worker);

@@ -5,6 +5,7 @@
 //! and while something waits the worker only serves the steps after that queue.
 
 use super::error::{Failure, PipelineError};
+use super::gauge::Gauge;
 use super::inbox::Inbox;
 use super::lineage::Lineage;
 use super::plan::{OperationPlan, Plan, PluginPlan, SourcePlan, StepPlan, Stream, Target};
@@ -154,6 +155,8 @@ pub(super) struct Worker {
     pub feeds: Vec<Vec<(usize, Side)>>,
     /// True when it has told that every partition is read to its end.
     pub ended: bool,
+    /// What it measures of itself.
+    pub gauge: Gauge,
 }
 
 /// What a turn of the loop came to.
@@ -161,6 +164,8 @@ pub(super) struct Worker {
 pub(super) enum Turn {
     /// Something was done: there may be more.
     Busy,
+    /// What it has made waits for room, or much waits for a commit.
+    Blocked,
     /// There was nothing to do.
     Idle,
     /// The last barrier has passed.
@@ -240,11 +245,17 @@ impl Worker {
 
     fn turn_until_done(&mut self, now_ms: &impl Fn() -> u64) -> Result<(), PipelineError> {
         let plan = Arc::clone(&self.plan);
+        let mut now = now_ms();
         while !self.cancelled.load(Relaxed) {
-            match self.turn(&plan, now_ms())? {
-                Turn::Busy => {}
-                Turn::Idle => std::thread::park_timeout(IDLE_WAIT_MAX),
-                Turn::Done => break,
+            let turn = self.turn(&plan, now)?;
+            match turn {
+                Turn::Busy | Turn::Done => {}
+                Turn::Idle | Turn::Blocked => std::thread::park_timeout(IDLE_WAIT_MAX),
+            }
+            now = now_ms();
+            self.tell(turn, now);
+            if turn == Turn::Done {
+                break;
             }
         }
         Ok(())
@@ -265,13 +276,16 @@ impl Worker {
         for index in (0..self.steps.len()).rev() {
             // What it receives goes to later steps only: that other queues are full is no reason to take nothing. It must not be one,
             // or the barrier that a join waits for on one side could be stuck behind records for its other side.
-            if free && self.flush_feeds(index) {
+            let room = free && self.flush_feeds(index);
+            self.gauge.waits(index, !room);
+            if room {
                 busy |= self.receive(plan, index)?;
             }
         }
         free &= self.flush_exchanges();
         let stopping = self.sealing.as_ref().is_some_and(|it| it.last);
-        if free && !stopping && !self.paused.load(Relaxed) {
+        free &= !self.paused.load(Relaxed);
+        if free && !stopping {
             busy |= self.read(plan, now_ms)?;
             self.emit_on_time(plan, now_ms)?;
             let open = self.sources.iter().any(|it| it.open > 0);
@@ -280,7 +294,11 @@ impl Worker {
                 self.report(Report::Ended);
             }
         }
-        Ok(if busy { Turn::Busy } else { Turn::Idle })
+        Ok(match (busy, free) {
+            (true, _) => Turn::Busy,
+            (false, true) => Turn::Idle,
+            (false, false) => Turn::Blocked,
+        })
     }
 
     pub(super) fn report(&mut self, report: Report) {
@@ -363,9 +381,7 @@ impl Worker {
         let decoded = source.decoder.decode(raw);
         // Before any step: a batch that they empty still moves time.
         let clock = source.time.observe(origin.partition, &decoded.batch.times, now_ms);
-        if let Some(lag) = source.reader.as_ref().and_then(Source::lag) {
-            self.counters.lag.store(lag, Relaxed);
-        }
+        self.gauge.read(index, origin.partition, decoded.batch.rows + decoded.rejects.len());
         if let Some(batch) = decoded.rejected {
             let reasons = decoded.rejects.into_iter().map(|it| it.reason).collect();
             let step = self.settings.source_names[index].clone();
@@ -508,7 +524,9 @@ impl Worker {
             let states = input.keys.as_ref().and_then(|it| step.step.states(it));
             self.probes.steps[index].offer_input(Input { states, ..input });
         }
+        let (began, rows) = (self.gauge.now(), batch.rows);
         let results = step.step.process(&step.plan, (side, batch), keys, clock, step.watermark, &topic)?;
+        self.gauge.worked(index, began, rows);
         self.pass_on(plan, index, results)
     }
 
@@ -521,6 +539,7 @@ impl Worker {
             if refused.fault && self.steps[index].probation {
                 return Err(failed_probation(&refused));
             }
+            self.counters.per_step_refused[index].fetch_add(refused.batch.rows as u64, Relaxed);
             self.refuse(refused, place)?;
         }
         if let Some(late) = results.late {
@@ -545,7 +564,9 @@ impl Worker {
     pub(super) fn advance(&mut self, plan: &Plan, index: usize, now: TimeStatus) -> Result<(), PipelineError> {
         let step = &mut self.steps[index];
         if now.watermark > step.watermark {
+            let began = self.gauge.now();
             let results = step.step.advance(&step.plan, step.watermark, now.watermark)?;
+            self.gauge.worked(index, began, 0);
             step.watermark = now.watermark;
             if now.watermark != WATERMARK_END {
                 step.reached = now.watermark;
@@ -615,7 +636,10 @@ impl Worker {
         let step = &mut self.steps[index];
         step.epoch = epoch + 1;
         if let Some(sealing) = &mut self.sealing {
+            let before = sealing.sealed.delta.bytes().len();
             step.step.seal(self.tables[index], &mut sealing.sealed.delta)?;
+            let bytes = sealing.sealed.delta.bytes().len() - before;
+            self.gauge.sealed(index, step.step.keys(), bytes as u64);
             // Now and not when the last step has sealed: this one may be past the barrier by then.
             sealing.sealed.watermarks[index] = step.reached;
             sealing.sealed.keys += step.step.keys();

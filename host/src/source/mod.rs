@@ -137,11 +137,11 @@ impl Source {
         }
     }
 
-    /// Records left to read, where the source knows.
-    pub fn lag(&self) -> Option<i64> {
+    /// Records left to read, by partition, where the source knows.
+    pub fn lags(&self) -> Vec<(i32, i64)> {
         match self {
-            Source::Kafka(source) => Some(source.lag()),
-            Source::File(_) | Source::Generator(_) => None,
+            Source::Kafka(source) => source.lags(),
+            Source::File(_) | Source::Generator(_) => Vec::new(),
         }
     }
 

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 use wasmill_tests::daemon::{Daemon, LIMIT, pipeline};
 use wasmill_tests::folder::Folder;
+use wasmill_tests::kafka;
 use wasmill_tests::settings;
+use wasmill_tests::topic::Writer;
 use wasmill_tests::wait::until;
 
 /// Made-up transactions through the fraud rule to files.
@@ -248,5 +250,90 @@ path = "out"
     daemon.wait_for("lines", "completed");
     assert_eq!(folder.lines("daemon/files/out").len(), 2);
     assert!(daemon.show("lines")["restarts"].as_u64() > Some(0));
+    daemon.stop();
+}
+
+/// Counts by key in windows of ten seconds, from a topic of two partitions.
+fn windowed(topic: &str) -> String {
+    format!(
+        r#"
+name = "windowed"
+checkpoint_interval = "50ms"
+[sources.in]
+connector = "kafka"
+connection = "main"
+topic = "{topic}"
+event_time = {{ field = "t", delay = "0s" }}
+[steps.count]
+from = "in"
+key = "k"
+window = {{ tumbling = "10s" }}
+aggregate = {{ n = "count()" }}
+[sinks.out]
+from = "count"
+connector = "file"
+path = "counts"
+"#
+    )
+}
+
+#[test]
+fn each_partition_step_and_worker_says_how_it_is() {
+    let folder = Folder::new();
+    let broker = kafka::shared();
+    let topic = broker.topic("figures", 2);
+    folder.write("wasmill.toml", format!("[connections.main]\nbrokers = \"{}\"\n", broker.address()));
+    let daemon = Daemon::start_with(&folder, &["--config", "wasmill.toml"], None);
+    daemon.apply("windowed", &windowed(&topic)).expect(201);
+    let writer = Writer::new(broker, &topic);
+    let record = |partition: i32, t: i64| (partition, None, Some(format!("{{\"k\":{t},\"t\":{t}}}").into_bytes()));
+    // Windows end at 60,000 in partition 0, and at 20,000 in partition 1, which holds them back.
+    writer.send((0..60).map(|it| record(0, it * 1_000)).chain((0..21).map(|it| record(1, it * 1_000))));
+    let mut status = Value::Null;
+    until("the figures of all records", LIMIT, || {
+        status = daemon.get(&pipeline("windowed")).expect(200).json();
+        let source = &status["figures"]["sources"][0];
+        source["partitions"][0]["records_in"] == 60
+            && source["partitions"][1]["records_in"] == 21
+            && status["figures"]["steps"][0]["state_keys"] == 40
+    });
+    let figures = &status["figures"];
+    let (source, step) = (&figures["sources"][0], &figures["steps"][0]);
+    let of = |partition: usize| {
+        let it = &source["partitions"][partition];
+        ["next_offset", "lag", "watermark_ms", "idle", "ended"].map(|key| it[key].clone())
+    };
+    assert_eq!(of(0), [json!(60), json!(0), json!(58_999), json!(false), json!(false)], "{status}");
+    assert_eq!(of(1), [json!(21), json!(0), json!(19_999), json!(false), json!(false)], "{status}");
+    assert_eq!((&source["source"], &source["held_back_by"]), (&json!("in"), &json!(1)), "{status}");
+    assert_eq!((&step["watermark_ms"], &step["held_back_by"]), (&json!(19_999), &json!("in/1")), "{status}");
+    assert_eq!((&step["refused"], &figures["lag"], &figures["late"]), (&json!(0), &json!(0), &json!(0)), "{status}");
+    assert!(figures["state_bytes"].as_u64() > Some(0), "{status}");
+    for share in [&step["busy"], &step["backpressured"], &figures["workers"][0]["busy"]] {
+        assert!(share.as_f64().is_some_and(|it| (0.0..=1.0).contains(&it)), "{status}");
+    }
+    assert!(source["partitions"][0]["rate"].as_f64() > Some(0.0), "{status}");
+
+    // 15,000 is 5 s behind, 1,000 is 19 s; both windows have closed.
+    writer.send([record(1, 15_000), record(1, 1_000)]);
+    until("late records", LIMIT, || {
+        status = daemon.get(&pipeline("windowed")).expect(200).json();
+        status["figures"]["late"] == 2
+    });
+    let expected = json!([{"up_to_ms": 10_000, "records": 1}, {"up_to_ms": 60_000, "records": 1}]);
+    assert_eq!(status["figures"]["lateness"], expected, "{status}");
+    let metrics = daemon.get("/metrics").expect(200).text;
+    for line in [
+        "wasmill_partition_lag_records{pipeline=\"windowed\",source=\"in\",partition=\"1\"} 0\n",
+        "wasmill_partition_watermark_timestamp_seconds{pipeline=\"windowed\",source=\"in\",partition=\"1\"} 19.999\n",
+        "wasmill_record_lateness_seconds_bucket{pipeline=\"windowed\",le=\"10\"} 1\n",
+        "wasmill_record_lateness_seconds_bucket{pipeline=\"windowed\",le=\"60\"} 2\n",
+        "wasmill_record_lateness_seconds_sum{pipeline=\"windowed\"} 23.998\n",
+        "wasmill_record_lateness_seconds_count{pipeline=\"windowed\"} 2\n",
+    ] {
+        assert!(metrics.contains(line), "{line}{metrics}");
+    }
+    let shown = daemon.command(&["pipeline", "show", "windowed"]).expect_code(0).stdout;
+    assert!(shown.contains("holds the watermark back"), "{shown}");
     daemon.stop();
 }

@@ -14,7 +14,10 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 use ureq::http::Method;
-use wasmill::daemon::api::{CheckpointList, Deployment, PipelineList, PipelineStatus, Plan};
+use wasmill::daemon::api::{
+    CheckpointList, Deployment, PartitionFigures, PipelineList, PipelineStatus, Plan, SourceFigures, StepFigures,
+    WorkerFigures,
+};
 
 /// `wasmill pipeline`.
 #[derive(Args, Debug)]
@@ -247,13 +250,18 @@ fn shown(status: &PipelineStatus) -> String {
         ("lag", figures.lag.map(grouped).unwrap_or_default()),
         ("watermark", watermark(figures.watermark_ms)),
         ("checkpoint", checkpoint.unwrap_or_default()),
-        ("keys", grouped(figures.state_keys)),
+        ("state", format!("{} keys, {} bytes on disk", grouped(figures.state_keys), grouped(figures.state_bytes))),
+        ("workers", figures.workers.iter().map(work).collect::<Vec<_>>().join("\n")),
     ]);
+    if figures.sources.iter().any(|it| !it.partitions.is_empty()) {
+        text.push('\n');
+        let rows = figures.sources.iter().flat_map(|source| source.partitions.iter().map(|it| partition(source, it)));
+        text.push_str(&table(["SOURCE", "PARTITION", "IN", "RATE", "LAG", "WATERMARK", ""], rows));
+    }
     if !figures.steps.is_empty() {
         text.push('\n');
-        let row =
-            |it: &wasmill::daemon::api::StepFigures| [it.step.clone(), grouped(it.records_in), grouped(it.records_out)];
-        text.push_str(&table(["STEP", "IN", "OUT"], figures.steps.iter().map(row)));
+        let names = ["STEP", "IN", "OUT", "REFUSED", "RATE", "BUSY", "WAITS", "KEYS", "WATERMARK"];
+        text.push_str(&table(names, figures.steps.iter().map(step)));
     }
     if !figures.sinks.is_empty() {
         text.push('\n');
@@ -261,6 +269,46 @@ fn shown(status: &PipelineStatus) -> String {
         text.push_str(&table(["SINK", "OUT"], figures.sinks.iter().map(row)));
     }
     text
+}
+
+fn work(worker: &WorkerFigures) -> String {
+    format!("{} busy, {} backpressured", percent(worker.busy), percent(worker.backpressured))
+}
+
+fn partition(source: &SourceFigures, it: &PartitionFigures) -> [String; 7] {
+    let says = match it {
+        PartitionFigures { ended: true, .. } => "ended",
+        PartitionFigures { idle: true, .. } => "idle",
+        _ if source.held_back_by == Some(it.partition) && source.partitions.len() > 1 => "holds the watermark back",
+        _ => "",
+    };
+    [
+        source.source.clone(),
+        it.partition.to_string(),
+        grouped(it.records_in),
+        format!("{}/s", grouped(it.rate as u64)),
+        it.lag.map(grouped).unwrap_or_default(),
+        watermark(it.watermark_ms),
+        says.to_owned(),
+    ]
+}
+
+fn step(it: &StepFigures) -> [String; 9] {
+    [
+        it.step.clone(),
+        grouped(it.records_in),
+        grouped(it.records_out),
+        grouped(it.refused),
+        format!("{}/s", grouped(it.rate as u64)),
+        percent(it.busy),
+        percent(it.backpressured),
+        grouped(it.state_keys),
+        watermark(it.watermark_ms),
+    ]
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
 }
 
 fn act(named: &Named, action: &str) -> Result<String, Failure> {

@@ -1,9 +1,9 @@
 //! `/metrics`, in the text format of Prometheus.
 
 use crate::daemon::Daemon;
-use crate::daemon::api::{PipelineStatus, State};
+use crate::daemon::api::{Figures, PartitionFigures, PipelineStatus, State, StepFigures};
 use crate::daemon::status_ready;
-use crate::metrics::{self, METRICS, Metric};
+use crate::metrics::{self, LATENESS_MS, METRICS, Metric};
 use axum::extract;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +20,22 @@ impl Samples {
             metric.labels.iter().zip(labels).map(|(name, value)| format!("{name}=\"{}\"", escape(value))).collect();
         let labels = if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) };
         let _ = writeln!(text, "{}{labels} {value}", metric.name);
+    }
+
+    fn add_lateness(&mut self, pipeline: &str, figures: &Figures) {
+        let Some((_, text)) = self.0.iter_mut().find(|it| it.0 == metrics::LATENESS) else { return };
+        let (name, pipeline) = (metrics::LATENESS.name, escape(pipeline));
+        let mut bucket = |bound: &str, records: u64| {
+            let _ = writeln!(text, "{name}_bucket{{pipeline=\"{pipeline}\",le=\"{bound}\"}} {records}");
+        };
+        for bound_ms in LATENESS_MS {
+            let within = figures.lateness.iter().filter(|it| it.up_to_ms.is_some_and(|it| it <= bound_ms));
+            bucket(&(bound_ms as f64 / 1e3).to_string(), within.map(|it| it.records).sum());
+        }
+        let all = figures.lateness.iter().map(|it| it.records).sum();
+        bucket("+Inf", all);
+        let _ = writeln!(text, "{name}_sum{{pipeline=\"{pipeline}\"}} {}", figures.lateness_sum_ms as f64 / 1e3);
+        let _ = writeln!(text, "{name}_count{{pipeline=\"{pipeline}\"}} {all}");
     }
 
     fn text(self) -> String {
@@ -68,14 +84,15 @@ fn add(samples: &mut Samples, status: &PipelineStatus) {
         (metrics::RECORDS_FILTERED, figures.filtered),
         (metrics::EPOCH, figures.epoch),
         (metrics::STATE_KEYS, figures.state_keys),
+        (metrics::STATE_BYTES, figures.state_bytes),
     ] {
         samples.add(metric, &[name], value as f64);
     }
+    samples.add_lateness(name, figures);
     let ms = |it: Option<u64>| it.map(|ms| ms as f64 / 1e3);
-    let watermark = figures.watermark_ms.filter(|it| *it != i64::MAX && *it != i64::MIN).map(|ms| ms as f64 / 1e3);
     for (metric, value) in [
         (metrics::LAG, figures.lag.map(|it| it as f64)),
-        (metrics::WATERMARK, watermark),
+        (metrics::WATERMARK, seconds(figures.watermark_ms)),
         (metrics::CHECKPOINT_SECONDS, ms(figures.checkpoint_ms)),
         (metrics::CHECKPOINT_AGE, ms(figures.checkpoint_age_ms)),
     ] {
@@ -83,11 +100,46 @@ fn add(samples: &mut Samples, status: &PipelineStatus) {
             samples.add(metric, &[name], value);
         }
     }
+    for (index, worker) in figures.workers.iter().enumerate() {
+        let labels = [name, &index.to_string()];
+        samples.add(metrics::WORKER_BUSY, &labels, worker.busy);
+        samples.add(metrics::WORKER_BACKPRESSURED, &labels, worker.backpressured);
+    }
+    for source in &figures.sources {
+        source.partitions.iter().for_each(|it| add_partition(samples, [name, &source.source], it));
+    }
     for step in &figures.steps {
-        samples.add(metrics::STEP_IN, &[name, &step.step], step.records_in as f64);
-        samples.add(metrics::STEP_OUT, &[name, &step.step], step.records_out as f64);
-        let Some(plugin) = &step.plugin else { continue };
-        let labels = [name, step.step.as_str()];
+        add_step(samples, name, step);
+    }
+    for sink in &figures.sinks {
+        samples.add(metrics::SINK_OUT, &[name, &sink.sink], sink.records_out as f64);
+    }
+}
+
+fn add_partition(samples: &mut Samples, [name, source]: [&str; 2], figures: &PartitionFigures) {
+    let labels = [name, source, &figures.partition.to_string()];
+    samples.add(metrics::PARTITION_IN, &labels, figures.records_in as f64);
+    if let Some(lag) = figures.lag {
+        samples.add(metrics::PARTITION_LAG, &labels, lag as f64);
+    }
+    if let Some(watermark) = seconds(figures.watermark_ms) {
+        samples.add(metrics::PARTITION_WATERMARK, &labels, watermark);
+    }
+}
+
+fn add_step(samples: &mut Samples, name: &str, step: &StepFigures) {
+    let labels = [name, step.step.as_str()];
+    for (metric, value) in [
+        (metrics::STEP_IN, step.records_in as f64),
+        (metrics::STEP_OUT, step.records_out as f64),
+        (metrics::STEP_REFUSED, step.refused as f64),
+        (metrics::STEP_BUSY, step.busy),
+        (metrics::STEP_BACKPRESSURED, step.backpressured),
+        (metrics::STEP_KEYS, step.state_keys as f64),
+    ] {
+        samples.add(metric, &labels, value);
+    }
+    if let Some(plugin) = &step.plugin {
         samples.add(metrics::PLUGIN_CALLS, &labels, plugin.calls as f64);
         samples.add(metrics::PLUGIN_SECONDS, &labels, plugin.busy_ns as f64 / 1e9);
         samples.add(metrics::PLUGIN_MEMORY, &labels, plugin.memory_bytes as f64);
@@ -96,14 +148,17 @@ fn add(samples: &mut Samples, status: &PipelineStatus) {
             samples.add(metrics::PLUGIN_FAULTS, &[name, &step.step, kind], *count as f64);
         }
     }
-    for sink in &figures.sinks {
-        samples.add(metrics::SINK_OUT, &[name, &sink.sink], sink.records_out as f64);
-    }
+}
+
+/// Of a watermark that is a time.
+fn seconds(watermark_ms: Option<i64>) -> Option<f64> {
+    watermark_ms.filter(|it| *it != i64::MAX && *it != i64::MIN).map(|ms| ms as f64 / 1e3)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::api::LateRecords;
 
     #[test]
     fn samples_are_written_in_the_text_format_with_labels_escaped() {
@@ -119,5 +174,28 @@ mod tests {
             wasmill_step_records_in_total{pipeline="a\"b",step="c\\d"} 3
         "#]]
         .assert_eq(&samples.text());
+    }
+
+    #[test]
+    fn a_histogram_counts_up_to_each_bound() {
+        let mut samples = Samples(METRICS.iter().map(|it| (*it, String::new())).collect());
+        let late = |up_to_ms, records| LateRecords { up_to_ms, records };
+        let lateness = vec![late(Some(10), 2), late(Some(60_000), 1), late(None, 4)];
+        samples.add_lateness("a", &Figures { lateness, lateness_sum_ms: 500_000_250, ..Figures::default() });
+        expect_test::expect![[r##"
+            # HELP wasmill_record_lateness_seconds How far behind the watermark late records were: by how much `delay` or `allowed_lateness` is too short for them.
+            # TYPE wasmill_record_lateness_seconds histogram
+            wasmill_record_lateness_seconds_bucket{pipeline="a",le="0.01"} 2
+            wasmill_record_lateness_seconds_bucket{pipeline="a",le="0.1"} 2
+            wasmill_record_lateness_seconds_bucket{pipeline="a",le="1"} 2
+            wasmill_record_lateness_seconds_bucket{pipeline="a",le="10"} 2
+            wasmill_record_lateness_seconds_bucket{pipeline="a",le="60"} 3
+            wasmill_record_lateness_seconds_bucket{pipeline="a",le="600"} 3
+            wasmill_record_lateness_seconds_bucket{pipeline="a",le="3600"} 3
+            wasmill_record_lateness_seconds_bucket{pipeline="a",le="86400"} 3
+            wasmill_record_lateness_seconds_bucket{pipeline="a",le="+Inf"} 7
+            wasmill_record_lateness_seconds_sum{pipeline="a"} 500000.25
+            wasmill_record_lateness_seconds_count{pipeline="a"} 7
+        "##]].assert_eq(&samples.text());
     }
 }

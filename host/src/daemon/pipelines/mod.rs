@@ -6,6 +6,7 @@
 mod backoff;
 mod checkpoints;
 mod document;
+mod figures;
 mod letters;
 mod plan;
 mod record;

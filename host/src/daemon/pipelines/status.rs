@@ -1,13 +1,13 @@
 //! How a pipeline is: the worst of its parts, with the reason and what to do.
 
+use super::figures::figures;
 use super::record::Record;
 use super::runner::{Now, Runner};
-use super::upgrade::plugin_of;
 use crate::config::Pipeline;
-use crate::daemon::api::{Desired, Figures, Part, Pin, PipelineStatus, PluginFigures, SinkFigures, State, StepFigures};
+use crate::daemon::api::{Desired, Part, Pin, PipelineStatus, State};
 use crate::daemon::disk::Layout;
-use crate::metrics::{FAULTS, Progress};
-use crate::pipeline::{Failure, Flow, PluginFlow};
+use crate::metrics::Progress;
+use crate::pipeline::Failure;
 
 /// A checkpoint that is later than so many intervals is late.
 const LATE_INTERVALS: u64 = 10;
@@ -43,7 +43,7 @@ pub(super) fn status(
         deployed_at: record.deployed_at,
         deployed_by: record.deployed_by.clone(),
         plugins: record.pins.clone(),
-        figures: figures(progress, &flow, pipeline),
+        figures: figures(&progress, &flow, pipeline),
         restarts: now.as_ref().map_or(0, |it| it.restarts),
         next_start_at: now.as_ref().and_then(|it| it.next_start_at),
         parts,
@@ -113,51 +113,6 @@ fn checkpoints(pipeline: Option<&Pipeline>, progress: &Progress) -> Part {
             Some("see whether the disk or the brokers are slow, or raise checkpoint_interval"),
         ),
         _ => part(State::Running, None, None),
-    }
-}
-
-fn figures(progress: Progress, flow: &Flow, pipeline: Option<&Pipeline>) -> Figures {
-    let names = |named: Option<Vec<String>>| named.unwrap_or_default();
-    let steps = names(pipeline.map(|it| it.steps.iter().map(|it| it.name.clone()).collect()));
-    let sinks = names(pipeline.map(|it| it.sinks.iter().map(|it| it.name.clone()).collect()));
-    Figures {
-        records_in: progress.records_in,
-        records_out: progress.records_out,
-        late: progress.late,
-        dead_letters: progress.dead_letters,
-        dropped: progress.dropped,
-        filtered: progress.filtered,
-        lag: progress.lag,
-        watermark_ms: progress.watermark,
-        epoch: progress.epoch,
-        checkpoint_ms: progress.checkpoint_ms,
-        checkpoint_age_ms: progress.checkpoint_age_ms,
-        state_keys: progress.state_keys,
-        steps: steps
-            .into_iter()
-            .zip(&flow.steps)
-            .zip(&flow.plugins)
-            .map(|((step, &(records_in, records_out)), did)| {
-                let plugin = pipeline.and_then(|it| plugin_of(it, &step)).map(|_| plugin(did));
-                StepFigures { step, records_in, records_out, plugin }
-            })
-            .collect(),
-        sinks: sinks
-            .into_iter()
-            .zip(&flow.sinks)
-            .map(|(sink, &records_out)| SinkFigures { sink, records_out })
-            .collect(),
-    }
-}
-
-fn plugin(did: &PluginFlow) -> PluginFigures {
-    let faults = FAULTS.iter().zip(&did.faults).filter(|it| *it.1 > 0);
-    PluginFigures {
-        calls: did.calls,
-        busy_ns: did.busy_ns,
-        faults: faults.map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
-        memory_bytes: did.memory_bytes,
-        instances_replaced: did.replaced,
     }
 }
 

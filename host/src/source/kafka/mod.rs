@@ -120,12 +120,12 @@ impl KafkaSource {
         }
     }
 
-    /// How many offsets are left to read, all partitions together, as of the last fetch: to the ends of bounded
-    /// partitions, to the high watermark of the others.
-    pub fn lag(&self) -> i64 {
+    /// How many offsets are left to read, by partition, as of the last fetch: to the end of a bounded one, to the high watermark
+    /// of another.
+    pub fn lags(&self) -> Vec<(i32, i64)> {
         match &self.plane {
-            Plane::Native(it) => it.lag(),
-            Plane::Librdkafka(it) => it.lag(),
+            Plane::Native(it) => it.lags(),
+            Plane::Librdkafka(it) => it.lags(),
         }
     }
 

@@ -176,13 +176,13 @@ impl Librdkafka {
         self.reading.iter().map(|it| (it.partition, it.position))
     }
 
-    /// As [`super::KafkaSource::lag`].
-    pub(super) fn lag(&self) -> i64 {
+    /// As [`super::KafkaSource::lags`].
+    pub(super) fn lags(&self) -> Vec<(i32, i64)> {
         let left = |it: &Reading| {
             let end = it.end.unwrap_or_else(|| self.topic.cached_watermarks(it.partition).1);
             (end - it.position).max(0)
         };
-        self.reading.iter().map(left).sum()
+        self.reading.iter().map(|it| (it.partition, left(it))).collect()
     }
 
     /// As [`super::KafkaSource::trouble`].

@@ -150,10 +150,10 @@ impl Native {
         self.reading.iter().map(|it| (it.partition, it.position))
     }
 
-    /// As [`super::KafkaSource::lag`].
-    pub(super) fn lag(&self) -> i64 {
+    /// As [`super::KafkaSource::lags`].
+    pub(super) fn lags(&self) -> Vec<(i32, i64)> {
         let left = |(at, it): (usize, &Reading)| (it.end.unwrap_or_else(|| self.reader.high(at)) - it.position).max(0);
-        self.reading.iter().enumerate().map(left).sum()
+        self.reading.iter().enumerate().map(|it| (it.1.partition, left(it))).collect()
     }
 
     /// As [`super::KafkaSource::trouble`].

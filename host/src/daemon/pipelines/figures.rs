@@ -1,0 +1,143 @@
+//! The figures of a pipeline: what the engine counts, by the names of the pipeline file.
+
+use super::upgrade::plugin_of;
+use crate::batch::EventTime;
+use crate::config::{Input, Operation, Pipeline};
+use crate::daemon::api::{
+    Figures, LateRecords, PartitionFigures, PluginFigures, SinkFigures, SourceFigures, StepFigures, WorkerFigures,
+};
+use crate::metrics::{FAULTS, LatenessRead, PartitionView, Progress};
+use crate::pipeline::{Flow, PluginFlow};
+use crate::watermark::WATERMARK_NONE;
+
+/// What it has done. By step, source and sink only where the pipeline is known.
+pub(super) fn figures(progress: &Progress, flow: &Flow, pipeline: Option<&Pipeline>) -> Figures {
+    Figures {
+        records_in: progress.records_in,
+        records_out: progress.records_out,
+        late: progress.late,
+        lateness: lateness(&progress.lateness),
+        lateness_sum_ms: progress.lateness.sum_ms,
+        dead_letters: progress.dead_letters,
+        dropped: progress.dropped,
+        filtered: progress.filtered,
+        lag: progress.lag,
+        watermark_ms: progress.watermark,
+        epoch: progress.epoch,
+        checkpoint_ms: progress.checkpoint_ms,
+        checkpoint_age_ms: progress.checkpoint_age_ms,
+        state_keys: progress.state_keys,
+        state_bytes: progress.state_bytes,
+        workers: workers(progress),
+        sources: pipeline.map(|it| sources(progress, it)).unwrap_or_default(),
+        steps: pipeline.map(|it| steps(progress, flow, it)).unwrap_or_default(),
+        sinks: pipeline.map(|it| sinks(flow, it)).unwrap_or_default(),
+    }
+}
+
+fn lateness(read: &LatenessRead) -> Vec<LateRecords> {
+    let some = read.buckets().filter(|it| it.1 > 0);
+    some.map(|(up_to_ms, records)| LateRecords { up_to_ms, records }).collect()
+}
+
+fn workers(progress: &Progress) -> Vec<WorkerFigures> {
+    let workers = progress.view.workers.iter();
+    workers.map(|it| WorkerFigures { busy: share(it.busy), backpressured: share(it.backpressured) }).collect()
+}
+
+fn sources(progress: &Progress, pipeline: &Pipeline) -> Vec<SourceFigures> {
+    let partitions = progress.view.partitions();
+    let of = |index: usize| partitions.iter().filter(move |it| it.source == index).map(|it| partition(it));
+    let source = |(index, source): (usize, &crate::config::Source)| SourceFigures {
+        source: source.name.clone(),
+        partitions: of(index).collect(),
+        held_back_by: progress.view.held_back_by(&[index]).map(|it| it.partition),
+    };
+    pipeline.sources.iter().enumerate().map(source).collect()
+}
+
+fn partition(view: &PartitionView) -> PartitionFigures {
+    PartitionFigures {
+        partition: view.partition,
+        records_in: view.records,
+        rate: tenths(view.rate),
+        next_offset: view.next_offset,
+        lag: view.lag,
+        watermark_ms: known(view.watermark),
+        idle: view.idle,
+        ended: view.ended,
+    }
+}
+
+fn steps(progress: &Progress, flow: &Flow, pipeline: &Pipeline) -> Vec<StepFigures> {
+    let figures = |index: usize| {
+        let name = pipeline.steps.get(index)?.name.clone();
+        let (records_in, records_out) = *flow.steps.get(index)?;
+        let did = flow.plugins.get(index)?;
+        let view = progress.view.step(index);
+        let held_back_by = progress.view.held_back_by(&sources_of(pipeline, index));
+        let source = |it: &PartitionView| pipeline.sources.get(it.source).map(|source| (&source.name, it.partition));
+        Some(StepFigures {
+            records_in,
+            records_out,
+            refused: *flow.refused.get(index)?,
+            rate: tenths(view.rate),
+            busy: share(view.busy),
+            backpressured: share(view.backpressured),
+            watermark_ms: known(view.watermark),
+            held_back_by: held_back_by.and_then(source).map(|(name, number)| format!("{name}/{number}")),
+            state_keys: view.state_keys,
+            checkpoint_bytes: view.checkpoint_bytes,
+            plugin: plugin_of(pipeline, &name).map(|_| plugin(did)),
+            step: name,
+        })
+    };
+    (0..pipeline.steps.len()).filter_map(figures).collect()
+}
+
+/// The sources that a step's records come from, by index.
+fn sources_of(pipeline: &Pipeline, step: usize) -> Vec<usize> {
+    let (mut found, mut seen, mut open) = (Vec::new(), Vec::new(), vec![step]);
+    while let Some(step) = open.pop() {
+        let Some(step) = pipeline.steps.get(step).filter(|_| !seen.contains(&step)).inspect(|_| seen.push(step)) else {
+            continue;
+        };
+        let with = if let Operation::Join(join) = &step.operation { Some(&join.with) } else { None };
+        for input in [&step.from].into_iter().chain(with) {
+            match input {
+                Input::Source(source) => found.push(*source),
+                Input::Step(before, _) => open.push(*before),
+            }
+        }
+    }
+    found
+}
+
+fn plugin(did: &PluginFlow) -> PluginFigures {
+    let faults = FAULTS.iter().zip(&did.faults).filter(|it| *it.1 > 0);
+    PluginFigures {
+        calls: did.calls,
+        busy_ns: did.busy_ns,
+        faults: faults.map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
+        memory_bytes: did.memory_bytes,
+        instances_replaced: did.replaced,
+    }
+}
+
+fn sinks(flow: &Flow, pipeline: &Pipeline) -> Vec<SinkFigures> {
+    let sinks = pipeline.sinks.iter().zip(&flow.sinks);
+    sinks.map(|(sink, &records_out)| SinkFigures { sink: sink.name.clone(), records_out }).collect()
+}
+
+fn known(watermark: EventTime) -> Option<i64> {
+    Some(watermark).filter(|it| *it > WATERMARK_NONE)
+}
+
+/// More digits would say more than was measured.
+fn tenths(rate: f64) -> f64 {
+    (rate * 10.0).round() / 10.0
+}
+
+fn share(share: f64) -> f64 {
+    (share * 1e3).round() / 1e3
+}
