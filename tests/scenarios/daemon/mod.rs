@@ -2,6 +2,7 @@
 
 mod access;
 mod commands;
+mod kills;
 mod lifecycle;
 mod pace;
 mod pipelines;
