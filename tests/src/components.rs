@@ -19,6 +19,24 @@ pub fn core_module() -> Vec<u8> {
     b"\0asm\x01\0\0\0".to_vec()
 }
 
+/// The same component with every `from` replaced by a `to` of the same length, in the order given, each place once.
+pub fn replaced(component: &[u8], pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
+    let mut bytes = component.to_vec();
+    let (mut at, mut found) = (0, false);
+    while at < bytes.len() {
+        match pairs.iter().find(|(from, _)| bytes[at..].starts_with(from)) {
+            Some((from, to)) => {
+                assert_eq!(from.len(), to.len(), "other lengths make another file");
+                bytes[at..at + from.len()].copy_from_slice(to);
+                (at, found) = (at + from.len(), true);
+            }
+            None => at += 1,
+        }
+    }
+    assert!(found, "nothing to replace");
+    bytes
+}
+
 /// The same component with a note in it: another version, by another digest, that does the same.
 pub fn with_note(component: &[u8], note: &str) -> Vec<u8> {
     let mut bytes = component.to_vec();

@@ -84,6 +84,44 @@ fn what_is_no_plugin_is_refused_with_what_was_found_and_what_to_do() {
 }
 
 #[test]
+fn a_component_that_does_not_fit_the_boundary_is_refused_with_the_place_where_it_does_not() {
+    let folder = Folder::new();
+    let daemon = Daemon::start(&folder);
+    let rules = component("fraud-rules");
+    let with = |from: &str, to: &str| components::replaced(&rules, &[(from.as_bytes(), to.as_bytes())]);
+    let swapped = components::replaced(
+        &rules,
+        &[(b"plugin/lifecycle@", b"plugin/transform@"), (b"plugin/transform@", b"plugin/lifecycle@")],
+    );
+    let refusals: [(Vec<u8>, &str, &[&str]); 6] = [
+        (
+            with("plugin/transform@", "plugin/transfirm@"),
+            "missing_export",
+            &["none of transform, keyed and aggregate", "transfirm"],
+        ),
+        (with("plugin/lifecycle@", "plugin/lifecicle@"), "missing_export", &["lifecycle"]),
+        (with("@0.1.0", "@0.9.0"), "unsupported_version", &["0.9.0", "0.1.0"]),
+        (
+            with("wasmill:plugin/logging@", "wasmill:plugin/lugging@"),
+            "forbidden_import",
+            &["wasmill:plugin/lugging@0.1.0"],
+        ),
+        (swapped, "type_mismatch", &["does not have export `process`", "WIT or SDK"]),
+        (
+            components::replaced(&rules, &[(b"Alerts on transactions of", b"Alert\xff on transactions of")]),
+            "open_failed",
+            &["utf-8"],
+        ),
+    ];
+    for (bytes, code, texts) in refusals {
+        daemon.push("p", "1.0.0", &bytes).expect_problem(422, code, texts);
+    }
+    assert_eq!(stored(&folder), Vec::<String>::new());
+    daemon.get("/livez").expect(200);
+    daemon.stop();
+}
+
+#[test]
 fn an_upload_that_is_too_large_is_refused_and_memory_stays_flat() {
     let folder = Folder::new();
     let mut daemon = Daemon::start(&folder);
