@@ -47,6 +47,30 @@ pub const SCENARIOS: &[Scenario] = &[
         last: "large",
     },
     Scenario {
+        name: "filter-native",
+        what: "the filter as a `where`, to compare wasm with",
+        target: None,
+        source: "",
+        steps: r#"
+            [steps.large]
+            from = "payments"
+            where = "amount >= 9990 and currency = 'EUR'"
+        "#,
+        last: "large",
+    },
+    Scenario {
+        name: "forward-native",
+        what: "a `where` that lets every record pass",
+        target: None,
+        source: "",
+        steps: r#"
+            [steps.large]
+            from = "payments"
+            where = "amount >= 0"
+        "#,
+        last: "large",
+    },
+    Scenario {
         name: "copy",
         what: "no step at all, nothing decoded",
         target: None,
