@@ -64,9 +64,9 @@ bench-nexmark: plugins kafka  ## Nexmark's queries, with their outputs checked (
 	cargo build --release --workspace --locked --bins
 	$(TARGET)/release/wasmill-nexmark $(BENCH)
 
-bench-peers: plugins kafka  ## the same, with Flink and Kafka Streams beside it on the same topic (needs a JDK; an hour)
+bench-peers: plugins kafka  ## the same, with Flink and Kafka Streams beside it, into bench/RESULTS.md (needs a JDK; an hour)
 	cargo build --release --workspace --locked --bins
-	$(TARGET)/release/wasmill-nexmark --peers flink,streams $(BENCH)
+	$(TARGET)/release/wasmill-nexmark --peers flink,streams --results bench/RESULTS.md $(BENCH)
 
 bench-latency: plugins kafka  ## what a guarantee costs: throughput, and latency under an even load (release build)
 	cargo build --release --workspace --locked --bins

@@ -42,6 +42,10 @@ struct Arguments {
     #[arg(long, value_name = "SYSTEM", value_delimiter = ',', value_parser = ["flink", "streams"])]
     peers: Vec<String>,
 
+    /// Also write the table to this file, Markdown
+    #[arg(long, value_name = "FILE")]
+    results: Option<PathBuf>,
+
     /// Queries to run: q0, q1, q2, q5c, q11, q12e, and hop-10s, hop-1s, hop-100ms, which are q5c with windows of 60 s
     /// [default: q0 to q12e]
     #[arg(value_name = "QUERY", value_parser = QUERIES.iter().chain(SWEEP).map(|it| it.name).collect::<Vec<_>>())]
@@ -60,25 +64,45 @@ fn main() -> Result<()> {
         arguments,
     };
     let Arguments { events, partitions, runs, delivery, only, .. } = &bench.arguments;
-    println!("{}\n", machine());
+    let mut report = Report::default();
+    report.say("# Nexmark\n");
+    report.say(&format!("{}\n", machine()));
     let from = bench.broker.topic("nexmark", *partitions as i32);
     let mut made = Events::default();
     topic::fill_with(bench.broker, &from, *partitions, *events, |index, value| {
         value.extend_from_slice(made.make(index));
         time_ms(index)
     })?;
-    println!("{events} events in {partitions} partitions, {delivery}, the best of {runs} runs (of others one)\n");
-    println!(
-        "| query | system | thousand events per CPU-second | after the first fifth | ratio | peak memory MB | output |"
-    );
-    println!("|---|---|---|---|---|---|---|");
+    report.say(&format!(
+        "{events} events in {partitions} partitions, {delivery} with a commit every second, one worker; of wasmill the best of {runs} runs \
+         (and the worst), of others one. Thousand events per CPU-second of the process, all threads.\n"
+    ));
+    report.say("| query | system | whole run | after the first fifth | ratio | peak memory MB | output |");
+    report.say("|---|---|---|---|---|---|---|");
     let chosen = |it: &&Query| only.iter().any(|only| only == it.name);
     let all: Vec<&Query> =
         if only.is_empty() { QUERIES.iter().collect() } else { QUERIES.iter().chain(SWEEP).filter(chosen).collect() };
     for query in all {
-        bench.rows(query, &from)?;
+        bench.rows(query, &from, &mut report)?;
     }
-    Ok(())
+    match &bench.arguments.results {
+        Some(file) => std::fs::write(file, report.text).with_context(|| file.display().to_string()),
+        None => Ok(()),
+    }
+}
+
+/// What was found: said as it is found, and kept.
+#[derive(Default)]
+struct Report {
+    text: String,
+}
+
+impl Report {
+    fn say(&mut self, line: &str) {
+        println!("{line}");
+        self.text.push_str(line);
+        self.text.push('\n');
+    }
 }
 
 /// What all runs have in common.
@@ -92,7 +116,7 @@ struct Bench {
 
 impl Bench {
     /// Prints the line of a query, and one of each other system.
-    fn rows(&self, query: &Query, from: &str) -> Result<()> {
+    fn rows(&self, query: &Query, from: &str, report: &mut Report) -> Result<()> {
         let Arguments { events, runs, .. } = self.arguments;
         self.run(query, from)?; // It compiles the plugin into the cache, where the others find it.
         let mut runs = (0..runs).map(|_| self.run(query, from)).collect::<Result<Vec<_>>>()?;
@@ -104,16 +128,14 @@ impl Bench {
         }
         let spread = format!("{:.0}-{:.0}", rate(worst, events).0, rate(best, events).0);
         let known = if query.known(events).is_some() { "as known" } else { "the same in every run" };
-        println!("{}", row(query.name, "wasmill", &spread, best, best, events, &format!("{digest}, {known}")));
+        report.say(&row(query.name, "wasmill", &spread, best, best, events, &format!("{digest}, {known}")));
         for peer in
             PEERS.iter().filter(|it| self.arguments.peers.iter().any(|name| name == it.system) && it.runs(query.name))
         {
             let (used, found) = self.run_peer(peer, query, from)?;
             let equal = if found == *digest { "equal".to_owned() } else { format!("DIFFERS: {found}") };
-            println!(
-                "{}",
-                row(query.name, peer.name, &format!("{:.0}", rate(&used, events).0), &used, best, events, &equal)
-            );
+            let whole = format!("{:.0}", rate(&used, events).0);
+            report.say(&row(query.name, peer.name, &whole, &used, best, events, &equal));
         }
         Ok(())
     }

@@ -203,31 +203,32 @@ impl<A: Accumulators> Repeated<A> {
             Assigner::Global | Assigner::Sessions(..) => Some((i64::MIN, i64::MAX)),
         };
         if let Some(bounds) = one {
-            return self.assign_to(input, row, bounds, out);
+            return self.assign_to(input, row, bounds, &mut None, out);
         }
         let Assigner::Aligned(layout) = &self.assigner else { return Ok(false) };
         let (first, last) = layout.panes(time);
-        let mut on_time = false;
+        let (mut on_time, mut id) = (false, None);
         for window in first..=last {
             let Assigner::Aligned(layout) = &self.assigner else { break };
             let bounds = layout.bounds(window);
-            on_time |= self.assign_to(input, row, bounds, out)?;
+            on_time |= self.assign_to(input, row, bounds, &mut id, out)?;
         }
         Ok(on_time)
     }
 
-    /// Adds a row to one window, unless that has expired.
+    /// Adds a row to one window, unless that has expired. `id` is its key, looked up for the first window that has not.
     fn assign_to(
         &mut self,
         input: &Input<'_>,
         row: usize,
         (start, end): (i64, i64),
+        id: &mut Option<KeyId>,
         out: &mut Processed<A::Output>,
     ) -> Result<bool, A::Error> {
         if self.expired(end) {
             return Ok(false);
         }
-        let id = self.keys.intern(input.keys.hashes[row], input.keys.texts.get(row));
+        let id = *id.get_or_insert_with(|| self.keys.intern(input.keys.hashes[row], input.keys.texts.get(row)));
         let at = match self.keys[id].state.find(start) {
             Some(at) => at,
             None => self.open(id, (start, end)),
