@@ -1,5 +1,6 @@
 //! What other stream processors do, case by case, through the real planner and workers; see tests/conformance/README.md.
 
+mod joins;
 mod outcome;
 mod play;
 mod scenario;

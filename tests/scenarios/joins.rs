@@ -282,3 +282,36 @@ connector = "stdout"
     same_records("where", &found, &[records[0].clone(), records[5].clone()]);
     assert!(ended.stderr.contains("filtered=5"), "{}", ended.tails());
 }
+
+#[test]
+fn a_whole_side_of_a_joined_row_is_an_object_to_the_steps_after_it() {
+    let folder = Folder::new();
+    let of_user = |id: i64, at: i64| json!({"id": id, "user": "ann", "at": at});
+    folder.write_lines("orders.jsonl", &[of_user(1, 10), of_user(2, 20)]);
+    folder.write_lines("clicks.jsonl", &[of_user(7, 12), of_user(8, 5_000)]);
+    let text = pipeline()
+        .replace("\"orders\"\nevent", "\"orders.jsonl\"\nevent")
+        .replace("\"clicks\"\nevent", "\"clicks.jsonl\"\nevent");
+    let counted = "[steps.counted]\nfrom = \"left\"\nkey = \"left.user\"\nwindow = { tumbling = \"1m\" }\n\
+                   aggregate = { orders = \"collect(left)\", click = \"last(right)\", n = \"distinct(left)\" }\n\
+                   [sinks.counted]\nfrom = \"counted\"\nconnector = \"file\"\npath = \"out/counted\"\n";
+    folder.write("pipeline.toml", format!("{text}\n{counted}"));
+    folder.run("pipeline.toml").until_end();
+    let expected = json!({
+        "left": {"user": "ann"}, "window_start": 0, "window_end": 60_000, "orders": [of_user(1, 10), of_user(2, 20)],
+        "click": of_user(7, 12), "n": 2,
+    });
+    same_records("counted", &folder.records("out/counted"), &[expected]);
+
+    let misbehaving = settings::plugin("misbehaving");
+    let rule = format!(
+        "[steps.rule]\nfrom = \"left\"\nplugin = \"{}\"\nconfig = {{ mode = \"none\", when = {{ field = \"left\", every = 2 }} }}\n\
+         [sinks.rule]\nfrom = \"rule\"\nconnector = \"stdout\"\n",
+        misbehaving.display()
+    );
+    folder.write("refused.toml", format!("{text}\n{rule}"));
+    let ended = folder.run("refused.toml").args(["--until-end"]).end().expect_code(78);
+    let said = "step `rule`: its plugin reads `left` as s64, but that is a whole record: read it as json, or its fields as \
+                `left.FIELD`";
+    assert!(ended.stderr.contains(said), "{}", ended.tails());
+}

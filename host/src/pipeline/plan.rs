@@ -503,8 +503,12 @@ impl Planner<'_> {
             Some((_, opened)) => opened.spec.reads.clone(),
             None => Vec::new(),
         };
+        let rows = self.flow(&step.from);
         for field in &reads {
             if let Slot::Field(name) = &field.slot {
+                if let Some(problem) = plan_join::not_a_side(&rows, name, field.kind) {
+                    self.errors.push(format!("{who}: its plugin reads {problem}"));
+                }
                 self.want(&who, &step.from, name, field.kind);
             }
         }

@@ -244,6 +244,17 @@ pub(super) fn joined_columns(wanted: &[Wanted]) -> Vec<(Side, usize)> {
         .collect()
 }
 
+/// Why a field of joined rows cannot be read in a kind: a side as a whole is an object.
+pub(super) fn not_a_side(flow: &Flow, name: &str, kind: Kind) -> Option<String> {
+    let whole = flow.sides.is_some() && matches!(side_field(name), Some(SideField::Whole(_)));
+    (whole && kind != Kind::Json).then(|| {
+        format!(
+            "`{name}` as {}, but that is a whole record: read it as json, or its fields as `{name}.FIELD`",
+            kind.name()
+        )
+    })
+}
+
 /// The columns of a stream of joined rows. A whole side is written by a sink; a field of one is in it already.
 pub(super) fn projected(flow: &Flow, (name, kind): &Wanted) -> ShapeColumn {
     let whole = flow.sides.is_some() && matches!(side_field(name), Some(SideField::Whole(_)));

@@ -59,7 +59,8 @@ fn compare_rows(
     expected.iter_mut().for_each(|it| it.after_step = until(it.after_step));
     for (step, row) in found.iter().enumerate().flat_map(|(step, it)| it.rows.iter().map(move |row| (step, row))) {
         let step = until(step);
-        let fits = |it: &Row| it.after_step == step && it.fields.iter().all(|(name, value)| same(row.get(name), value));
+        let fits =
+            |it: &Row| it.after_step == step && it.fields.iter().all(|(name, value)| same(field(row, name), value));
         let at = match order {
             // The first that is left of the step must be it.
             Order::Sequence => expected.iter().position(|it| it.after_step == step).filter(|&at| fits(&expected[at])),
@@ -79,6 +80,14 @@ fn compare_rows(
     for row in expected {
         let fields: Map<String, Value> = row.fields.into_iter().collect();
         let _ = writeln!(diff, "- after step {}: {}", row.after_step, shown(&fields));
+    }
+}
+
+/// The field `name`, or `left.name` and `right.name` of a joined row.
+fn field<'a>(row: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    match name.split_once('.') {
+        Some((side, name)) => row.get(side)?.get(name),
+        None => row.get(name),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::scenario::{Action, Record, Scenario};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::path::Path;
 use wasmill::pipeline::rehearsal::{Given, Rehearsal, StepTime, Written};
 
@@ -39,13 +40,23 @@ pub(super) fn play(scenario: &Scenario, workers: usize, then: usize, restarts: &
     let partitions = if scenario.partitions == 0 { workers.max(then) as i32 } else { scenario.partitions };
     let mut rehearsal = Rehearsal::new(pipeline, partitions, workers, folder.path()).map_err(|error| broken(&error))?;
     let mut turn = 0;
+    let mut stated = BTreeMap::new();
     let mut found = Vec::new();
     for (number, actions) in scenario.steps.iter().enumerate() {
         for action in actions {
             act(&mut rehearsal, action, partitions, &mut turn, workers).map_err(|error| broken(&error))?;
+            if let Action::Watermark { source, input, at } = action {
+                stated.insert((*source, *input), *at);
+            }
         }
         if restarts.contains(&number) {
             rehearsal.restart(then).map_err(|error| broken(&error))?;
+            // Of several inputs, one may have said more than the others by then: it says so again, as a source does that
+            // knows how far it had read.
+            for (&(source, input), &at) in stated.iter().filter(|_| scenario.sources > 1) {
+                let again = Action::Watermark { source, input, at };
+                act(&mut rehearsal, &again, partitions, &mut turn, then).map_err(|error| broken(&error))?;
+            }
         }
         found.push(look(&mut rehearsal));
     }
@@ -60,15 +71,15 @@ fn act(
     workers: usize,
 ) -> Result<(), wasmill::pipeline::PipelineError> {
     match action {
-        Action::Records { input, records } => {
+        Action::Records { source, input, records } => {
             let given: Vec<Given> = records.iter().map(given).collect();
             let partition = input.unwrap_or(*turn % partitions);
             *turn += 1;
-            rehearsal.records(0, partition, &given)
+            rehearsal.records(*source, partition, &given)
         }
-        Action::Watermark { input, at } => {
+        Action::Watermark { source, input, at } => {
             let inputs = input.map_or(0..partitions, |it| it..it + 1);
-            inputs.into_iter().try_for_each(|it| rehearsal.watermark(0, it, *at))
+            inputs.into_iter().try_for_each(|it| rehearsal.watermark(*source, it, *at))
         }
         Action::Idle { input, idle } => rehearsal.idle(0, *input, *idle),
         Action::Assign { input, there } => rehearsal.assign(0, *input, *there),
@@ -78,8 +89,13 @@ fn act(
 }
 
 fn given(record: &Record) -> Given {
-    let fields: Map<String, Value> = record.0.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    Given { key: None, value: Some(Value::Object(fields).to_string().into_bytes()), timestamp: 0 }
+    let Record { key, fields, timestamp } = record;
+    let object = |fields: &Vec<(&'static str, Value)>| {
+        let fields = fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Value::Object(fields.collect()).to_string().into_bytes()
+    };
+    let key = key.as_ref().map(|it| it.to_string().into_bytes());
+    Given { key, value: fields.as_ref().map(object), timestamp: *timestamp }
 }
 
 fn look(rehearsal: &mut Rehearsal) -> Found {
@@ -87,12 +103,19 @@ fn look(rehearsal: &mut Rehearsal) -> Found {
     for written in rehearsal.take_written() {
         match written.sink.as_deref() {
             Some("out") => found.rows.push(row(&written)),
-            _ => found
-                .late
-                .push(serde_json::from_slice(written.value.as_deref().unwrap_or_default()).unwrap_or_default()),
+            Some(_) => found.late.push(parsed(written.value.as_deref())),
+            // What a dead letter is of, as it came.
+            None => {
+                let letter = parsed(written.value.as_deref());
+                found.late.push(parsed(letter["value"].as_str().map(str::as_bytes)));
+            }
         }
     }
     found
+}
+
+fn parsed(text: Option<&[u8]>) -> Value {
+    serde_json::from_slice(text.unwrap_or_default()).unwrap_or_default()
 }
 
 /// A row as its fields; a tombstone as the fields of its key, with a null for the value.

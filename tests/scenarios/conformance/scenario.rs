@@ -8,10 +8,10 @@ pub(super) struct Unsupported(pub(super) String);
 /// Something handed in.
 #[derive(Clone, Debug)]
 pub(super) enum Action {
-    /// Records, in one batch, to `input`; none for whichever partition has its turn.
-    Records { input: Option<i32>, records: Vec<Record> },
-    /// The watermark of one partition, or of all.
-    Watermark { input: Option<i32>, at: i64 },
+    /// Records of a source, in one batch, to `input`; none for whichever partition has its turn.
+    Records { source: usize, input: Option<i32>, records: Vec<Record> },
+    /// The watermark of one partition of a source, or of all.
+    Watermark { source: usize, input: Option<i32>, at: i64 },
     /// Whether a partition is idle.
     Idle { input: i32, idle: bool },
     /// A partition that is there from now on, or no longer.
@@ -22,9 +22,23 @@ pub(super) enum Action {
     Restart,
 }
 
-/// A record: the fields of its JSON object.
-#[derive(Clone, Debug)]
-pub(super) struct Record(pub(super) Vec<(&'static str, Value)>);
+/// A record.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Record {
+    /// Its record key, as JSON.
+    pub(super) key: Option<Value>,
+    /// The fields of its JSON object; none for a tombstone.
+    pub(super) fields: Option<Vec<(&'static str, Value)>>,
+    /// Its own timestamp, ms.
+    pub(super) timestamp: i64,
+}
+
+impl Record {
+    /// One that is nothing but fields.
+    pub(super) fn of(fields: Vec<(&'static str, Value)>) -> Self {
+        Record { fields: Some(fields), ..Record::default() }
+    }
+}
 
 /// How the order and the step of what is written count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +53,7 @@ pub(super) enum Order {
     Any,
 }
 
-/// A row that must be written: the fields that count, by name.
+/// A row that must be written: the fields that count, by name; of a joined row as `left.NAME` and `right.NAME`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Row {
     pub(super) after_step: usize,
@@ -71,6 +85,8 @@ pub(super) struct Scenario {
     pub(super) name: String,
     pub(super) pipeline: String,
     pub(super) partitions: i32,
+    /// How many sources the pipeline has.
+    pub(super) sources: usize,
     pub(super) steps: Vec<Vec<Action>>,
     pub(super) expected: Expected,
     /// True where windows that begin before 1970 do not count.

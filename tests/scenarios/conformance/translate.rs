@@ -1,7 +1,7 @@
 //! From a case in the words of the system that it comes from to a pipeline file and what it must write.
 
 use super::scenario::{Action, Expected, Order, Record, Row, Scenario, Unsupported};
-use super::special;
+use super::{joins, special};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ pub(super) fn scenarios(case: &Value) -> Result<Vec<Scenario>, Unsupported> {
         return special::scenarios(kind, case);
     }
     if case["aggregation"] == "join" || case["category"].as_str().is_some_and(|it| it.starts_with("join")) {
-        return Err(Unsupported("a join, which is not translated here: see the tests of joins".to_owned()));
+        return joins::scenarios(case);
     }
     let Some(variants) = case["variants"].as_array() else { return emissions(case) };
     let each = variants.iter().enumerate().map(|(number, variant)| {
@@ -94,6 +94,7 @@ fn windowed(case: &Value) -> Result<Scenario, Unsupported> {
         pipeline: pipeline(&delay, keyed, &step),
         // Kafka Streams' time is that of all records: they come from one partition.
         partitions: i32::from(dialect == Dialect::KafkaStreams),
+        sources: 1,
         steps,
         expected,
         since_1970: dialect == Dialect::KafkaStreams,
@@ -252,11 +253,11 @@ fn aggregates(case: &Value) -> Result<(String, Listed), Unsupported> {
 }
 
 fn record(of: &Value) -> Record {
-    Record(vec![("key", of["key"].clone()), ("value", of["value"].clone()), ("ts", of["ts"].clone())])
+    Record::of(vec![("key", of["key"].clone()), ("value", of["value"].clone()), ("ts", of["ts"].clone())])
 }
 
 pub(super) fn records(of: Vec<Record>) -> Action {
-    Action::Records { input: None, records: of }
+    Action::Records { source: 0, input: None, records: of }
 }
 
 fn steps(case: &Value, dialect: Dialect) -> Vec<Vec<Action>> {
@@ -275,11 +276,11 @@ fn steps(case: &Value, dialect: Dialect) -> Vec<Vec<Action>> {
             latest = times.fold(latest, i64::max);
             now_ms += MICRO_BATCH_MS;
             let batch = records(of.iter().map(record).collect());
-            let watermark = Action::Watermark { input: None, at: latest - delay_ms - 1 };
+            let watermark = Action::Watermark { source: 0, input: None, at: latest - delay_ms - 1 };
             return vec![batch, Action::Now(now_ms), watermark];
         }
         if let Some(at) = step["watermark"].as_i64() {
-            return vec![Action::Watermark { input: input(step), at }];
+            return vec![Action::Watermark { source: 0, input: input(step), at }];
         }
         if let Some(ms) = step["processing_time"].as_u64() {
             return vec![Action::Now(ms)];
@@ -297,14 +298,18 @@ fn generated(generator: &Value) -> Vec<Vec<Action>> {
     let count = generator["count"].as_i64().unwrap_or(0);
     let rows = |from: i64, to: i64| {
         let row = |it: i64| {
-            Record(vec![("key", Value::Null), ("value", json!(it)), ("ts", json!(1_696_871_600_000_i64 + 200 * it))])
+            Record::of(vec![
+                ("key", Value::Null),
+                ("value", json!(it)),
+                ("ts", json!(1_696_871_600_000_i64 + 200 * it)),
+            ])
         };
         vec![records((from..to).map(row).collect())]
     };
     // In a few batches, so that a new start can come between two.
     let part = (count / 4).max(1);
     let mut steps: Vec<_> = (0..count).step_by(part as usize).map(|it| rows(it, count.min(it + part))).collect();
-    steps.push(vec![Action::Watermark { input: None, at: i64::MAX }]);
+    steps.push(vec![Action::Watermark { source: 0, input: None, at: i64::MAX }]);
     steps
 }
 
