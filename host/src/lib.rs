@@ -1,7 +1,7 @@
 //! wasmill: a stream processor whose user code is WebAssembly.
 //!
 //! One record's way: [`source`] reads it, [`decode`] gives it columns and an event time, [`watermark`] moves time,
-//! [`filter`], [`plugin`], [`window`] and [`join`] decide what it means, [`state`] keeps the rest, [`sink`] writes it, [`checkpoint`] makes it
+//! [`filter`], [`plugin`], [`window`], [`join`] and [`dedupe`] decide what it means, [`state`] keeps the rest, [`sink`] writes it, [`checkpoint`] makes it
 //! count. [`pipeline`] joins them, as [`config`] says. [`batch`], [`mod@column`] and [`schema`] are what travels;
 //! [`kafka`] is the client that the Kafka source and sink share. [`daemon`] runs many pipelines and takes them over HTTP.
 
@@ -28,6 +28,8 @@ pub mod exchange;
 pub mod window;
 
 pub mod join;
+
+pub mod dedupe;
 
 pub mod state;
 

@@ -97,8 +97,11 @@ pub const DEAD_LETTERS: Metric =
 pub const RECORDS_DROPPED: Metric =
     counter("wasmill_records_dropped_total", PIPELINE, "Records dropped because they could not be processed.");
 /// Records dropped by conditions.
-pub const RECORDS_FILTERED: Metric =
-    counter("wasmill_records_filtered_total", PIPELINE, "Records that did not meet the `where` of a step.");
+pub const RECORDS_FILTERED: Metric = counter(
+    "wasmill_records_filtered_total",
+    PIPELINE,
+    "Records that did not meet the `where` of a step, that repeated another in `dedupe`, or that had nothing to join by.",
+);
 /// Lag.
 pub const LAG: Metric =
     gauge("wasmill_lag_records", PIPELINE, "Records still to read; absent where the sources do not know.");

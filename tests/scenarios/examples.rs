@@ -374,6 +374,33 @@ fn the_orders_enriched_example_shows_each_customer_as_of_the_order() {
 }
 
 #[test]
+fn the_trending_example_ranks_the_sellers_of_each_hour() {
+    const HOUR_MS: i64 = 3_600_000;
+    let folder = Folder::new();
+    let mut sold: BTreeMap<i64, BTreeMap<String, (i64, f64)>> = BTreeMap::new();
+    for order in generated(&folder, "orders", 100_000) {
+        let hour = sold.entry(at(&order).div_euclid(HOUR_MS) * HOUR_MS).or_default();
+        let (orders, revenue) = hour.entry(text(&order, "seller_id").to_owned()).or_default();
+        *orders += 1;
+        *revenue += float(&order, "amount");
+    }
+    assert!(sold.len() > 3, "there are some hours: {}", sold.len());
+    let found: Vec<Value> = example(&folder, "trending").until_end().stdout.lines().map(parse).collect();
+    let mut rows = found.iter();
+    for (hour, sellers) in sold {
+        let mut sellers: Vec<_> = sellers.into_iter().collect();
+        sellers.sort_by(|a, b| (-a.1.0, &a.0).cmp(&(-b.1.0, &b.0)));
+        for (rank, (seller, (orders, revenue))) in sellers.into_iter().take(10).enumerate() {
+            let row = rows.next().expect("a row for each rank");
+            assert_eq!((int(row, "hour"), int(row, "rank")), (hour, rank as i64 + 1), "{row}");
+            assert_eq!((text(row, "seller"), int(row, "orders")), (&*seller, orders), "{row}");
+            assert!((float(row, "revenue") - revenue).abs() < 1e-6 * revenue, "{row}, expected {revenue}");
+        }
+    }
+    assert_eq!(rows.next(), None);
+}
+
+#[test]
 fn every_example_has_a_test_and_passes_its_check() {
     let folder = Folder::new();
     let mut names = Vec::new();
@@ -385,6 +412,7 @@ fn every_example_has_a_test_and_passes_its_check() {
         }
     }
     names.sort();
-    let tested = ["dashboard", "demo", "fraud", "invoices", "orders-enriched", "revenue", "sensors", "surge"];
+    let tested =
+        ["dashboard", "demo", "fraud", "invoices", "orders-enriched", "revenue", "sensors", "surge", "trending"];
     assert_eq!(names, tested, "a new example needs a test here");
 }

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod bad_kafka;
+mod builtins;
 mod conformance;
 mod crossings;
 mod daemon;

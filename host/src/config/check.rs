@@ -147,6 +147,7 @@ fn steps(drafts: Vec<Draft>, names: &Names, sources: &[Source], errors: &mut Err
             operation: draft.operation,
             select: draft.select,
             late,
+            state_ttl_ms: draft.state_ttl_ms,
         });
     }
     (steps, positions)

@@ -34,7 +34,7 @@ impl Reference {
 /// The names that `from` may have.
 pub(super) struct Names {
     sources: Vec<String>,
-    /// Names of the steps, and whether each has a plugin (and so may have side outputs), and windows (and so may have `late`).
+    /// Names of the steps, and whether each has a plugin (and so may have side outputs), and whether its late records may pass on (by `late`).
     steps: Vec<(String, bool, bool)>,
 }
 
@@ -43,7 +43,7 @@ impl Names {
         let steps = steps.iter().map(|it| {
             use super::model::Fold;
             let folds = matches!(&it.operation, Operation::Window { fold: Fold::Plugin(_), .. });
-            let windows = matches!(it.operation, Operation::Window { .. });
+            let windows = matches!(it.operation, Operation::Window { .. } | Operation::Dedupe { .. });
             (it.name.clone(), folds || matches!(it.operation, Operation::Plugin(_)), windows)
         });
         Names { sources, steps: steps.collect() }

@@ -13,6 +13,7 @@ mod graph;
 mod joins;
 mod keys;
 mod model;
+mod ranking;
 mod reference;
 mod section;
 mod sinks;

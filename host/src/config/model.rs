@@ -243,6 +243,8 @@ pub struct Step {
     pub select: Option<Vec<(Arc<str>, Arc<str>)>>,
     /// What becomes of records that are too late for it.
     pub late: Late,
+    /// How long after the last record of a key the state of a keyed plugin is kept, ms of event time; none for ever.
+    pub state_ttl_ms: Option<i64>,
 }
 
 /// What a step does.
@@ -261,6 +263,11 @@ pub enum Operation {
     },
     /// `join`: two inputs become one.
     Join(Join),
+    /// `dedupe`: of records of a key less than this far apart in event time only the first to come goes on.
+    Dedupe {
+        /// ms, at least 1.
+        within_ms: i64,
+    },
     /// Neither plugin nor window: only `select` or `where`.
     Select,
 }
@@ -410,6 +417,19 @@ pub enum Fold {
     Builtin(Vec<Aggregate>),
     /// `plugin = ...` beside `window`.
     Plugin(PluginOptions),
+    /// `top`: the best records of each window.
+    Top(Top),
+}
+
+/// `top`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Top {
+    /// How many records, 1 to 10,000.
+    pub k: usize,
+    /// The field that ranks them.
+    pub by: Arc<str>,
+    /// Whether the largest are best.
+    pub largest: bool,
 }
 
 /// One built-in aggregate.

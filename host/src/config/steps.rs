@@ -7,7 +7,9 @@ use super::errors::{Errors, Place};
 use super::graph::Reference;
 use super::joins;
 use super::keys;
-use super::model::{Fold, Late, Operation, PluginLimits, PluginOptions, Window};
+use super::model::{Fold, Late, Operation, PluginLimits, PluginOptions, Top, Window};
+use super::ranking;
+use super::ranking::{dedupe, top};
 use super::section::Section;
 use super::sinks::select;
 use super::sources::late;
@@ -28,6 +30,7 @@ pub(super) struct Draft {
     pub(super) select: Option<Vec<(Arc<str>, Arc<str>)>>,
     /// None where it is as the source says.
     pub(super) late: Option<Late>,
+    pub(super) state_ttl_ms: Option<i64>,
 }
 
 /// Where plugins are looked for: the pipeline file's folder, and whether a file is there.
@@ -57,6 +60,7 @@ pub(super) fn step(entry: &Entry, plugins: &Plugins<'_>, errors: &mut Errors) ->
         operation,
         select: select(&section, errors),
         late: late(&section, errors),
+        state_ttl_ms: section.duration("state_ttl", errors).map(|it| it as i64),
         key,
     })
 }
@@ -68,7 +72,7 @@ fn check_company(section: &Section<'_>, errors: &mut Errors) {
         joins::check_company(section, errors);
     }
     for name in ["aggregate", "emit", "output", "late", "allowed_lateness", "accumulate", "panes", "upsert"] {
-        if has(name) && !has("window") && !(name == "late" && has("join")) {
+        if has(name) && !has("window") && !(name == "late" && (has("join") || has("dedupe"))) {
             section.wrong(
                 name,
                 "goes with a `window`, which is missing; add `window = { tumbling = \"5m\" }` or drop it",
@@ -76,7 +80,8 @@ fn check_company(section: &Section<'_>, errors: &mut Errors) {
             );
         }
     }
-    for name in ["config", "limits"] {
+    ranking::check_company(section, errors);
+    for name in ["config", "limits", "state_ttl"] {
         if has(name) && !has("plugin") {
             section.wrong(
                 name,
@@ -85,7 +90,7 @@ fn check_company(section: &Section<'_>, errors: &mut Errors) {
             );
         }
     }
-    if has("key") && !has("window") && !has("plugin") && !has("join") {
+    if has("key") && !["window", "plugin", "join", "dedupe"].into_iter().any(has) {
         section.wrong("key", "goes with a `window` or a `plugin`, both are missing; add one or drop it", errors);
     }
 }
@@ -106,21 +111,30 @@ fn condition(section: &Section<'_>, errors: &mut Errors) -> Option<Condition> {
 fn operation(section: &Section<'_>, key: &[Arc<str>], plugins: &Plugins<'_>, errors: &mut Errors) -> Operation {
     let has = |name: &str| section.entry(name).is_some();
     let plugin = plugin(section, plugins, errors);
+    let top = top(section, errors);
     let reported = ["join", "dedupe", "top"].into_iter().any(has);
+    if let (false, Some(within_ms)) = (has("window") || has("plugin"), dedupe(section, errors)) {
+        return Operation::Dedupe { within_ms };
+    }
     match (has("window"), has("plugin")) {
         (false, true) => plugin.map_or(Operation::Select, Operation::Plugin),
         (false, false) => {
             if !has("select") && !has("where") && !has("aggregate") && !reported {
-                let problem = "does nothing, expected a `plugin`, a `window` with an `aggregate`, a `join`, a `where` or a `select`; add one";
+                let problem = "does nothing, expected a `plugin`, a `window` with an `aggregate`, a `join`, a `dedupe`, a `where` or a `select`; add one";
                 errors.push(section.at, section.path.clone(), problem);
             }
             Operation::Select
         }
-        (true, _) => windowed(section, key, plugin, errors),
+        (true, _) => windowed(section, key, (plugin, top), errors),
     }
 }
 
-fn windowed(section: &Section<'_>, key: &[Arc<str>], plugin: Option<PluginOptions>, errors: &mut Errors) -> Operation {
+fn windowed(
+    section: &Section<'_>,
+    key: &[Arc<str>],
+    (plugin, top): (Option<PluginOptions>, Option<Top>),
+    errors: &mut Errors,
+) -> Operation {
     let has = |name: &str| section.entry(name).is_some();
     let window = window(section, errors);
     let aggregates = aggregates(section, key, errors);
@@ -131,9 +145,8 @@ fn windowed(section: &Section<'_>, key: &[Arc<str>], plugin: Option<PluginOption
             errors,
         );
     }
-    if !has("plugin") && !has("aggregate") {
-        let problem =
-            "nothing to compute, expected `aggregate` or `plugin` beside it; add `aggregate = { n = \"count()\" }`";
+    if !has("plugin") && !has("aggregate") && !has("top") {
+        let problem = "nothing to compute, expected `aggregate`, `top` or `plugin` beside it; add `aggregate = { n = \"count()\" }`";
         section.wrong("window", problem, errors);
     }
     if has("plugin") && matches!(window, Some(Window::Rolling { .. })) {
@@ -142,9 +155,10 @@ fn windowed(section: &Section<'_>, key: &[Arc<str>], plugin: Option<PluginOption
         section.wrong("plugin", problem, errors);
     }
     let emit = emit(section, window.as_ref(), has("plugin"), errors);
-    let fold = match plugin {
-        Some(plugin) => Fold::Plugin(plugin),
-        None => Fold::Builtin(aggregates.unwrap_or_default()),
+    let fold = match (plugin, top) {
+        (Some(plugin), _) => Fold::Plugin(plugin),
+        (None, Some(top)) => Fold::Top(top),
+        (None, None) => Fold::Builtin(aggregates.unwrap_or_default()),
     };
     // A window that is wrong was reported; this one never leaves `check`.
     Operation::Window { window: window.unwrap_or(Window::Rolling { size_ms: 1 }), fold, emit }

@@ -1,4 +1,5 @@
 mod joins;
+mod ranking;
 mod steps;
 
 use super::*;
@@ -99,6 +100,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                     ),
                     select: None,
                     late: Drop,
+                    state_ttl_ms: None,
                 },
             ],
             sinks: [
@@ -311,6 +313,7 @@ fn every_key_reaches_the_model() {
                         ],
                     ),
                     late: Drop,
+                    state_ttl_ms: None,
                 },
                 Step {
                     name: "last",
@@ -335,6 +338,7 @@ fn every_key_reaches_the_model() {
                     ),
                     select: None,
                     late: DeadLetter,
+                    state_ttl_ms: None,
                 },
             ],
             sinks: [
@@ -427,7 +431,7 @@ path = "x"
             p.toml:2:23: checkpoint_interval: found 5, expected a duration with its unit such as "5s"; write "5s" if seconds are meant
             p.toml:5:13: sources.orders.connector: found "kafak", expected one of "kafka", "file", "generator"; did you mean `kafka`?
             p.toml:9:8: steps.velocity.from: found "order", expected the name of a source or step: one of `orders`, `velocity`; did you mean `orders`?
-            p.toml:10:1: steps.velocity.windw: unknown key, expected one of `from`, `key`, `plugin`, `config`, `limits`, `where`, `window`, `aggregate`, `emit`, `output`, `allowed_lateness`, `accumulate`, `panes`, `upsert`, `join`, `late`, `select`; did you mean `window`?
+            p.toml:10:1: steps.velocity.windw: unknown key, expected one of `from`, `key`, `plugin`, `config`, `limits`, `where`, `window`, `aggregate`, `emit`, `output`, `allowed_lateness`, `accumulate`, `panes`, `upsert`, `join`, `late`, `select`, `dedupe`, `top`, `state_ttl`; did you mean `window`?
             p.toml:11:13: steps.velocity.aggregate: goes with a `window`, which is missing; add `window = { tumbling = "5m" }` or drop it
             p.toml:13:8: sinks.out.from: missing, expected a text; add `from = ...`
             p.toml:15:1: sinks.out.path: unknown key, expected one of `from`, `connector`, `format`, `select`, `lineage`; `path` is a key of a file source
@@ -612,11 +616,9 @@ fn a_key_of_another_table_says_where_it_belongs() {
 #[test]
 fn what_the_design_has_and_this_version_not_is_refused_honestly() {
     check(
-        &with_step("dedupe = true\ntop = 3\nwindow = { tumbling = \"5m\" }\naggregate = { a = \"top(x)\" }"),
+        &with_step("window = { tumbling = \"5m\" }\naggregate = { a = \"top(x)\" }"),
         expect![[r#"
-            p.toml:7:1: steps.s.dedupe: `dedupe` is not supported by this version of wasmill; keep what was seen in the state of a keyed plugin instead
-            p.toml:8:1: steps.s.top: `top` is not supported by this version of wasmill; rank in an aggregate plugin instead
-            p.toml:10:19: steps.s.aggregate.a: found "top(x)", `top` is not supported by this version of wasmill; expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`, `percentile(f, 99)`
+            p.toml:8:19: steps.s.aggregate.a: found "top(x)", expected one of `count()`, `sum(f)`, `min(f)`, `max(f)`, `avg(f)`, `first(f)`, `last(f)`, `distinct(f)`, `collect(f)`, `percentile(f, 99)`; a step of its own has `top = { k = 10, by = "FIELD" }` in the place of `aggregate`
         "#]],
     );
     check(
@@ -842,9 +844,10 @@ fn the_defaults_of_the_list_are_those_of_the_model() {
 
 #[test]
 fn every_key_of_the_list_is_read_somewhere() {
-    const READERS: [&str; 6] = [
+    const READERS: [&str; 7] = [
         include_str!("check.rs"),
         include_str!("joins.rs"),
+        include_str!("ranking.rs"),
         include_str!("sinks.rs"),
         include_str!("sources.rs"),
         include_str!("steps.rs"),
@@ -876,7 +879,8 @@ fn the_examples_are_right() {
         names.push(name);
     }
     names.sort();
-    assert_eq!(names, ["dashboard", "demo", "fraud", "invoices", "orders-enriched", "revenue", "sensors", "surge"]);
+    let all = ["dashboard", "demo", "fraud", "invoices", "orders-enriched", "revenue", "sensors", "surge", "trending"];
+    assert_eq!(names, all);
 }
 
 #[test]

@@ -33,8 +33,8 @@ const SHOWN: [&str; 10] = [
     "percentile(f, 99)",
 ];
 
-/// Aggregates that are planned: known names, but not of this version.
-const FUNCTIONS_LATER: [&str; 1] = ["top"];
+/// What is no aggregate but a key of its own: it makes rows, and not one value.
+const KEYS_OF_STEPS: [&str; 2] = ["top", "topk"];
 
 /// What a user may call them elsewhere.
 const FUNCTIONS_ELSEWHERE: [(&str, &str); 9] = [
@@ -213,8 +213,9 @@ fn expression(text: &str) -> Result<Expression, (String, Option<&'static str>)> 
     let trimmed = text.trim();
     let name = trimmed.split('(').next().unwrap_or_default().trim_end();
     let Some((_, function)) = FUNCTIONS.iter().find(|it| it.0 == name) else {
-        if FUNCTIONS_LATER.contains(&name) {
-            return Err((format!("`{name}` is not supported by this version of wasmill; {}", expected()), None));
+        if KEYS_OF_STEPS.contains(&name) {
+            let instead = "a step of its own has `top = { k = 10, by = \"FIELD\" }` in the place of `aggregate`";
+            return Err((format!("{}; {instead}", expected()), None));
         }
         let alias = FUNCTIONS_ELSEWHERE.iter().find(|it| it.0.eq_ignore_ascii_case(name)).map(|it| it.1);
         return Err((expected(), alias.or_else(|| nearest(name, known()))));

@@ -37,6 +37,15 @@ pub(super) fn output_kind(aggregate: &Aggregate, input: Kind) -> Kind {
     }
 }
 
+/// The kind in which `top` reads the field that ranks.
+pub(super) fn rank_kind(pipeline: &config::Pipeline, input: &Flow, field: &str) -> Kind {
+    match input.made_kind(field) {
+        Some(Kind::Json) => Kind::Number,
+        Some(kind) => kind,
+        None => input.kind_of(pipeline, field).unwrap_or(Kind::Number),
+    }
+}
+
 /// The kind in which a session window reads a record's own gap.
 pub(super) fn gap_kind(input: &Flow, field: &str) -> Kind {
     input.made_kind(field).unwrap_or(Kind::S64)

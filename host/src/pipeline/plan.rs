@@ -6,9 +6,10 @@
 use super::conditions::{FilterPlan, condition_of};
 use super::error::PipelineError;
 use super::flow::{self, Flow, FlowPort, LATE_PORT, SIDES};
-use super::kinds::{gap_kind, input_kind, keeps_values, output_kind};
+use super::kinds::{gap_kind, input_kind, keeps_values, output_kind, rank_kind};
 use super::plan_join::{self, JoinPlan};
 use super::reads::{Pick, Read};
+use super::top_step;
 use crate::column::{Column, Kind};
 use crate::config::{self, Accumulate, Aggregate, Emit, Firing, Fold, Format, Input, Late, Operation, Window};
 use crate::join::Side;
@@ -124,8 +125,28 @@ pub(super) enum OperationPlan {
         /// When results go on.
         emit: Emit,
     },
+    /// Windows of which the best records go on.
+    Top {
+        /// The assigner.
+        window: Window,
+        /// What is best.
+        top: config::Top,
+        /// The field that ranks.
+        by: Pick,
+        /// The columns of the input that go on.
+        columns: Vec<usize>,
+        /// Where a record's own gap is.
+        gap: Option<Pick>,
+        /// When results go on.
+        emit: Emit,
+    },
     /// Two inputs become one.
     Join(Box<JoinPlan>),
+    /// The records that repeat none.
+    Dedupe {
+        /// How far apart records are that do not repeat each other, ms.
+        within_ms: i64,
+    },
     /// Renames and drops fields; none where records pass as they are.
     Select(Option<Vec<Pick>>),
 }
@@ -153,6 +174,8 @@ pub(super) struct StepPlan {
     pub source: Option<usize>,
     /// How much earlier than its own the watermark is that its readers hear of, ms.
     pub hold_ms: i64,
+    /// How long after its last use a key's state is kept, ms.
+    pub state_ttl_ms: Option<i64>,
 }
 
 /// A sink and what it reads.
@@ -247,9 +270,17 @@ fn flow_forward(
                         options.path.display()
                     ));
                 }
+                PluginKind::Transform if step.state_ttl_ms.is_some() => {
+                    return Err(format!(
+                        "step `{}`: `{}` is a transform plugin and keeps no state: drop `state_ttl`",
+                        step.name,
+                        options.path.display()
+                    ));
+                }
                 PluginKind::Keyed | PluginKind::Transform => plugin_ports(plugin, opened, &input),
             }
         }
+        Operation::Window { fold: Fold::Top(_), .. } => main(top_step::port(&input)),
         Operation::Window { window: Window::Rolling { .. }, fold: Fold::Builtin(aggregates), .. } => {
             let mut made = input.made.clone();
             for aggregate in aggregates {
@@ -308,7 +339,7 @@ fn flow_forward(
             let sides = Some(Arc::new([input.clone(), with]));
             main(FlowPort::passing(Flow { sides, ..Flow::default() }, 0))
         }
-        Operation::Select => main(FlowPort::passing(input.clone(), 0)),
+        Operation::Select | Operation::Dedupe { .. } => main(FlowPort::passing(input.clone(), 0)),
     };
     if let Some(select) = &step.select {
         let from = &flow.ports[0].flow;
@@ -333,7 +364,8 @@ fn flow_forward(
         let port = &mut flow.ports[0];
         *port = FlowPort { name: port.name.clone(), fields: port.fields.clone(), ..FlowPort::making(made) };
     }
-    if step.late == Late::SideOutput && matches!(step.operation, Operation::Window { .. }) {
+    let decides = matches!(step.operation, Operation::Window { .. } | Operation::Dedupe { .. });
+    if step.late == Late::SideOutput && decides {
         if flow.ports.iter().any(|it| it.name == LATE_PORT) {
             return Err(format!(
                 "step `{}`: its plugin has an output `{LATE_PORT}` already, where late records would go",
@@ -521,6 +553,10 @@ impl Planner<'_> {
                 }
             }
         }
+        if let Operation::Window { fold: Fold::Top(top), .. } = &step.operation {
+            let kind = rank_kind(pipeline, &self.flow(&step.from), &top.by);
+            self.want(&who, &step.from, &top.by, kind);
+        }
         if let Operation::Window { window: Window::Session { gap_field: Some(field), .. }, .. } = &step.operation {
             let kind = gap_kind(&self.flow(&step.from), field);
             self.want(&who, &step.from, field, kind);
@@ -647,6 +683,27 @@ impl Planner<'_> {
                     emit: *emit,
                 }
             }
+            Operation::Window { window, fold: Fold::Top(top), emit } => {
+                let kind = rank_kind(self.pipeline, &flow, &top.by);
+                if !matches!(kind, Kind::S64 | Kind::F64 | Kind::Number | Kind::Text) {
+                    return Err(format!(
+                        "step `{}`: `{}` is {} and cannot rank: a number or a text is expected",
+                        step.name,
+                        top.by,
+                        kind.name()
+                    ));
+                }
+                let ports = self.build_ports(index, &input);
+                OperationPlan::Top {
+                    window: window.clone(),
+                    by: pick(&top.by, kind)?,
+                    columns: top_step::kept(&input, ports.first()),
+                    top: top.clone(),
+                    gap: gap(window)?,
+                    emit: *emit,
+                }
+            }
+            Operation::Dedupe { within_ms } => OperationPlan::Dedupe { within_ms: *within_ms },
             Operation::Join(join) => OperationPlan::Join(Box::new(self.build_join(index, join)?)),
             Operation::Select => {
                 let picks = |fields: &Vec<(Arc<str>, Arc<str>)>| {
@@ -688,6 +745,7 @@ impl Planner<'_> {
             late: step.late,
             source: flow.raw,
             hold_ms,
+            state_ttl_ms: step.state_ttl_ms,
         })
     }
 

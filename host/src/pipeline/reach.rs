@@ -48,7 +48,8 @@ impl Plan {
         reached.filter(|it| self.steps[it.0].key.is_some()).collect()
     }
 
-    /// True where a step works by the event time of a source's records: those are the keyed ones.
+    /// True where a step works by the event time of a source's records: those are the keyed ones, unless they take what they need from a table
+    /// as it is.
     pub(super) fn reads_time_of(&self, source: usize) -> bool {
         self.reached_from(source).into_iter().any(|it| self.steps[it.0].key.is_some())
     }
@@ -90,6 +91,8 @@ impl Plan {
                     )
                 }
                 OperationPlan::Window { .. } => "window".to_owned(),
+                OperationPlan::Top { .. } => "top".to_owned(),
+                OperationPlan::Dedupe { .. } => "dedupe".to_owned(),
                 OperationPlan::Join(_) => "join".to_owned(),
                 OperationPlan::Select(_) => "select".to_owned(),
             };

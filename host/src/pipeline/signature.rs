@@ -11,6 +11,17 @@ impl StepPlan {
             OperationPlan::Transform(_) | OperationPlan::Select(_) => "stateless".to_owned(),
             OperationPlan::Keyed(_) => format!("keyed key={key}"),
             OperationPlan::Join(join) => join.signature(),
+            OperationPlan::Dedupe { within_ms } => format!("dedupe={within_ms}ms key={key}"),
+            OperationPlan::Top { window, top, by, columns, emit, .. } => {
+                let column = |it: &usize| {
+                    let column = &self.input.columns[*it];
+                    format!("{}:{}", column.name, column.kind.name())
+                };
+                let columns = columns.iter().map(column).collect::<Vec<_>>().join(",");
+                let order = if top.largest { "desc" } else { "asc" };
+                let window = window_signature(window, *emit);
+                format!("{window} key={key} top={} by={}:{} {order} ({columns})", top.k, top.by, by.kind.name())
+            }
             OperationPlan::WindowPlugin { window, emit, .. } => {
                 format!("plugin {} key={key}", window_signature(window, *emit))
             }

@@ -1,6 +1,8 @@
 //! A step as a worker runs it: a batch in, batches out, with what was refused and what was late beside it.
 
+use super::dedupe_step;
 use super::error::{Failure, PipelineError, chain};
+use super::expiry::{last_uses, runs};
 use super::group::group;
 use super::join_step::JoinStep;
 use super::plan::{OperationPlan, PluginPlan, PortPlan, StepPlan};
@@ -9,7 +11,9 @@ use super::reads::{self, Read};
 use super::window_step::WindowStep;
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
+use crate::config::Late;
 use crate::decode::{explain, explain_other_kind};
+use crate::dedupe::Dedupe;
 use crate::exchange::gather_times;
 use crate::join::Side;
 use crate::plugin::{
@@ -66,6 +70,7 @@ enum Operator {
     Keyed(Box<KeyedRunner>, KeyedState),
     Window(Box<WindowStep>),
     Join(JoinStep),
+    Dedupe(Dedupe),
     Select,
 }
 
@@ -82,12 +87,13 @@ impl Step {
                 let options = &plugin.options;
                 let started = KeyedRunner::start(&plugin.plugin, &options.config, &options.limits);
                 let runner = started.map_err(|error| plugin_failed(plan, &error))?.0;
-                Operator::Keyed(Box::new(runner), KeyedState::new(table))
+                Operator::Keyed(Box::new(runner), KeyedState::new(table).expiring(plan.state_ttl_ms))
             }
-            OperationPlan::Window { .. } | OperationPlan::WindowPlugin { .. } => {
+            OperationPlan::Window { .. } | OperationPlan::Top { .. } | OperationPlan::WindowPlugin { .. } => {
                 Operator::Window(Box::new(WindowStep::start(plan)?))
             }
             OperationPlan::Join(join) => Operator::Join(JoinStep::start(join)),
+            OperationPlan::Dedupe { within_ms } => Operator::Dedupe(Dedupe::new(*within_ms, table)),
             OperationPlan::Select(_) => Operator::Select,
         };
         Ok(Step { operator })
@@ -113,6 +119,7 @@ impl Step {
             }
             (Operator::Window(window), _) => window.process(plan, batch, &keys, clock, topic),
             (Operator::Join(join), _) => join.process(plan, side, batch, &keys, clock),
+            (Operator::Dedupe(dedupe), _) => Ok(dedupe_step::process(dedupe, plan, &batch, &keys, clock)),
             (_, OperationPlan::Select(None)) => {
                 let columns = plan.ports[0].carry.iter().map(|&it| batch.columns[it].clone()).collect();
                 Ok(Results { outputs: vec![(0, Batch { columns, ..batch }, clock.clone())], ..Results::default() })
@@ -138,7 +145,13 @@ impl Step {
             (Operator::Window(window), _) => window.advance(plan, before, watermark),
             (Operator::Join(join), _) => join.advance(plan, before, watermark),
             (Operator::Keyed(runner, state), OperationPlan::Keyed(plugin)) => {
-                timers(runner, state, plan, plugin, before, watermark)
+                let results = timers(runner, state, plan, plugin, before, watermark)?;
+                state.expire(watermark);
+                Ok(results)
+            }
+            (Operator::Dedupe(dedupe), _) => {
+                dedupe.advance(watermark);
+                Ok(Results::default())
             }
             _ => Ok(Results::default()),
         }
@@ -163,6 +176,7 @@ impl Step {
             Operator::Window(window) => window.seal(table, delta),
             Operator::Join(join) => join.seal(table, delta),
             Operator::Keyed(_, state) => state.seal(delta),
+            Operator::Dedupe(dedupe) => dedupe.seal(delta),
             Operator::Transform(_) | Operator::Select => {}
         }
         Ok(())
@@ -174,6 +188,7 @@ impl Step {
             Operator::Window(window) => window.restore(entry),
             Operator::Join(join) => join.restore(entry),
             Operator::Keyed(_, state) => state.restore(entry).map_err(|error| chain(&error)),
+            Operator::Dedupe(dedupe) => dedupe.restore(entry).map_err(|error| chain(&error)),
             Operator::Transform(_) | Operator::Select => Ok(()),
         };
         restored.map_err(|error| {
@@ -205,10 +220,17 @@ impl Step {
                 join.resume(watermark);
                 Ok(())
             }
-            (Operator::Keyed(runner, state), OperationPlan::Keyed(plugin)) => match version {
-                Some(version) if version != plugin.state_version() => migrate(runner, state, plan, plugin, version),
-                _ => Ok(()),
-            },
+            (Operator::Dedupe(dedupe), _) => {
+                dedupe.resume(watermark);
+                Ok(())
+            }
+            (Operator::Keyed(runner, state), OperationPlan::Keyed(plugin)) => {
+                state.resume(watermark);
+                match version {
+                    Some(version) if version != plugin.state_version() => migrate(runner, state, plan, plugin, version),
+                    _ => Ok(()),
+                }
+            }
             _ => Ok(()),
         }
     }
@@ -217,7 +239,7 @@ impl Step {
     pub(super) fn keyed(&mut self) -> Option<(&mut KeyedRunner, &mut KeyedState)> {
         match &mut self.operator {
             Operator::Keyed(runner, state) => Some((runner, state)),
-            Operator::Transform(_) | Operator::Window(_) | Operator::Join(_) | Operator::Select => None,
+            _ => None,
         }
     }
 
@@ -227,7 +249,7 @@ impl Step {
             Operator::Transform(runner) => Some((runner.vitals(), runner.counters())),
             Operator::Keyed(runner, _) => Some((runner.vitals(), runner.counters())),
             Operator::Window(window) => window.health(),
-            Operator::Join(_) | Operator::Select => None,
+            Operator::Join(_) | Operator::Dedupe(_) | Operator::Select => None,
         }
     }
 
@@ -251,8 +273,8 @@ impl Step {
     /// The state of each of `keys`, where the step keeps a plugin's state.
     pub(super) fn states(&self, keys: &Keys) -> Option<Column> {
         match &self.operator {
-            Operator::Keyed(_, state) => Some(states_of(state, keys)),
-            Operator::Transform(_) | Operator::Window(_) | Operator::Join(_) | Operator::Select => None,
+            Operator::Keyed(_, state) => Some(states_of(state, keys, &[])),
+            _ => None,
         }
     }
 
@@ -262,6 +284,7 @@ impl Step {
             Operator::Window(window) => window.keys(),
             Operator::Join(join) => join.keys(),
             Operator::Keyed(_, state) => state.len() as u64,
+            Operator::Dedupe(dedupe) => dedupe.keys() as u64,
             Operator::Transform(_) | Operator::Select => 0,
         }
     }
@@ -348,6 +371,31 @@ pub(super) fn without_other_kinds(
         }
     }
     part(plan, batch, bad, None)
+}
+
+/// What becomes of late rows: they are counted, and go where the step says.
+pub(super) fn push_late(
+    plan: &StepPlan,
+    batch: &Batch,
+    clock: &RowTimes,
+    rows: &[u32],
+    why: &str,
+    results: &mut Results,
+) {
+    if rows.is_empty() {
+        return;
+    }
+    let late = batch.gather(rows);
+    let reasons = late.times.iter().map(|time| format!("late: {why} its event time, {time} ms")).collect();
+    let clock = gather_times(clock, rows);
+    results.late_by_ms.extend(late_by_ms(&late, &clock));
+    if plan.late == Late::SideOutput {
+        let port = plan.ports.len() - 1; // The last one: see the planner.
+        let all: Vec<u32> = (0..late.rows as u32).collect();
+        let (batch, clock) = pass(&plan.ports[port], &late, &clock, &all);
+        results.outputs.push((port, batch, clock));
+    }
+    results.late = Some(Refused { batch: late, reasons, step: plan.name.clone(), plugin: None, fault: false });
 }
 
 /// How far behind the watermark late records are, ms.
@@ -564,33 +612,60 @@ fn keyed(
     if batch.rows == 0 {
         return Ok(results);
     }
+    let Some(ttl_ms) = state.ttl_ms() else {
+        let input = Keyed { batch, keys, clock: &clock, watermark, topic };
+        keyed_run(runner, state, plan, plugin, input, &mut results)?;
+        return Ok(results);
+    };
+    for rows in runs(ttl_ms, &keys, &batch.times, &clock) {
+        let clock = gather_times(&clock, &rows);
+        let input =
+            Keyed { batch: batch.gather(&rows), keys: gather_keys(&keys, &rows), clock: &clock, watermark, topic };
+        keyed_run(runner, state, plan, plugin, input, &mut results)?;
+    }
+    Ok(results)
+}
+
+/// One call of a keyed plugin: each key's state is the same for all of its rows.
+fn keyed_run(
+    runner: &mut KeyedRunner,
+    state: &mut KeyedState,
+    plan: &StepPlan,
+    plugin: &PluginPlan,
+    input: Keyed<'_>,
+    results: &mut Results,
+) -> Result<(), PipelineError> {
+    let Keyed { mut batch, mut keys, clock, watermark, topic } = input;
+    let mut clock = Cow::Borrowed(clock);
     let grouped = group(&keys);
     if let Some(order) = &grouped.order {
         batch = batch.gather(order);
         keys = gather_keys(&keys, order);
-        clock = gather_times(&clock, order);
+        clock = Cow::Owned(gather_times(&clock, order));
     }
     let firsts: Vec<u32> = grouped.bounds[..grouped.bounds.len() - 1].to_vec();
     let group_keys = gather_keys(&keys, &firsts);
     let columns = read_columns(plugin, &batch, Some(&keys), topic);
     let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
-    let states = states_of(state, &group_keys);
+    let uses = last_uses(state.ttl_ms(), &grouped.bounds, &batch.times, &clock);
+    let states = states_of(state, &group_keys, &uses.first_at);
     let call = Call { rows: batch.rows, columns: &columns, watermark };
     let groups = Groups { bounds: &grouped.bounds, states: &states };
     let produced = runner.process(&call, groups).map_err(|error| plugin_failed(plan, &error))?;
-    let produced = apply(state, &group_keys, produced);
-    take_produced(plan, plugin, (&batch, Some(&keys)), &clock, produced, &mut results)?;
-    Ok(results)
+    let produced = apply(state, &group_keys, &uses.last, produced);
+    take_produced(plan, plugin, (&batch, Some(&keys)), &clock, produced, results)
 }
 
 pub(super) fn gather_keys(keys: &Keys, rows: &[u32]) -> Keys {
     Keys { texts: keys.texts.gather(rows), hashes: rows.iter().map(|&row| keys.hashes[row as usize]).collect() }
 }
 
-fn states_of(state: &KeyedState, keys: &Keys) -> Column {
+/// The state of each of `keys`, as it is for a record at the time in `at`; where that is empty, as it is held.
+fn states_of(state: &KeyedState, keys: &Keys, at: &[EventTime]) -> Column {
     let mut states = Column::empty(Kind::Bytes, keys.hashes.len());
     for (row, &hash) in keys.hashes.iter().enumerate() {
-        match state.get(hash, keys.texts.get(row)) {
+        let key = keys.texts.get(row);
+        match at.get(row).map_or_else(|| state.get(hash, key), |at| state.get_at(hash, key, *at)) {
             Some(bytes) => {
                 if let Values::Bytes(strings) = &mut states.values {
                     strings.push(bytes);
@@ -603,13 +678,17 @@ fn states_of(state: &KeyedState, keys: &Keys) -> Column {
     states
 }
 
-/// A call's state and timers become the step's: only now, when the call has succeeded.
-fn apply(state: &mut KeyedState, keys: &Keys, produced: KeyedProduced) -> Produced {
+/// A call's state and timers become the step's: only now, when the call has succeeded. `used` says up to when each key was
+/// used; empty where state does not expire.
+fn apply(state: &mut KeyedState, keys: &Keys, used: &[EventTime], produced: KeyedProduced) -> Produced {
     if let Values::Bytes(strings) = &produced.states.values {
         for (row, &hash) in keys.hashes.iter().enumerate() {
             let new = (!produced.states.is_null(row)).then(|| strings.get(row));
             state.set(hash, keys.texts.get(row), new);
         }
+    }
+    for ((row, &hash), &used) in keys.hashes.iter().enumerate().zip(used) {
+        state.use_at(hash, keys.texts.get(row), used);
     }
     for timer in produced.timers {
         let row = timer.group as usize;
@@ -648,12 +727,13 @@ fn timers(
         };
         let columns = due_columns(plugin, &batch, &due.keys);
         let columns: Vec<&Column> = columns.iter().collect();
-        let states = states_of(state, &due.keys);
+        let uses: &[EventTime] = if state.ttl_ms().is_some() { &due.times } else { &[] };
+        let states = states_of(state, &due.keys, uses);
         let bounds: Vec<u32> = (0..=rows as u32).collect();
         let call = Call { rows, columns: &columns, watermark };
         let groups = Groups { bounds: &bounds, states: &states };
         let produced = runner.on_timers(&call, &due.ids, groups).map_err(|error| plugin_failed(plan, &error))?;
-        let produced = apply(state, &due.keys, produced);
+        let produced = apply(state, &due.keys, uses, produced);
         let clock = RowTimes { before, stragglers: Vec::new(), after: before };
         take_produced(plan, plugin, (&batch, None), &clock, produced, &mut results)?;
     }

@@ -219,7 +219,7 @@ fn candidates(next: &Running, step: usize) -> Result<Vec<Candidate>, PipelineErr
 fn plugin_of(operation: &mut Operation) -> Option<&mut PluginOptions> {
     match operation {
         Operation::Plugin(options) | Operation::Window { fold: Fold::Plugin(options), .. } => Some(options),
-        Operation::Window { .. } | Operation::Join(_) | Operation::Select => None,
+        Operation::Window { .. } | Operation::Join(_) | Operation::Dedupe { .. } | Operation::Select => None,
     }
 }
 
@@ -229,7 +229,7 @@ pub(super) fn plugin_plan(operation: &OperationPlan) -> Option<&PluginPlan> {
         OperationPlan::Transform(plugin)
         | OperationPlan::Keyed(plugin)
         | OperationPlan::WindowPlugin { plugin, .. } => Some(plugin),
-        OperationPlan::Window { .. } | OperationPlan::Join(_) | OperationPlan::Select(_) => None,
+        _ => None,
     }
 }
 

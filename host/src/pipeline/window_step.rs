@@ -5,20 +5,24 @@ use super::plan::{OperationPlan, PluginPlan, StepPlan};
 use super::plugin_fold::PluginFold;
 use super::reads::{Pick, Read, own_key};
 use super::step::{
-    Refused, Results, gather_keys, keys_column, late_by_ms, pass, plugin_failed, read_columns, rejected, take_produced,
+    Results, gather_keys, keys_column, plugin_failed, push_late, read_columns, rejected, take_produced,
     without_other_kinds, without_required,
 };
+use super::top_step;
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
-use crate::config::{Accumulate, Emit, Firing, Late, Window};
+use crate::config::{Accumulate, Emit, Firing, Window};
 use crate::exchange::gather_times;
 use crate::plugin::{Call, Vitals};
 use crate::schema::{Field, Slot};
 use crate::state::{Delta, Entry, TableId};
-use crate::window::{Builtin, Fired, Input, Operator as Windows, RowKind};
+use crate::window::{Builtin, Fired, Input, Operator as Windows, RowKind, Top};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// Why a record is late for windows.
+pub(super) const CLOSED: &str = "all windows had closed of";
 
 /// A window step's operator in one worker.
 pub(super) struct WindowStep {
@@ -30,6 +34,7 @@ pub(super) struct WindowStep {
 enum Operator {
     Builtin(Box<Windows<Builtin>>),
     Plugin(Box<Windows<PluginFold>>),
+    Top(Box<Windows<Top>>),
 }
 
 impl WindowStep {
@@ -48,6 +53,10 @@ impl WindowStep {
                     PipelineError::stop(Failure::Config, format!("step `{}`: {}", plan.name, chain(&error)))
                 })?;
                 (Operator::Builtin(Box::new(Windows::new(window, *emit, fold))), *emit)
+            }
+            OperationPlan::Top { window, top, by, emit, .. } => {
+                let best = Top::new(top.k, top.largest, by.kind == Kind::Text);
+                (Operator::Top(Box::new(Windows::new(window, *emit, best))), *emit)
             }
             _ => {
                 return Err(PipelineError::stop(Failure::Internal, format!("step `{}` is no window", plan.name)));
@@ -91,7 +100,7 @@ impl WindowStep {
                     Ok(processed) => processed,
                     Err(never) => match never {},
                 };
-                late(plan, &batch, &clock, &processed.late, &mut results);
+                push_late(plan, &batch, &clock, &processed.late, CLOSED, &mut results);
                 match (window, processed.answers) {
                     (Window::Rolling { .. }, Some(answers)) => {
                         results.outputs.push(answered(plan, &batch, &keys, &clock, &processed.late, answers));
@@ -99,6 +108,10 @@ impl WindowStep {
                     _ => push_fired(plan, processed.fired, clock.before, &mut results),
                 }
                 Ok(results)
+            }
+            (Operator::Top(windows), OperationPlan::Top { gap, .. }) => {
+                let gaps = |batch: &Batch| gaps(gap.as_ref(), batch).into_owned();
+                top_step::process(windows, plan, batch, keys, clock, gaps)
             }
             (Operator::Plugin(windows), OperationPlan::WindowPlugin { plugin, gap, .. }) => {
                 plugin_process(windows, plan, plugin, PluginInput { batch, keys, clock, topic, gap: gap.as_ref() })
@@ -118,6 +131,10 @@ impl WindowStep {
         match (&mut self.operator, &plan.operation) {
             (Operator::Builtin(windows), _) => match windows.advance(watermark) {
                 Ok(fired) => push_fired(plan, fired, before, &mut results),
+                Err(never) => match never {},
+            },
+            (Operator::Top(windows), _) => match windows.advance(watermark) {
+                Ok(fired) => top_step::push(plan, fired, before, &mut results)?,
                 Err(never) => match never {},
             },
             (Operator::Plugin(windows), OperationPlan::WindowPlugin { plugin, .. }) => {
@@ -164,6 +181,7 @@ impl WindowStep {
         match &mut self.operator {
             Operator::Builtin(windows) => windows.seal(table, delta),
             Operator::Plugin(windows) => windows.seal(table, delta),
+            Operator::Top(windows) => windows.seal(table, delta),
         }
     }
 
@@ -172,6 +190,7 @@ impl WindowStep {
         let restored = match &mut self.operator {
             Operator::Builtin(windows) => windows.restore(entry),
             Operator::Plugin(windows) => windows.restore(entry),
+            Operator::Top(windows) => windows.restore(entry),
         };
         restored.map_err(|error| chain(&error))
     }
@@ -183,6 +202,10 @@ impl WindowStep {
                 Ok(()) => Ok(()),
                 Err(never) => match never {},
             },
+            Operator::Top(windows) => match windows.resume(watermark) {
+                Ok(()) => Ok(()),
+                Err(never) => match never {},
+            },
             Operator::Plugin(windows) => windows.resume(watermark).map_err(|error| plugin_failed(plan, &error)),
         }
     }
@@ -190,7 +213,7 @@ impl WindowStep {
     /// How the plugin's instance is, and what it counted; none without a plugin.
     pub(super) fn health(&mut self) -> Option<(Vitals, &BTreeMap<String, u64>)> {
         match &mut self.operator {
-            Operator::Builtin(_) => None,
+            Operator::Builtin(_) | Operator::Top(_) => None,
             Operator::Plugin(windows) => Some(windows.accumulators().health()),
         }
     }
@@ -207,6 +230,7 @@ impl WindowStep {
         match &self.operator {
             Operator::Builtin(windows) => windows.keys() as u64,
             Operator::Plugin(windows) => windows.keys() as u64,
+            Operator::Top(windows) => windows.keys() as u64,
         }
     }
 }
@@ -220,25 +244,6 @@ fn gaps<'a>(gap: Option<&Pick>, batch: &'a Batch) -> Cow<'a, [i64]> {
         Cow::Owned(Column { values: Values::S64(gaps), .. }) => Cow::Owned(gaps),
         _ => Cow::Borrowed(&[]),
     }
-}
-
-/// What becomes of late rows: they are counted, and go where the step says.
-fn late(plan: &StepPlan, batch: &Batch, clock: &RowTimes, rows: &[u32], results: &mut Results) {
-    if rows.is_empty() {
-        return;
-    }
-    let late = batch.gather(rows);
-    let reason = |time: &EventTime| format!("late: all windows of its event time, {time} ms, had closed");
-    let reasons = late.times.iter().map(reason).collect();
-    let clock = gather_times(clock, rows);
-    results.late_by_ms.extend(late_by_ms(&late, &clock));
-    if plan.late == Late::SideOutput {
-        let port = plan.ports.len() - 1; // The last one: see the planner.
-        let all: Vec<u32> = (0..late.rows as u32).collect();
-        let (batch, clock) = pass(&plan.ports[port], &late, &clock, &all);
-        results.outputs.push((port, batch, clock));
-    }
-    results.late = Some(Refused { batch: late, reasons, step: plan.name.clone(), plugin: None, fault: false });
 }
 
 /// Rolling: every record that was not late goes on, with the answers as added fields. One without a key gets the step's, so
@@ -414,7 +419,7 @@ fn plugin_process(
     if !rejects.is_empty() {
         results.refused.push(rejected(plan, plugin, &batch, rejects));
     }
-    late(plan, &batch, &clock, &processed.late, &mut results);
+    push_late(plan, &batch, &clock, &processed.late, CLOSED, &mut results);
     finish(windows, plan, plugin, processed.fired, clock.before, &mut results)?;
     Ok(results)
 }

@@ -7,19 +7,29 @@
 //!
 //! | bytes  | field                                        |
 //! |--------|----------------------------------------------|
-//! | 1      | version, 1                                   |
+//! | 1      | version: 1, or 2 where state expires         |
 //! | 1      | 1 where there is state, else 0               |
 //! | 4      | how many timers                              |
 //! | 12 * n | timers by id: `id: u32`, `at: i64`           |
+//! | 8      | version 2: last use, `i64`                   |
 //! | rest   | the state                                    |
+//!
+//! State may expire: so long after the key was last used, in event time, it is as though there were none, for whichever
+//! record or timer comes then. It is deleted when the watermark is there. A key that was restored without a last use is taken to have been used at
+//! the watermark of the restart.
 
 use super::{Delta, Entry, TableId};
 use crate::batch::{self, EventTime, Keys};
 use hashbrown::HashTable;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const VERSION: u8 = 1;
+/// The version of entries of state that expires.
+const VERSION_USED: u8 = 2;
+const USED_BYTES: usize = 8;
+/// Of a key that was never used since its state counts as state that expires.
+const NEVER: EventTime = EventTime::MIN;
 const HEAD_BYTES: usize = 6;
 const TIMER_BYTES: usize = 12;
 
@@ -40,6 +50,10 @@ pub struct KeyedState {
     /// Timers set while a timer fires, for a time that has fired already: they join the others when the watermark moves.
     deferred: Timers,
     watermark: EventTime,
+    /// How long after its last use state expires, ms.
+    ttl_ms: Option<i64>,
+    /// When to look at a slot whether its state has expired, at most once a slot.
+    expiries: BTreeSet<(EventTime, u32)>,
 }
 
 /// In the order in which they fire, with the slot of the key.
@@ -54,6 +68,10 @@ struct Slot {
     timers: Vec<(u32, EventTime)>,
     /// The time of the timer of this key that fired last.
     fired: EventTime,
+    /// The latest time for which the key was used; kept only where state expires.
+    used: EventTime,
+    /// Where the slot is in `expiries`.
+    looked_at: Option<EventTime>,
     dirty: bool,
     /// True when a snapshot may hold the key, so that forgetting it must be written.
     stored: bool,
@@ -82,7 +100,7 @@ impl Due {
 pub enum EntryError {
     /// The value is of another version.
     #[error(
-        "keyed state of key {key} is of version {found}, this wasmill reads version 1; use the version that wrote it"
+        "keyed state of key {key} is of version {found}, this wasmill reads versions 1 and 2; use the version that wrote it"
     )]
     Version {
         /// The key.
@@ -112,7 +130,19 @@ impl KeyedState {
             timers: Timers::new(),
             deferred: Timers::new(),
             watermark: EventTime::MIN,
+            ttl_ms: None,
+            expiries: BTreeSet::new(),
         }
+    }
+
+    /// State that expires `ttl_ms` after its last use, if ever.
+    pub fn expiring(self, ttl_ms: Option<i64>) -> KeyedState {
+        KeyedState { ttl_ms, ..self }
+    }
+
+    /// How long after its last use state expires, ms.
+    pub fn ttl_ms(&self) -> Option<i64> {
+        self.ttl_ms
     }
 
     /// How many keys have state or timers.
@@ -131,6 +161,69 @@ impl KeyedState {
         self.slots[self.find(hash, key)? as usize].state.as_deref()
     }
 
+    /// The state of `key` for a record or timer at event time `at`: none where it had expired by then.
+    pub fn get_at(&self, hash: u64, key: &[u8], at: EventTime) -> Option<&[u8]> {
+        let slot = &self.slots[self.find(hash, key)? as usize];
+        slot.state.as_deref().filter(|_| !self.has_expired(slot, at))
+    }
+
+    fn has_expired(&self, slot: &Slot, at: EventTime) -> bool {
+        self.ttl_ms.is_some_and(|ttl_ms| slot.used != NEVER && slot.used.saturating_add(ttl_ms) <= at)
+    }
+
+    /// The plugin was called for `key` at event time `at`: its state, if it has any, is kept that much longer. To be called
+    /// after the state has been set; no effect where state does not expire.
+    pub fn use_at(&mut self, hash: u64, key: &[u8], at: EventTime) {
+        let (Some(ttl_ms), Some(found)) = (self.ttl_ms, self.find(hash, key)) else { return };
+        let slot = &mut self.slots[found as usize];
+        if slot.state.is_none() || at <= slot.used {
+            return;
+        }
+        slot.used = at;
+        if slot.looked_at.is_none() {
+            let look = at.saturating_add(ttl_ms);
+            slot.looked_at = Some(look);
+            self.expiries.insert((look, found));
+        }
+        self.touch(found);
+    }
+
+    /// Event time has come to `watermark`: deletes the state that has expired by then. Timers stay. At the end of time
+    /// nothing is deleted, for a start that goes on from there.
+    pub fn expire(&mut self, watermark: EventTime) {
+        let Some(ttl_ms) = self.ttl_ms.filter(|_| watermark != EventTime::MAX) else { return };
+        while let Some((_, at)) = self.expiries.first().copied().filter(|it| it.0 <= watermark) {
+            self.expiries.pop_first();
+            let slot = &mut self.slots[at as usize];
+            // It may have been used since.
+            let until = slot.used.saturating_add(ttl_ms);
+            slot.looked_at = (until > watermark && slot.state.is_some()).then_some(until);
+            match slot.looked_at {
+                Some(until) => drop(self.expiries.insert((until, at))),
+                None if slot.state.is_some() => {
+                    (slot.state, slot.used) = (None, NEVER);
+                    self.touch(at);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Everything has been taken back: state without a last use counts as used at `watermark`.
+    pub fn resume(&mut self, watermark: EventTime) {
+        let Some(ttl_ms) = self.ttl_ms else { return };
+        for (at, slot) in self.slots.iter_mut().enumerate().filter(|it| it.1.state.is_some()) {
+            if slot.used == NEVER && watermark != EventTime::MIN {
+                slot.used = watermark;
+            }
+            if slot.used != NEVER && slot.looked_at.is_none() {
+                let look = slot.used.saturating_add(ttl_ms);
+                slot.looked_at = Some(look);
+                self.expiries.insert((look, at as u32));
+            }
+        }
+    }
+
     /// Sets the state of `key`; none deletes it and leaves its timers.
     pub fn set(&mut self, hash: u64, key: &[u8], state: Option<&[u8]>) {
         let at = match (self.find(hash, key), state) {
@@ -147,6 +240,9 @@ impl KeyedState {
                 held.extend_from_slice(new);
             }
             (held, new) => *held = new.map(<[u8]>::to_vec),
+        }
+        if slot.state.is_none() {
+            slot.used = NEVER;
         }
         self.touch(at);
     }
@@ -264,13 +360,14 @@ impl KeyedState {
             }
             self.forget(at);
         }
-        let Some((state, timers)) = decoded else { return Ok(()) };
+        let Some(Decoded { state, timers, used }) = decoded else { return Ok(()) };
         let at = self.insert(hash, entry.key);
         let slot = &mut self.slots[at as usize];
         for &(id, time) in &timers {
             self.timers.insert((time, Arc::clone(&slot.key), id), at);
         }
         (slot.state, slot.timers, slot.stored) = (state.map(<[u8]>::to_vec), timers, true);
+        slot.used = used;
         Ok(())
     }
 
@@ -299,6 +396,8 @@ impl KeyedState {
             state: None,
             timers: Vec::new(),
             fired: EventTime::MIN,
+            used: NEVER,
+            looked_at: None,
             dirty: false,
             stored: false,
         };
@@ -324,6 +423,9 @@ impl KeyedState {
             entry.remove();
         }
         (slot.state, slot.timers) = (None, Vec::new());
+        if let Some(look) = slot.looked_at.take() {
+            self.expiries.remove(&(look, at));
+        }
         self.free.push(at);
     }
 
@@ -342,23 +444,32 @@ impl Slot {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        out.push(VERSION);
+        let expires = self.used != NEVER && self.state.is_some();
+        out.push(if expires { VERSION_USED } else { VERSION });
         out.push(u8::from(self.state.is_some()));
         out.extend_from_slice(&(self.timers.len() as u32).to_le_bytes());
         for (id, at) in &self.timers {
             out.extend_from_slice(&id.to_le_bytes());
             out.extend_from_slice(&at.to_le_bytes());
         }
+        if expires {
+            out.extend_from_slice(&self.used.to_le_bytes());
+        }
         out.extend_from_slice(self.state.as_deref().unwrap_or_default());
     }
 }
 
-type Decoded<'a> = (Option<&'a [u8]>, Vec<(u32, EventTime)>);
+/// What an entry holds.
+struct Decoded<'a> {
+    state: Option<&'a [u8]>,
+    timers: Vec<(u32, EventTime)>,
+    used: EventTime,
+}
 
 fn decode<'a>(key: &[u8], value: &'a [u8]) -> Result<Decoded<'a>, EntryError> {
     let key = || String::from_utf8_lossy(key).into_owned();
     let damaged = || EntryError::Damaged { key: key(), bytes: value.len() };
-    if let Some(&found) = value.first().filter(|it| **it != VERSION) {
+    if let Some(&found) = value.first().filter(|it| !matches!(**it, VERSION | VERSION_USED)) {
         return Err(EntryError::Version { key: key(), found });
     }
     let (head, rest) = value.split_first_chunk::<HEAD_BYTES>().ok_or_else(damaged)?;
@@ -374,9 +485,15 @@ fn decode<'a>(key: &[u8], value: &'a [u8]) -> Result<Decoded<'a>, EntryError> {
         })
         .collect();
     let in_order = timers.is_sorted_by(|a, b| a.0 < b.0);
-    match head[1] {
-        0 if in_order && state.is_empty() && !timers.is_empty() => Ok((None, timers)),
-        1 if in_order => Ok((Some(state), timers)),
+    match (head[0], head[1]) {
+        (VERSION, 0) if in_order && state.is_empty() && !timers.is_empty() => {
+            Ok(Decoded { state: None, timers, used: NEVER })
+        }
+        (VERSION, 1) if in_order => Ok(Decoded { state: Some(state), timers, used: NEVER }),
+        (VERSION_USED, 1) if in_order => {
+            let (used, state) = state.split_first_chunk::<USED_BYTES>().ok_or_else(damaged)?;
+            Ok(Decoded { state: Some(state), timers, used: EventTime::from_le_bytes(*used) })
+        }
         _ => Err(damaged()),
     }
 }

@@ -194,7 +194,7 @@ fn entries_that_were_never_written_are_refused_and_change_nothing() {
         assert_eq!(state.get(batch::hash(b"ann"), b"ann"), Some(&b"1"[..]));
         error
     };
-    assert!(matches!(refuse(&[2, 0]), EntryError::Version { found: 2, .. }));
+    assert!(matches!(refuse(&[3, 0]), EntryError::Version { found: 3, .. }));
     for damaged in [
         &b""[..],
         &[1, 0, 0, 0],
@@ -202,6 +202,9 @@ fn entries_that_were_never_written_are_refused_and_change_nothing() {
         &[1, 2, 0, 0, 0, 0],
         &[1, 1, 1, 0, 0, 0, 5],
         &[1, 1, 255, 255, 255, 255, 5],
+        &[2, 0],
+        &[2, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8],
+        &[2, 1, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7],
     ] {
         assert!(matches!(refuse(damaged), EntryError::Damaged { .. }), "{damaged:?}");
     }
@@ -289,4 +292,64 @@ proptest! {
             }
         }
     }
+}
+
+fn at(key: &str) -> (u64, &[u8]) {
+    (batch::hash(key.as_bytes()), key.as_bytes())
+}
+
+#[test]
+fn state_expires_after_its_last_use_and_is_deleted_when_the_watermark_is_there() {
+    let mut state = KeyedState::new(TableId(0)).expiring(Some(10));
+    let (hash, key) = at("ann");
+    set(&mut state, "ann", Some("1"));
+    state.use_at(hash, key, 5);
+    state.use_at(hash, key, 3);
+    assert_eq!((state.get_at(hash, key, 14), state.get_at(hash, key, 15)), (Some(&b"1"[..]), None));
+    state.use_at(hash, key, 8);
+    state.expire(17);
+    assert_eq!(state.len(), 1, "it was used at 8");
+    state.expire(i64::MAX);
+    assert_eq!(state.len(), 1, "the end of the input deletes nothing");
+    timer(&mut state, "ann", 1, Some(40));
+    state.expire(18);
+    assert_eq!((state.get(hash, key), state.len()), (None, 1), "its timer stays");
+    assert_eq!(rows(&state.due(40, 9)), "ann.1@40 ");
+    set(&mut state, "ann", Some("2"));
+    state.use_at(hash, key, 2);
+    assert_eq!(state.get_at(hash, key, 12), None, "an earlier use than before counts, as that was of other state");
+    state.expire(12);
+    assert_eq!(state.len(), 0);
+}
+
+#[test]
+fn entries_of_state_that_expires_keep_its_last_use_and_earlier_ones_count_as_used_at_the_restart() {
+    let mut state = KeyedState::new(TableId(0)).expiring(Some(10));
+    let ((hash, key), mut delta) = (at("ann"), Delta::default());
+    set(&mut state, "ann", Some("x"));
+    state.use_at(hash, key, 258);
+    state.seal(&mut delta);
+    let entry = Entries(delta.bytes()).next().unwrap();
+    assert_eq!(entry.value.unwrap(), b"\x02\x01\0\0\0\0\x02\x01\0\0\0\0\0\0x");
+    for len in 1..14 {
+        let cut = Entry { value: Some(&entry.value.unwrap()[..len]), ..entry };
+        assert!(state.restore(cut).is_err(), "cut at {len}");
+    }
+    let (mut old, mut sealed) = (KeyedState::new(TableId(0)), Delta::default());
+    set(&mut old, "bob", Some("y"));
+    old.seal(&mut sealed);
+    let mut new = KeyedState::new(TableId(0)).expiring(Some(10));
+    Entries(delta.bytes()).chain(Entries(sealed.bytes())).for_each(|it| new.restore(it).unwrap());
+    new.resume(300);
+    assert_eq!(new.get_at(hash, key, 267), Some(&b"x"[..]));
+    new.expire(309);
+    assert_eq!(new.states().map(|it| it.1).collect::<Vec<_>>(), [b"bob"], "ann was last used at 258");
+    new.expire(310);
+    assert_eq!(new.len(), 0);
+    // Without an end of its own, state of either version is read and kept.
+    let mut kept = KeyedState::new(TableId(0));
+    Entries(delta.bytes()).chain(Entries(sealed.bytes())).for_each(|it| kept.restore(it).unwrap());
+    kept.resume(i64::MAX - 1);
+    kept.expire(i64::MAX - 1);
+    assert_eq!(kept.len(), 2);
 }

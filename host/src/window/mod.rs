@@ -21,6 +21,7 @@ mod panes;
 mod repeated;
 mod rolling;
 mod sessions;
+mod top;
 
 pub use accumulators::{Accumulators, Add, Merge, SlotId};
 pub use builtin::{Builtin, UnfitField};
@@ -32,6 +33,7 @@ pub use panes::Panes;
 pub use repeated::Repeated;
 pub use rolling::Rolling;
 pub use sessions::Sessions;
+pub use top::{Ranked, Top};
 
 use crate::batch::{Keys, RowTimes};
 use crate::column::Column;

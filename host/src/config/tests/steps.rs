@@ -7,7 +7,7 @@ fn a_step_needs_something_to_do_and_its_keys_need_each_other() {
     check(
         &with_step(""),
         expect![[r#"
-            p.toml:5:8: steps.s: does nothing, expected a `plugin`, a `window` with an `aggregate`, a `join`, a `where` or a `select`; add one
+            p.toml:5:8: steps.s: does nothing, expected a `plugin`, a `window` with an `aggregate`, a `join`, a `dedupe`, a `where` or a `select`; add one
         "#]],
     );
     check(
@@ -32,8 +32,8 @@ fn a_step_needs_something_to_do_and_its_keys_need_each_other() {
     check(
         &with_step("window = { tumbling = \"5m\" }"),
         expect![[r#"
-        p.toml:7:10: steps.s.window: nothing to compute, expected `aggregate` or `plugin` beside it; add `aggregate = { n = "count()" }`
-    "#]],
+            p.toml:7:10: steps.s.window: nothing to compute, expected `aggregate`, `top` or `plugin` beside it; add `aggregate = { n = "count()" }`
+        "#]],
     );
     check(
         &with_step("window = { tumbling = \"5m\" }\nplugin = \"./p.wasm\"\naggregate = { n = \"count()\" }"),

@@ -106,6 +106,7 @@ fn describe_operation(operation: &Operation, pins: &[Pin]) -> String {
     match operation {
         Operation::Plugin(options) => plugin(options),
         Operation::Select => "select".to_owned(),
+        Operation::Dedupe { within_ms } => format!("dedupe within {within_ms} ms"),
         Operation::Join(join) => match join.kind {
             JoinKind::Within { before_ms, after_ms } => {
                 format!("join within {before_ms} ms before, {after_ms} ms after")
@@ -120,6 +121,7 @@ fn describe_operation(operation: &Operation, pins: &[Pin]) -> String {
                     aggregates.iter().map(|it| it.name.to_string()).collect::<Vec<_>>().join(", ")
                 }
                 Fold::Plugin(options) => plugin(options),
+                Fold::Top(top) => format!("top {} by {}", top.k, top.by),
             };
             let emit = describe_emit(emit);
             format!("{window}: {fold}, {emit}")

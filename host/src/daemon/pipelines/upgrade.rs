@@ -318,7 +318,7 @@ pub(super) fn not_running(name: &str) -> Problem {
 pub(super) fn plugin_of<'a>(pipeline: &'a Pipeline, step: &str) -> Option<&'a PluginOptions> {
     match &pipeline.steps.iter().find(|it| it.name == step)?.operation {
         StepOperation::Plugin(options) | StepOperation::Window { fold: Fold::Plugin(options), .. } => Some(options),
-        StepOperation::Window { .. } | StepOperation::Join(_) | StepOperation::Select => None,
+        _ => None,
     }
 }
 

@@ -62,6 +62,7 @@ impl Planned {
             late: Late::Drop,
             source: Some(0),
             hold_ms: 0,
+            state_ttl_ms: None,
         };
         let projection = projection(&input, options)?;
         Ok((Planned { step, projection, key }, opened))
@@ -85,7 +86,7 @@ impl Planned {
         match &self.step.operation {
             OperationPlan::Transform(it) | OperationPlan::Keyed(it) => Some(it),
             OperationPlan::WindowPlugin { plugin, .. } => Some(plugin),
-            OperationPlan::Window { .. } | OperationPlan::Join(_) | OperationPlan::Select(_) => None,
+            _ => None,
         }
     }
 }

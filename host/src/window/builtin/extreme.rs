@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 /// The order of numbers: by value, exactly, with -0.0 before 0.0 and NaN at the ends (`f64::total_cmp`), and an integer before
 /// the float that equals it. A total order, so that a minimum does not depend on the order of records.
-pub(super) fn compare(a: Number, b: Number) -> Ordering {
+pub(in crate::window) fn compare(a: Number, b: Number) -> Ordering {
     match (a, b) {
         (Number::Int(a), Number::Int(b)) => a.cmp(&b),
         (Number::Float(a), Number::Float(b)) => a.total_cmp(&b),
@@ -58,7 +58,7 @@ const FLOAT: u8 = 2;
 const TEXT: u8 = 3;
 
 /// A tag, then the value: nothing, a signed `varint` or an `f64`.
-pub(super) fn encode(value: Option<Number>, out: &mut Vec<u8>) {
+pub(in crate::window) fn encode(value: Option<Number>, out: &mut Vec<u8>) {
     match value {
         None => out.push(NONE),
         Some(Number::Int(value)) => {
@@ -72,7 +72,7 @@ pub(super) fn encode(value: Option<Number>, out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn decode(bytes: &mut &[u8]) -> Result<Option<Number>, StateError> {
+pub(in crate::window) fn decode(bytes: &mut &[u8]) -> Result<Option<Number>, StateError> {
     match take(bytes, "tag of an extreme")? {
         [INT] => Ok(Some(Number::Int(unzigzag(take_varint(bytes, "an extreme")?) as i64))),
         [FLOAT] => Ok(Some(Number::Float(f64::from_le_bytes(take(bytes, "an extreme")?)))),

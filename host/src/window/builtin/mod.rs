@@ -4,7 +4,7 @@
 //! An accumulator is encoded as the aggregates' states in order: a count as a signed `varint`, sums and means as [`total`] has it,
 //! extremes as [`extreme`] has it, and what keeps values as [`values`] has it; a list is a length and its texts.
 
-mod extreme;
+pub(super) mod extreme;
 mod percentile;
 mod total;
 mod values;

@@ -4,6 +4,7 @@ mod properties;
 mod reference;
 mod repeated;
 mod scripts;
+mod top;
 mod trace;
 
 use super::{Builtin, Fired, Input, Operator, Pane, RowKind};
