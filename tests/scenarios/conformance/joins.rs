@@ -38,6 +38,44 @@ pub(super) fn scenarios(case: &Value) -> Result<Vec<Scenario>, Unsupported> {
     Ok(vec![scenario, other])
 }
 
+/// Modes of a join within a session: only the one that writes every pair, at the end, is a join within the session's gap.
+pub(super) fn modes(case: &Value) -> Result<Vec<Scenario>, Unsupported> {
+    let gap_ms = case["window"]["gap_ms"].as_i64().unwrap_or(0);
+    let options = format!("type = \"inner\", within = {{ before = \"{gap_ms}ms\", after = \"{gap_ms}ms\" }}");
+    let is_all = |it: &&Value| it["insert"] == "product" && it["emit"] == "final";
+    let all = case["cases"].as_array().into_iter().flatten().filter(is_all);
+    let scenarios = all.map(|example| {
+        let of_side = |source: usize| {
+            let records = example[["left", "right"][source]].as_array().cloned().unwrap_or_default();
+            records.into_iter().map(move |it| {
+                let of = json!({ "stream": (["left", "right"][source]), "key": "k", "value": it[1], "ts": it[0] });
+                vec![Action::Records { source, input: None, records: vec![record(&of)] }]
+            })
+        };
+        let steps: Vec<_> = of_side(0).chain(of_side(1)).collect();
+        let pairs = example["out"].as_array().into_iter().flatten();
+        let pair = |it: &Value| {
+            let fields = ["left.value", "right.value"].iter().zip([&it[0], &it[1]]);
+            Row { after_step: 0, fields: fields.map(|(name, value)| ((*name).to_owned(), value.clone())).collect() }
+        };
+        let rows = pairs.map(pair).collect();
+        let expected = Expected::Rows {
+            rows,
+            order: Order::Any,
+            more_late_panes: false,
+            late: Some(Vec::new()),
+            dropped: Vec::new(),
+        };
+        let notes = vec![
+            "the modes that keep one record of a side; a session, which is an interval as long as its gap".to_owned(),
+        ];
+        let pipeline = pipeline(&options);
+        let (name, partitions, sources) = (String::new(), 0, 2);
+        Scenario { name, pipeline, partitions, sources, steps, expected, since_1970: false, fixed: false, notes }
+    });
+    Ok(scenarios.collect())
+}
+
 fn join(case: &Value) -> Result<Join, Unsupported> {
     let kafka_streams = case["semantics"] == "kafka-streams";
     let kind = case["join_type"].as_str().unwrap_or("inner");

@@ -1,5 +1,6 @@
 //! Cases with a form of their own: a table of small examples each.
 
+use super::joins;
 use super::scenario::{Action, Expected, Order, Record, Row, Scenario, Unsupported};
 use super::translate::{pipeline, records, session, tumbling};
 use serde_json::{Value, json};
@@ -18,10 +19,7 @@ pub(super) fn scenarios(kind: &str, case: &Value) -> Result<Vec<Scenario>, Unsup
         "watermark-generator" => Ok(examples().map(generator).collect()),
         "watermark-merge" => Ok(vec![valve(case)]),
         "partition-multiplexer" => Ok(examples().map(multiplexer).collect()),
-        "join-window-modes" => Err(Unsupported(
-            "records of two streams match within an interval of time, each pair once, and not within a session"
-                .to_owned(),
-        )),
+        "join-window-modes" => joins::modes(case),
         other => Err(Unsupported(format!("a case of kind `{other}`"))),
     }
 }
