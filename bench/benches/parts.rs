@@ -147,6 +147,7 @@ mod projection {
             format: TimeFormat::Rfc3339,
             delay_ms: 0,
             idle_timeout_ms: None,
+            drift_ms_max: None,
             late: Late::Drop,
         };
         let mut decoder = Decoder::new(Projection::plan(wanted, &event_time, Format::Json).expect("a projection"));

@@ -56,6 +56,8 @@ pub struct Partitions {
     complete: bool,
     /// The highest watermark so far.
     watermark: EventTime,
+    /// When somebody last read, or said that nobody does.
+    seen_at_ms: Option<u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,6 +68,8 @@ struct Partition {
     stated: EventTime,
     idle: bool,
     ended: bool,
+    /// It is ahead of others, and not read for now.
+    held: bool,
     last_record_at_ms: u64,
 }
 
@@ -83,7 +87,8 @@ impl Partitions {
     /// No partitions yet. Records may be out of order by `delay_ms`; a partition without records for `idle_timeout_ms`
     /// (none for never) holds nothing back.
     pub fn new(delay_ms: i64, idle_timeout_ms: Option<u64>) -> Self {
-        Partitions { delay_ms, idle_timeout_ms, partitions: Vec::new(), complete: false, watermark: WATERMARK_NONE }
+        let (complete, watermark, seen_at_ms) = (false, WATERMARK_NONE, None);
+        Partitions { delay_ms, idle_timeout_ms, partitions: Vec::new(), complete, watermark, seen_at_ms }
     }
 
     /// Partitions as a checkpoint left them, with the watermark that [`Partitions::watermark`] answered then.
@@ -109,6 +114,7 @@ impl Partitions {
             stated: WATERMARK_NONE,
             idle: false,
             ended: false,
+            held: false,
             last_record_at_ms: now_ms,
         });
         self.partitions.len() - 1
@@ -179,10 +185,44 @@ impl Partitions {
         self.advance()
     }
 
+    /// The least of the largest times of the active partitions that have had records: what the others may be so far ahead of.
+    /// [`WATERMARK_END`] where there is none.
+    pub fn low(&self) -> EventTime {
+        let active = self.partitions.iter().filter(|it| it.active() && it.max_time != WATERMARK_NONE);
+        active.map(|it| it.max_time).min().unwrap_or(WATERMARK_END)
+    }
+
+    /// Partitions that have come past `limit` are not to be read until it is further. They do not become idle by that.
+    pub fn hold(&mut self, limit: EventTime, now_ms: u64) {
+        for partition in &mut self.partitions {
+            partition.held = partition.max_time > limit;
+            if partition.held {
+                partition.last_record_at_ms = now_ms;
+            }
+        }
+    }
+
+    /// True while a partition is not to be read.
+    pub fn is_held(&self, partition: i32) -> bool {
+        self.partitions.iter().any(|it| it.held && it.id == partition)
+    }
+
+    /// The worker reads. To be called before each poll.
+    pub fn reading(&mut self, now_ms: u64) {
+        self.seen_at_ms = Some(now_ms);
+    }
+
+    /// The worker does not read (something downstream is full): the time since it last did does not count for idleness, since a
+    /// partition that nobody polls is not idle.
+    pub fn pause(&mut self, now_ms: u64) {
+        let passed_ms = self.seen_at_ms.map_or(0, |it| now_ms.saturating_sub(it));
+        self.seen_at_ms = Some(now_ms);
+        for partition in &mut self.partitions {
+            partition.last_record_at_ms = partition.last_record_at_ms.saturating_add(passed_ms).min(now_ms);
+        }
+    }
+
     /// Time has passed: partitions without records become idle. Answers the watermark where that moved it.
-    ///
-    /// Not to be called for time in which the worker itself was not reading (a full queue downstream): a partition that
-    /// nobody polls is not idle.
     pub fn tick(&mut self, now_ms: u64) -> Option<EventTime> {
         if let Some(timeout_ms) = self.idle_timeout_ms {
             for partition in &mut self.partitions {

@@ -315,3 +315,76 @@ fn a_whole_side_of_a_joined_row_is_an_object_to_the_steps_after_it() {
                 `left.FIELD`";
     assert!(ended.stderr.contains(said), "{}", ended.tails());
 }
+
+#[test]
+fn a_table_that_is_read_first_is_there_for_every_record_whatever_the_workers_and_batches() {
+    let folder = Folder::new();
+    let mut random = Random::new(settings::seed("read first"));
+    let orders = events(&mut random, 1_000, USERS, PARTITIONS);
+    for partition in 0..PARTITIONS {
+        let lines: Vec<Value> = of_partition(&orders, partition).map(Event::json).collect();
+        folder.write_lines(&format!("orders/{partition}.jsonl"), &lines);
+    }
+    // Many more than the orders, without a time, each user's last one last.
+    let levels: Vec<Value> =
+        (0..20_000).map(|it| json!({"name": format!("user-{}", it % USERS), "level": it / 2})).collect();
+    folder.write_lines("levels.jsonl", &levels);
+    let pipeline = |first: bool| {
+        format!(
+            r#"
+name = "lookup"
+checkpoint_interval = "20ms"
+[sources.orders]
+connector = "file"
+path = "orders"
+event_time = {{ field = "at", delay = "{DELAY_MS}ms", idle_timeout = "never" }}
+[sources.levels]
+connector = "file"
+path = "levels.jsonl"
+read_first = {first}
+[steps.named]
+from = "orders"
+join = {{ with = "levels", on = {{ user = "name" }}, type = "left", as_of = "latest" }}
+[steps.counted]
+from = "named"
+key = "left.user"
+window = {{ tumbling = "5s" }}
+aggregate = {{ n = "count()", level = "max(right.level)" }}
+[sinks.out]
+from = "named"
+connector = "file"
+path = "out"
+select = {{ id = "left.id", level = "right.level" }}
+[sinks.counted]
+from = "counted"
+connector = "file"
+path = "counted"
+"#
+        )
+    };
+    let level =
+        |levels: &[Value], user: &str| levels.iter().rev().find(|it| it["name"] == user).map(|it| it["level"].clone());
+    let expected: Vec<Value> =
+        orders.iter().map(|it| json!({"id": it.id, "level": level(&levels, &it.user)})).collect();
+    for workers in ["1", "2", "4"] {
+        for batch in [7, 4_096] {
+            println!("{workers} workers, batches of {batch}");
+            for path in ["data", "out", "counted"] {
+                let _ = std::fs::remove_dir_all(folder.path(path));
+            }
+            folder.write("pipeline.toml", pipeline(true));
+            let run = folder.run("pipeline.toml").args(["--available-now", "--workers", workers]);
+            run.set("batch_rows_max", batch).end().expect_code(0);
+            same_records("looked up", &folder.records("out"), &expected);
+            let closed = folder.records("counted").len();
+            assert!(closed > 40, "the table holds no time back: {closed} windows have closed");
+        }
+    }
+    // Without it, the first orders are read beside the first levels.
+    for path in ["data", "out", "counted"] {
+        let _ = std::fs::remove_dir_all(folder.path(path));
+    }
+    folder.write("pipeline.toml", pipeline(false));
+    folder.run("pipeline.toml").args(["--workers", "1"]).set("batch_rows_max", 7).until_end();
+    assert_ne!(folder.records("out"), expected);
+}

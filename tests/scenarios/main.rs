@@ -1,5 +1,6 @@
 //! Scenarios: the real binary, a real broker and real plugins, as a user meets them. Start them with `make test`.
 
+mod alignment;
 mod bad_input;
 mod bad_kafka;
 mod builtins;

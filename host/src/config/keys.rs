@@ -174,6 +174,13 @@ pub(super) static SOURCE: Keys = Keys {
              they are and have no fields.",
         ),
         key(
+            "read_first",
+            Boolean,
+            Means("`false`"),
+            "Whether its records up to its present end are in place before any source without this key is read, at each start: for a table \
+             that others look things up in (`as_of = \"latest\"`). A checkpoint is between the two.",
+        ),
+        key(
             "event_time",
             Table(&EVENT_TIME),
             Means("the record's own timestamp, with the defaults below"),
@@ -287,7 +294,15 @@ pub(super) static EVENT_TIME: Keys = Keys {
             "idle_timeout",
             Duration { min_ms: 1, never: true },
             Absent::Text("30s"),
-            "A partition without records for so long no longer holds the watermark back.",
+            "A partition without records for so long no longer holds the watermark back. Time in which nobody reads, since something \
+             further on is full, does not count.",
+        ),
+        key(
+            "max_drift",
+            Duration { min_ms: 1, never: false },
+            Means("no bound"),
+            "How far, in event time, a partition is read ahead of the slowest one that is not idle, of all sources that have this key: so a \
+             replay of what was recorded side by side holds no more state than that, however fast the partitions are. A batch may go past it.",
         ),
         key(
             "late",

@@ -71,6 +71,8 @@ pub struct Source {
     pub format: Format,
     /// Whether its records are changes of a table's rows in Debezium's envelope.
     pub changes: bool,
+    /// Whether it is read up to its present end before any other source is.
+    pub first: bool,
     /// Declared kinds, by field.
     pub schema: Vec<(Arc<str>, Kind)>,
     /// Where a record's event time comes from.
@@ -198,6 +200,8 @@ pub struct EventTimeOptions {
     pub delay_ms: i64,
     /// A partition without records for so long no longer holds the watermark back, ms; none for never.
     pub idle_timeout_ms: Option<u64>,
+    /// How far ahead of the slowest partition of the sources that say so its partitions are read, ms; none for as far as they go.
+    pub drift_ms_max: Option<i64>,
     /// What becomes of late records of every step after this source that does not say otherwise.
     pub late: Late,
 }

@@ -48,7 +48,15 @@ pub(super) fn source(entry: &Entry, base: &Path, errors: &mut Errors) -> Option<
             section.wrong("schema", "declares fields, but raw records have none; use format = \"json\"", errors);
         }
     }
-    Some(Source { name: entry.name.clone(), connector, format, changes, schema, event_time })
+    let first = section.boolean("read_first", errors);
+    if first && matches!(connector, SourceConnector::Generator { count: None, .. }) {
+        section.wrong("read_first", "found it with records that never end; give the generator a `count`", errors);
+    }
+    if first && event_time.drift_ms_max.is_some() {
+        let problem = "found it beside `event_time.max_drift`: the sources that it would wait for wait for it; drop one of the two";
+        section.wrong("read_first", problem, errors);
+    }
+    Some(Source { name: entry.name.clone(), connector, format, changes, first, schema, event_time })
 }
 
 /// The key `format` of a sink.
@@ -168,6 +176,7 @@ fn event_time(source: &Section<'_>, errors: &mut Errors) -> EventTimeOptions {
         field: field.map(Into::into),
         format: section.choice("format", &formats, errors).unwrap_or(TimeFormat::EpochMs),
         delay_ms: section.duration("delay", errors).unwrap_or_default() as i64,
+        drift_ms_max: section.duration("max_drift", errors).map(|it| it as i64),
         idle_timeout_ms: match section.span("idle_timeout", errors) {
             Some(Span::Ms(ms)) => Some(ms),
             Some(Span::Never) | None => None,

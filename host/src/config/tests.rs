@@ -65,6 +65,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                     ),
                     format: Json,
                     changes: false,
+                    first: false,
                     schema: [],
                     event_time: EventTimeOptions {
                         field: None,
@@ -73,6 +74,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                         idle_timeout_ms: Some(
                             30000,
                         ),
+                        drift_ms_max: None,
                         late: Drop,
                     },
                 },
@@ -209,6 +211,7 @@ fn every_key_reaches_the_model() {
                     },
                     format: Json,
                     changes: false,
+                    first: false,
                     schema: [
                         (
                             "amount",
@@ -226,6 +229,7 @@ fn every_key_reaches_the_model() {
                         format: EpochUs,
                         delay_ms: 5000,
                         idle_timeout_ms: None,
+                        drift_ms_max: None,
                         late: DeadLetter,
                     },
                 },
@@ -244,6 +248,7 @@ fn every_key_reaches_the_model() {
                     },
                     format: Raw,
                     changes: false,
+                    first: false,
                     schema: [],
                     event_time: EventTimeOptions {
                         field: None,
@@ -252,6 +257,7 @@ fn every_key_reaches_the_model() {
                         idle_timeout_ms: Some(
                             30000,
                         ),
+                        drift_ms_max: None,
                         late: Drop,
                     },
                 },
@@ -552,7 +558,7 @@ out = 5
             p.toml:6:8: sources.in.rate: found 0, expected an integer from 1 to 1000000000
             p.toml:7:8: sources.in.seed: found 99999999999999999999, expected an integer that fits 64 bits
             p.toml:8:14: sources.in.partitions: found 1.5, expected an integer from 1 to 1024
-            p.toml:9:14: sources.in.event_time: found "timestamp", expected a table with `field`, `format`, `delay`, `idle_timeout`, `late`
+            p.toml:9:14: sources.in.event_time: found "timestamp", expected a table with `field`, `format`, `delay`, `idle_timeout`, `max_drift`, `late`
             p.toml:10:21: sources.in.schema.amount: found "float", expected a kind: one of `s64`, `f64`, `boolean`, `text`, `bytes`, `json`
             p.toml:10:34: sources.in.schema.n: found 5, expected a kind: one of `s64`, `f64`, `boolean`, `text`, `bytes`, `json`
             p.toml:12:7: sinks.out: found 5, expected a table with `from`, `connector`, `format`, `select`, `lineage`
@@ -607,9 +613,9 @@ fn a_key_of_another_table_says_where_it_belongs() {
     check(
         &format!("{GENERATED}delay = \"5s\"\nbrokers = \"b\"\n{SINK}"),
         expect![[r#"
-        p.toml:5:1: sources.in.delay: unknown key, expected one of `connector`, `format`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; `delay` is a key of `event_time`
-        p.toml:6:1: sources.in.brokers: unknown key, expected one of `connector`, `format`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; `brokers` is a key of a Kafka source
-    "#]],
+            p.toml:5:1: sources.in.delay: unknown key, expected one of `connector`, `format`, `read_first`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; `delay` is a key of `event_time`
+            p.toml:6:1: sources.in.brokers: unknown key, expected one of `connector`, `format`, `read_first`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; `brokers` is a key of a Kafka source
+        "#]],
     );
 }
 
@@ -826,7 +832,7 @@ fn set_overrides_any_key_and_its_errors_name_the_flag() {
             --set a = 1 b=2: found the key "a = 1\nb", expected a path such as sources.orders.topic
             --set sorces.in.rate=1: sorces: unknown key, expected one of `name`, `delivery`, `checkpoint_interval`, `batch_rows_max`, `bad_records`, `sources`, `steps`, `sinks`, `dead_letters`; did you mean `sources`?
             --set checkpoint_interval=5: checkpoint_interval: found 5, expected a duration with its unit such as "5s"; write "5s" if seconds are meant
-            --set sources.in.rte=100: sources.in.rte: unknown key, expected one of `connector`, `format`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; did you mean `rate`?
+            --set sources.in.rte=100: sources.in.rte: unknown key, expected one of `connector`, `format`, `read_first`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; did you mean `rate`?
         "#]],
     );
     let whole = "{ connector = \"file\", path = \"x.jsonl\" }";

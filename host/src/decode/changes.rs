@@ -41,6 +41,7 @@ impl Envelopes {
             format: TimeFormat::EpochMs,
             delay_ms: 0,
             idle_timeout_ms: None,
+            drift_ms_max: None,
             late: Late::Drop,
         };
         let bare = PARTS.iter().map(|it| Arc::from(*it));
@@ -176,6 +177,7 @@ mod tests {
             format: TimeFormat::EpochMs,
             delay_ms: 0,
             idle_timeout_ms: None,
+            drift_ms_max: None,
             late: Late::Drop,
         };
         let projection = Projection::plan(&[("id".into(), Kind::S64)], &own_time, Format::Json).unwrap();

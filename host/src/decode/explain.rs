@@ -40,6 +40,7 @@ fn read<'a>(value: &'a [u8], path: &str, kind: Kind) -> Result<Option<&'a [u8]>,
         format: TimeFormat::EpochMs,
         delay_ms: 0,
         idle_timeout_ms: None,
+        drift_ms_max: None,
         late: Late::Drop,
     };
     let projection =

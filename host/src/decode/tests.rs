@@ -13,6 +13,7 @@ fn event_time(field: Option<(&str, TimeFormat)>) -> EventTimeOptions {
         format: field.map_or(TimeFormat::EpochMs, |(_, format)| format),
         delay_ms: 0,
         idle_timeout_ms: None,
+        drift_ms_max: None,
         late: Late::Drop,
     }
 }

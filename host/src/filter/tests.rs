@@ -16,6 +16,7 @@ fn kept(condition: &Condition, records: &[Value]) -> Vec<u32> {
         format: TimeFormat::EpochMs,
         delay_ms: 0,
         idle_timeout_ms: None,
+        drift_ms_max: None,
         late: Late::Drop,
     };
     let mut arena = Vec::new();

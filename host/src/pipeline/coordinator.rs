@@ -6,6 +6,7 @@ use super::clock::Clock;
 use super::commit::{Committer, Pending};
 use super::control::Control;
 use super::error::{Failure, PipelineError};
+use super::first::Left;
 use super::sinks::CommitPoint;
 use super::snapshots::Snapshots;
 use super::start::{Started, plugin_states};
@@ -76,6 +77,8 @@ pub(super) struct Coordinator<'scope> {
     changed: bool,
     /// An upgrade that is being switched to, or on probation.
     trial: Option<Trial>,
+    /// What is read before all else; none once a barrier has been asked for after it.
+    firsts: Option<Arc<Left>>,
 }
 
 /// The barrier under way.
@@ -102,7 +105,7 @@ impl<'scope> Coordinator<'scope> {
         control: &Arc<Control>,
         interval_ms: u64,
     ) -> Self {
-        let Started { workers, committer, wakers, cancelled, paused, epoch, trial } = started;
+        let Started { workers, committer, wakers, cancelled, paused, epoch, trial, firsts } = started;
         Coordinator {
             workers,
             committer,
@@ -118,6 +121,7 @@ impl<'scope> Coordinator<'scope> {
             held: Vec::new(),
             changed: false,
             trial,
+            firsts,
         }
     }
 
@@ -184,6 +188,8 @@ impl<'scope> Coordinator<'scope> {
                 }
                 let now_ms = self.clock.now_ms();
                 let records = self.counters.records_in.load(Relaxed);
+                // Other sources wait for this barrier, and not for the interval.
+                due |= self.firsts.take_if(|it| it.is_read()).is_some();
                 // An epoch on probation ends even if nothing came, so that the upgrade is settled.
                 let changed = self.changed || records != records_committed || self.trial.is_some();
                 if due || end.is_some() || (now_ms >= due_ms && changed) {

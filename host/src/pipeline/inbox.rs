@@ -13,7 +13,7 @@ use crate::config::JoinKind;
 use crate::decode::canonical_keys;
 use crate::exchange::{Exchange, Message, Parcel, TimeStatus, gather_times, joined_times, split};
 use crate::join::Side;
-use crate::watermark::{Valve, WATERMARK_END};
+use crate::watermark::{Valve, WATERMARK_END, WATERMARK_NONE};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Messages taken from one queue before the next one has its turn.
@@ -55,6 +55,12 @@ impl Inbox {
     }
 }
 
+/// What an input says whose time means nothing: that it holds nobody back, until it ends.
+fn without_time(now: TimeStatus) -> TimeStatus {
+    let ended = now.watermark == WATERMARK_END;
+    TimeStatus { watermark: if ended { WATERMARK_END } else { WATERMARK_NONE }, idle: !ended }
+}
+
 impl Worker {
     /// True where a step has one input that this worker alone feeds: nothing to wait for, and nothing to join.
     fn is_direct(&self, plan: &Plan, step: usize) -> bool {
@@ -77,7 +83,9 @@ impl Worker {
             let mut others = WATERMARK_END;
             let is_direct = self.is_direct(plan, step);
             if let Some(inbox) = self.steps[step].inbox.as_mut().filter(|_| !is_direct) {
-                inbox.valve.active(side.index());
+                if !plan.steps[step].is_timeless(side) {
+                    inbox.valve.active(side.index());
+                }
                 others = inbox.valve.others(side.index());
             }
             let clock = joined_times(clock, &batch.times, self.steps[step].watermark, others);
@@ -161,7 +169,9 @@ impl Worker {
             match message {
                 Message::Data(parcel) => {
                     let Parcel { batch, keys, clock } = *parcel;
-                    inbox.valve.active(queue);
+                    if !plan.steps[index].is_timeless(side) {
+                        inbox.valve.active(queue);
+                    }
                     let (floor, others) = (inbox.valve.watermark(), inbox.valve.others(queue));
                     let clock = joined_times(clock, &batch.times, floor, others);
                     self.process(plan, at, batch, Some(keys), &clock)?;
@@ -193,6 +203,7 @@ impl Worker {
                 self.advance(plan, step, now)?;
                 continue;
             }
+            let now = if plan.steps[step].is_timeless(side) { without_time(now) } else { now };
             let (workers, Some(inbox)) = (self.workers, &mut self.steps[step].inbox) else { continue };
             if workers == 1 {
                 let now = inbox.advance(side.index(), now);

@@ -1,6 +1,7 @@
 //! Joins the stages: plans a pipeline, starts its workers from what was committed, and commits until it ends. The only
 //! place that names two stages.
 
+mod alignment;
 mod clock;
 mod commit;
 mod conditions;
@@ -9,6 +10,7 @@ mod coordinator;
 mod dedupe_step;
 mod error;
 mod expiry;
+mod first;
 mod flow;
 mod gauge;
 mod group;

@@ -12,6 +12,12 @@ impl StepPlan {
         if matches!(self.operation, OperationPlan::Join(_)) { &[Side::Left, Side::Right] } else { &[Side::Left] }
     }
 
+    /// True for an input whose event time means nothing: a table that is looked up in as it is.
+    pub(super) fn is_timeless(&self, side: Side) -> bool {
+        let latest = |join: &super::plan_join::JoinPlan| join.join.kind == config::JoinKind::Latest;
+        matches!((&self.operation, side), (OperationPlan::Join(join), Side::Right) if latest(join))
+    }
+
     /// What batches of an input look like, and the source whose records they may still hold raw.
     pub(super) fn input_of(&self, side: Side) -> (&Shape, Option<usize>) {
         match (&self.operation, side) {
@@ -51,7 +57,11 @@ impl Plan {
     /// True where a step works by the event time of a source's records: those are the keyed ones, unless they take what they need from a table
     /// as it is.
     pub(super) fn reads_time_of(&self, source: usize) -> bool {
-        self.reached_from(source).into_iter().any(|it| self.steps[it.0].key.is_some())
+        self.reached_from(source).into_iter().any(|it| self.works_by_time(it))
+    }
+
+    fn works_by_time(&self, (step, side): (usize, Side)) -> bool {
+        self.steps[step].key.is_some() && !self.steps[step].is_timeless(side)
     }
 
     /// Why a source's records would all be refused: lines of a file have no time of their own.
@@ -60,7 +70,7 @@ impl Plan {
         let untimed =
             matches!(connector, config::SourceConnector::File { .. }) && event_time.field.is_none() && !changes;
         let reached = self.reached_from(source).into_iter();
-        let step = reached.map(|it| it.0).find(|it| self.steps[*it].key.is_some()).filter(|_| untimed)?;
+        let step = reached.into_iter().find(|it| self.works_by_time(*it)).filter(|_| untimed)?.0;
         Some(format!(
             "source `{name}`: step `{}` works by event time, and lines of files have no time of their own: name the field that holds \
              it with event_time = {{ field = \"..\" }}",

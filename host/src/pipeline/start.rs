@@ -1,9 +1,11 @@
 //! Starts an attempt: sinks opened, state restored, partitions and key groups shared out, threads running.
 
+use super::alignment::Lows;
 use super::commit::{Committer, Identity};
 use super::control::Control;
 use super::coordinator::WorkerHandle;
 use super::error::{Failure, PipelineError, chain};
+use super::first::{Firsts, Left};
 use super::gauge::Gauge;
 use super::inbox::Inbox;
 use super::lineage::Lineage;
@@ -53,6 +55,8 @@ pub(super) struct Started {
     pub epoch: u64,
     /// An upgrade that is on probation from the first record on.
     pub trial: Option<Trial>,
+    /// What is read before all else.
+    pub firsts: Option<Arc<Left>>,
 }
 
 /// Starts from what was committed. None where that is an upgrade's work of which it was not known whether it was: begin again as that.
@@ -102,6 +106,7 @@ pub(super) fn start(
     let mut handles = Vec::new();
     let wakers = Arc::clone(&workers.wakers);
     let (cancelled, paused) = (Arc::clone(&workers.cancelled), Arc::clone(&workers.paused));
+    let firsts = workers.made.first().and_then(|it| it.firsts.as_ref()).map(Firsts::left);
     for (worker, (commands, reports)) in workers.made.into_iter().zip(workers.ends) {
         let name = format!("worker-{}", worker.index);
         let span = tracing::Span::current(); // What it logs is the pipeline's.
@@ -119,6 +124,7 @@ pub(super) fn start(
         paused,
         epoch: recovered.epoch + 1,
         trial: None,
+        firsts,
     }))
 }
 
@@ -219,6 +225,9 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
     let mut exchanges: Vec<Vec<Vec<Exchange>>> = plan.steps.iter().map(connect).collect();
     // Instances of an attempt before are gone.
     counters.per_plugin.iter().for_each(|it| it.memory_bytes.store(0, Relaxed));
+    let lows = Lows::new(pipeline.sources.len(), count);
+    let mut firsts = if scene.reads { Firsts::of(pipeline, found, recovered, count) } else { Vec::new() };
+    firsts.reverse();
     let (mut made, mut ends) = (Vec::new(), Vec::new());
     for index in 0..count {
         let (command, commands) = sync_channel(2);
@@ -251,7 +260,8 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
                 counted: PluginWork::default(),
             });
         }
-        let sources = (0..pipeline.sources.len()).map(|it| source(scene, index, it)).collect::<Result<_, _>>()?;
+        let sources =
+            (0..pipeline.sources.len()).map(|it| source(scene, &lows, index, it)).collect::<Result<_, _>>()?;
         let encoder = |(sink, plan): (&crate::config::Sink, &super::plan::SinkPlan)| {
             Encoder::new(&plan.shape, sink.select.as_deref(), sink.format).map_err(|error| {
                 PipelineError::stop(Failure::Config, format!("sink `{}`: {}", sink.name, chain(&error)))
@@ -290,6 +300,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
             feeds: (0..plan.steps.len()).map(|it| plan.feeds(it)).collect(),
             ended: false,
             gauge: Gauge::new(plan.steps.len()),
+            firsts: firsts.pop(),
         };
         worker.begin_lineages();
         made.push(worker);
@@ -310,7 +321,7 @@ fn without_partitions(plan: &Plan, found: &[Found], step: (usize, Side), workers
 }
 
 /// Source `number` as worker `index` reads it: partition `p` belongs to worker `p % workers`.
-fn source(scene: &Scene<'_>, index: usize, number: usize) -> Result<WorkerSource, PipelineError> {
+fn source(scene: &Scene<'_>, lows: &Lows, index: usize, number: usize) -> Result<WorkerSource, PipelineError> {
     let Scene { pipeline, plan, options, recovered, now_ms, .. } = *scene;
     let (count, found) = (options.workers, &scene.found[number]);
     let source = &pipeline.sources[number];
@@ -363,11 +374,14 @@ fn source(scene: &Scene<'_>, index: usize, number: usize) -> Result<WorkerSource
         SourceConnector::File { .. } => found.partitions.iter().map(|it| it.name.clone()).collect(),
         SourceConnector::Kafka(_) | SourceConnector::Generator { .. } => Vec::new(),
     };
-    let decoder = Decoder::new(if plan.reads_time_of(number) { projection } else { projection.without_time() });
+    let timed = plan.reads_time_of(number) || source.event_time.drift_ms_max.is_some();
+    let decoder = Decoder::new(if timed { projection } else { projection.without_time() });
     let decoder = if source.changes { decoder.of_changes() } else { Ok(decoder) };
     let decoder =
         decoder.map_err(|error| PipelineError::from_error(Failure::Config, &format!("source `{name}`"), &error))?;
-    Ok(WorkerSource { reader, decoder, time, positions, topic, files, open, said: None })
+    let alignment = lows.of(source, number, (index, count), &time);
+    let first = source.first;
+    Ok(WorkerSource { reader, decoder, time, positions, topic, files, open, said: None, alignment, first })
 }
 
 /// Gives every entry of the snapshot to the worker that owns its key group now.

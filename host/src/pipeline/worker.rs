@@ -4,7 +4,9 @@
 //! first. Watermarks and barriers take the same way, in order. A worker never blocks: what a queue does not take waits,
 //! and while something waits the worker only serves the steps after that queue.
 
+use super::alignment::Alignment;
 use super::error::{Failure, PipelineError};
+use super::first::Firsts;
 use super::gauge::Gauge;
 use super::inbox::Inbox;
 use super::lineage::Lineage;
@@ -109,6 +111,10 @@ pub(super) struct WorkerSource {
     pub open: usize,
     /// What was last said of the watermark.
     pub said: Option<TimeStatus>,
+    /// What holds its partitions back that are ahead of others.
+    pub alignment: Option<Alignment>,
+    /// True where it is read before those for which this is false.
+    pub first: bool,
 }
 
 /// Everything that a worker is made of.
@@ -157,6 +163,8 @@ pub(super) struct Worker {
     pub ended: bool,
     /// What it measures of itself.
     pub gauge: Gauge,
+    /// What is to be read before all else; none once it is in place.
+    pub firsts: Option<Firsts>,
 }
 
 /// What a turn of the loop came to.
@@ -293,6 +301,8 @@ impl Worker {
                 self.ended = true;
                 self.report(Report::Ended);
             }
+        } else {
+            self.sources.iter_mut().for_each(|it| it.time.pause(now_ms));
         }
         Ok(match (busy, free) {
             (true, _) => Turn::Busy,
@@ -332,12 +342,23 @@ impl Worker {
 
     fn read(&mut self, plan: &Plan, now_ms: u64) -> Result<bool, PipelineError> {
         let mut busy = false;
+        let epoch = self.epoch;
+        self.firsts.take_if(|it| it.are_in_place(epoch));
         for index in 0..self.sources.len() {
             let source = &mut self.sources[index];
+            if self.firsts.is_some() && !source.first {
+                source.time.pause(now_ms);
+                continue;
+            }
             let settings = &self.settings;
+            source.time.reading(now_ms);
+            if let Some(alignment) = &source.alignment {
+                alignment.align(&mut source.time, now_ms);
+            }
+            let held = |partition: i32| source.time.is_held(partition);
             let polled = match &mut source.reader {
                 Some(reader) => reader
-                    .poll(settings.batch_rows_max, settings.batch_bytes_max, now_ms)
+                    .poll(settings.batch_rows_max, settings.batch_bytes_max, now_ms, &held)
                     .map_err(|error| source_failed(&settings.source_names[index], error))?,
                 None => Polled::Empty,
             };
@@ -349,6 +370,9 @@ impl Worker {
                 Polled::Ended(partition) => {
                     busy = true;
                     source.open = source.open.saturating_sub(1);
+                    if let Some(firsts) = &mut self.firsts {
+                        firsts.read((index, partition), i64::MAX, false, epoch);
+                    }
                     if settings.end_of_input_closes {
                         source.time.end(partition, now_ms);
                     }
@@ -376,6 +400,9 @@ impl Worker {
         match source.positions.iter_mut().find(|it| it.0 == origin.partition) {
             Some(position) => position.1 = raw.next_offset,
             None => source.positions.push((origin.partition, raw.next_offset)),
+        }
+        if let Some(firsts) = &mut self.firsts {
+            firsts.read((index, origin.partition), raw.next_offset, !raw.rows.records.is_empty(), self.epoch);
         }
         self.counters.records_in.fetch_add(raw.rows.records.len() as u64, Relaxed);
         let decoded = source.decoder.decode(raw);

@@ -131,11 +131,24 @@ impl FileSource {
     /// # Errors
     /// Where a file cannot be read, has become shorter, or has too long a line. Polling again finds the same.
     pub fn poll(&mut self, rows_max: usize, bytes_max: usize, _now_ms: u64) -> Result<Polled, SourceError> {
+        self.poll_unless(rows_max, bytes_max, &|_| false)
+    }
+
+    /// As [`FileSource::poll`], passing over the partitions that are `held`.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn poll_unless(
+        &mut self,
+        rows_max: usize,
+        bytes_max: usize,
+        held: &dyn Fn(i32) -> bool,
+    ) -> Result<Polled, SourceError> {
         for _ in 0..self.readers.len() {
             let at = self.next % self.readers.len();
             self.next = at + 1;
             let reader = &mut self.readers[at];
-            if reader.said_end {
+            if reader.said_end || held(reader.partition) {
                 continue;
             }
             if let Some(batch) = reader.read(self.source, rows_max.max(1), bytes_max)? {

@@ -91,10 +91,27 @@ impl GeneratorSource {
     /// # Errors
     /// None; the signature is that of every source.
     pub fn poll(&mut self, rows_max: usize, bytes_max: usize, now_ms: u64) -> Result<Polled, SourceError> {
+        self.poll_unless(rows_max, bytes_max, now_ms, &|_| false)
+    }
+
+    /// As [`GeneratorSource::poll`], passing over the partitions that are `held`.
+    ///
+    /// # Errors
+    /// None, as there.
+    pub fn poll_unless(
+        &mut self,
+        rows_max: usize,
+        bytes_max: usize,
+        now_ms: u64,
+        held: &dyn Fn(i32) -> bool,
+    ) -> Result<Polled, SourceError> {
         let due = self.due(now_ms);
         for _ in 0..self.cursors.len() {
             let at = self.next % self.cursors.len();
             self.next = at + 1;
+            if held(self.cursors[at].partition as i32) {
+                continue;
+            }
             let limit = match due {
                 Some(due) => self.options.offset_of(due, self.cursors[at].partition),
                 None => i64::MAX,

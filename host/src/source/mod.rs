@@ -128,12 +128,19 @@ pub enum Source {
 }
 
 impl Source {
-    /// The next batch, if there is one: at most `rows_max` records, and about `bytes_max` bytes. Does not wait.
-    pub fn poll(&mut self, rows_max: usize, bytes_max: usize, now_ms: u64) -> Result<Polled, SourceError> {
+    /// The next batch, if there is one: at most `rows_max` records, and about `bytes_max` bytes. Does not wait. Partitions that are
+    /// `held` are passed over.
+    pub fn poll(
+        &mut self,
+        rows_max: usize,
+        bytes_max: usize,
+        now_ms: u64,
+        held: &dyn Fn(i32) -> bool,
+    ) -> Result<Polled, SourceError> {
         match self {
-            Source::Kafka(source) => Ok(source.poll(rows_max, bytes_max)?),
-            Source::File(source) => source.poll(rows_max, bytes_max, now_ms),
-            Source::Generator(source) => source.poll(rows_max, bytes_max, now_ms),
+            Source::Kafka(source) => Ok(source.poll_unless(rows_max, bytes_max, held)?),
+            Source::File(source) => source.poll_unless(rows_max, bytes_max, held),
+            Source::Generator(source) => source.poll_unless(rows_max, bytes_max, now_ms, held),
         }
     }
 

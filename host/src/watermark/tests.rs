@@ -297,3 +297,42 @@ fn a_worker_without_partitions_ends_where_none_will_come() {
     assert_eq!(one.complete(), None);
     assert_eq!(one.end(3, 0), Some(WATERMARK_END));
 }
+
+#[test]
+fn time_in_which_nobody_reads_makes_no_partition_idle() {
+    let mut partitions = Partitions::new(0, Some(100));
+    partitions.add(0, 0);
+    partitions.reading(0);
+    partitions.observe(0, &[10], 0);
+    partitions.reading(60);
+    partitions.tick(60);
+    // Something downstream was full until 10,060.
+    partitions.pause(5_000);
+    partitions.pause(10_060);
+    partitions.reading(10_090);
+    partitions.tick(10_090);
+    assert!(!partitions.idle(), "90 ms of reading found nothing");
+    partitions.tick(10_100);
+    assert!(partitions.idle());
+}
+
+#[test]
+fn a_partition_is_held_while_it_is_too_far_ahead_and_does_not_become_idle_by_that() {
+    let mut partitions = Partitions::new(0, Some(100));
+    assert_eq!(partitions.low(), WATERMARK_END);
+    for partition in [0, 1, 2] {
+        partitions.add(partition, 0);
+    }
+    partitions.observe(0, &[10, 5], 0);
+    partitions.observe(1, &[1_000], 0);
+    assert_eq!(partitions.low(), 10, "partition 2 has had no record");
+    let held = |it: &Partitions| [0, 1, 2].map(|partition| it.is_held(partition));
+    partitions.hold(partitions.low() + 500, 90);
+    assert_eq!(held(&partitions), [false, true, false]);
+    partitions.tick(150);
+    assert_eq!(partitions.low(), 1_000, "only the one that was held is not idle");
+    partitions.hold(partitions.low() + 500, 160);
+    assert_eq!(held(&partitions), [false; 3]);
+    partitions.tick(190);
+    assert!(partitions.idle(), "100 ms after it was last held");
+}

@@ -1,4 +1,4 @@
-//! `dedupe`, `top` and `state_ttl` as they are written.
+//! `dedupe`, `top`, `state_ttl`, `read_first` and `max_drift` as they are written.
 
 use super::*;
 
@@ -77,5 +77,29 @@ fn state_that_expires_is_that_of_a_keyed_plugin() {
             p.toml:9:13: steps.s.state_ttl: goes with a keyed plugin without `window`: windows end by themselves; drop it
             p.toml:9:13: steps.s.state_ttl: goes with a `plugin`, which is missing; add `plugin = "./NAME.wasm"` or drop it
         "#]],
+    );
+}
+
+#[test]
+fn a_source_that_is_read_first_ends_and_waits_for_no_other() {
+    let file = |source: &str, time: &str| {
+        format!(
+            "name = \"t\"\n[sources.in]\n{source}\nread_first = true\nevent_time = {{ {time} }}\n\
+             [sinks.out]\nfrom = \"in\"\nconnector = \"stdout\"\n"
+        )
+    };
+    let generator = "connector = \"generator\"\nkind = \"orders\"";
+    check(
+        &file(&format!("{generator}\ncount = 9"), "delay = \"1s\""),
+        expect![[r#"
+        ok
+    "#]],
+    );
+    check(
+        &file(generator, "max_drift = \"10m\""),
+        expect![[r#"
+        p.toml:5:14: sources.in.read_first: found it with records that never end; give the generator a `count`
+        p.toml:5:14: sources.in.read_first: found it beside `event_time.max_drift`: the sources that it would wait for wait for it; drop one of the two
+    "#]],
     );
 }

@@ -15,6 +15,7 @@ fn projection(paths: &[&str]) -> Projection {
         format: TimeFormat::EpochMs,
         delay_ms: 0,
         idle_timeout_ms: None,
+        drift_ms_max: None,
         late: Late::Drop,
     };
     let wanted: Vec<_> = paths.iter().map(|&path| (Arc::from(path), Kind::Json)).collect();

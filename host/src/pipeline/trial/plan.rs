@@ -137,7 +137,8 @@ fn projection(input: &Shape, options: &TrialOptions) -> Result<Projection, Pipel
         None => (None, TimeFormat::EpochMs),
     };
     let timeless = field.is_none();
-    let event_time = EventTimeOptions { field, format, delay_ms: 0, idle_timeout_ms: None, late: Late::Drop };
+    let event_time =
+        EventTimeOptions { field, format, delay_ms: 0, idle_timeout_ms: None, drift_ms_max: None, late: Late::Drop };
     let projection = Projection::plan(&wanted, &event_time, Format::Json)
         .map_err(|error| PipelineError::stop(Failure::Config, error.to_string()))?;
     Ok(if timeless { projection.without_time() } else { projection })

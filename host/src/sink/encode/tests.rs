@@ -336,6 +336,7 @@ proptest! {
             format: TimeFormat::EpochMs,
             delay_ms: 0,
             idle_timeout_ms: None,
+            drift_ms_max: None,
             late: Late::Drop,
         };
         let wanted: Vec<_> = object.keys().map(|it| (Arc::from(it.as_str()), Kind::Json)).collect();

@@ -103,11 +103,22 @@ impl KafkaSource {
     /// Brokers that are down are waited out (`Empty`); see [`KafkaSource::trouble`]. After an error the source is of no
     /// further use.
     pub fn poll(&mut self, rows_max: usize, bytes_max: usize) -> Result<Polled, KafkaError> {
+        self.poll_unless(rows_max, bytes_max, &|_| false)
+    }
+
+    /// As [`KafkaSource::poll`], passing over the partitions that are `held`: what was fetched of them stays in their queues, which have
+    /// a bound.
+    pub fn poll_unless(
+        &mut self,
+        rows_max: usize,
+        bytes_max: usize,
+        held: &dyn Fn(i32) -> bool,
+    ) -> Result<Polled, KafkaError> {
         let native = match &mut self.plane {
-            Plane::Librdkafka(it) => return it.poll(rows_max, bytes_max),
+            Plane::Librdkafka(it) => return it.poll(rows_max, bytes_max, held),
             Plane::Native(it) => it,
         };
-        match native.poll(rows_max, bytes_max) {
+        match native.poll(rows_max, bytes_max, held) {
             Ok(polled) => Ok(polled),
             // What was handed over is accounted for by the positions, and the rest is the same records.
             Err(NativeError::Unsupported(reason)) if self.options.fetch == Fetch::Auto => {

@@ -93,8 +93,13 @@ impl Librdkafka {
         Ok(Librdkafka { reading, turn: 0, polls: 0, source, options: options.clone(), topic, client })
     }
 
-    /// As [`super::KafkaSource::poll`].
-    pub(super) fn poll(&mut self, rows_max: usize, bytes_max: usize) -> Result<Polled, KafkaError> {
+    /// As [`super::KafkaSource::poll_unless`].
+    pub(super) fn poll(
+        &mut self,
+        rows_max: usize,
+        bytes_max: usize,
+        held: &dyn Fn(i32) -> bool,
+    ) -> Result<Polled, KafkaError> {
         self.polls = (self.polls + 1) % POLLS_BETWEEN_CALLBACKS;
         if self.polls == 0 {
             self.client.poll();
@@ -102,6 +107,9 @@ impl Librdkafka {
         for _ in 0..self.reading.len() {
             let at = self.turn;
             self.turn = (self.turn + 1) % self.reading.len();
+            if self.reading.get(at).is_some_and(|it| held(it.partition)) {
+                continue;
+            }
             if let Some(polled) = self.read(at, rows_max, bytes_max)? {
                 return Ok(polled);
             }

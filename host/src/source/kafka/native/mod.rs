@@ -92,11 +92,19 @@ impl Native {
         Ok(Native { reader, reading, tools: Tools::default(), turn: 0, source, topic, brokers })
     }
 
-    /// As [`super::KafkaSource::poll`].
-    pub(super) fn poll(&mut self, rows_max: usize, bytes_max: usize) -> Result<Polled, NativeError> {
+    /// As [`super::KafkaSource::poll_unless`].
+    pub(super) fn poll(
+        &mut self,
+        rows_max: usize,
+        bytes_max: usize,
+        held: &dyn Fn(i32) -> bool,
+    ) -> Result<Polled, NativeError> {
         for _ in 0..self.reading.len() {
             let at = self.turn;
             self.turn = (self.turn + 1) % self.reading.len();
+            if self.reading.get(at).is_some_and(|it| held(it.partition)) {
+                continue;
+            }
             if let Some(polled) = self.read(at, rows_max.max(1), bytes_max.clamp(1, RUN_BYTES_MAX))? {
                 return Ok(polled);
             }
