@@ -296,6 +296,7 @@ fn each_partition_step_and_worker_says_how_it_is() {
         source["partitions"][0]["records_in"] == 60
             && source["partitions"][1]["records_in"] == 21
             && status["figures"]["steps"][0]["state_keys"] == 40
+            && status["figures"]["state_keys"] == 40 // And it is committed.
     });
     let figures = &status["figures"];
     let (source, step) = (&figures["sources"][0], &figures["steps"][0]);
