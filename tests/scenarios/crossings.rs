@@ -26,7 +26,7 @@ fn failpoints(output: Output) -> Vec<&'static str> {
         "forget.after-manifests",
     ];
     names.extend(match output {
-        Output::Kafka => ["commit.before-offsets", "commit.before-commit"],
+        Output::Kafka | Output::Librdkafka => ["commit.before-offsets", "commit.before-commit"],
         Output::Files => ["current.before-rename", "current.after-rename"],
     });
     names

@@ -64,18 +64,27 @@ fn die_at(purchases: &mut Purchases<'_>, spec: &str, share: usize) {
 
 #[test]
 fn from_kafka_to_kafka_every_record_counts_once_whenever_the_process_is_killed() {
-    let seed = settings::seed("kafka to kafka");
+    count_once("kafka to kafka", Output::Kafka, settings::records(), KILLS);
+}
+
+#[test]
+fn by_librdkafka_too_every_record_counts_once_whenever_the_process_is_killed() {
+    count_once("kafka to kafka by librdkafka", Output::Librdkafka, settings::records() / 4, KILLS / 4);
+}
+
+fn count_once(name: &str, output: Output, records: u64, kills: u64) {
+    let seed = settings::seed(name);
     let mut random = Random::new(seed);
-    let mut purchases = Purchases::new(&mut random, Input::Kafka, Output::Kafka, settings::records());
+    let mut purchases = Purchases::new(&mut random, Input::Kafka, output, records);
     let failpoints = failpoints();
     assert!(failpoints.len() >= 10, "the host names its failpoints: {failpoints:?}");
-    let share = settings::records() as usize / (KILLS as usize + failpoints.len() + 1);
+    let share = records as usize / (kills as usize + failpoints.len() + 1);
     // `CURRENT` is written once where a transaction is the commit point: by the first commit that finds none.
     let (first, others): (Vec<_>, Vec<_>) = failpoints.iter().partition(|it| it.starts_with("current."));
     for name in first.into_iter().rev() {
         die_at(&mut purchases, &format!("{name}:1"), share);
     }
-    for kill in 1..=KILLS {
+    for kill in 1..=kills {
         let before = purchases.written();
         let mut run = purchases.run().start();
         if random.one_in(4) {

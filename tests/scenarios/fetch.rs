@@ -6,7 +6,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::time::Duration;
 use wasmill::batch::{RawBatch, headers};
-use wasmill::config::{ClientProperties, Fetch, KafkaOptions, KafkaStart};
+use wasmill::config::{ClientProperties, Fetch, KafkaOptions, KafkaStart, Produce};
 use wasmill::source::kafka::{KafkaError, KafkaSource, Polled, Start, partitions};
 use wasmill_tests::kafka::{Broker, Isolation, flush, shared, unique};
 use wasmill_tests::random::Random;
@@ -36,6 +36,7 @@ fn options(broker: &Broker, topic: &str, fetch: Fetch) -> KafkaOptions {
         start: KafkaStart::Earliest,
         fetch,
         fetch_bytes_max: None,
+        produce: Produce::Auto,
         compression: "none".to_owned(),
         wait_ms: 20_000,
         transaction_timeout_ms: 20_000,

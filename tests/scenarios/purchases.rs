@@ -33,7 +33,10 @@ pub(crate) enum Input {
 /// Where results go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Output {
+    /// Written by the native producer.
     Kafka,
+    /// Written by librdkafka.
+    Librdkafka,
     Files,
 }
 
@@ -79,9 +82,10 @@ impl<'a> Purchases<'a> {
             Input::Files => "connector = \"file\"\npath = \"in\"".to_owned(),
         };
         let sink = |index: usize| match self.output {
-            Output::Kafka => format!(
-                "connector = \"kafka\"\nbrokers = \"{brokers}\"\ntopic = \"{}\"\ntransaction_timeout = \"10s\"",
-                self.topics[index]
+            Output::Kafka | Output::Librdkafka => format!(
+                "connector = \"kafka\"\nbrokers = \"{brokers}\"\ntopic = \"{}\"\ntransaction_timeout = \"10s\"\nproduce = \"{}\"",
+                self.topics[index],
+                if self.output == Output::Kafka { "native" } else { "librdkafka" }
             ),
             Output::Files => format!("connector = \"file\"\npath = \"{}\"", OUTPUTS[index]),
         };
@@ -174,7 +178,7 @@ from = "counted"
     /// How much output there is, committed or not: it grows when something is written.
     pub(crate) fn written(&self) -> u64 {
         match self.output {
-            Output::Kafka => self.watch.end(),
+            Output::Kafka | Output::Librdkafka => self.watch.end(),
             Output::Files => self.folder.lines(OUTPUTS[0]).len() as u64,
         }
     }
@@ -215,7 +219,9 @@ from = "counted"
         match self.output {
             Output::Files if dead => self.folder.records("dead").iter().map(dead_letter::record).collect(),
             Output::Files => self.folder.records(OUTPUTS[index]),
-            Output::Kafka => self.broker.read(&self.topics[index], Isolation::Committed).iter().map(with_key).collect(),
+            Output::Kafka | Output::Librdkafka => {
+                self.broker.read(&self.topics[index], Isolation::Committed).iter().map(with_key).collect()
+            }
         }
     }
 }

@@ -41,9 +41,9 @@ fn feed_until_it_writes(purchases: &mut Purchases<'_>, run: &mut Run) {
 }
 
 /// Freezes a run for `frozen`, lets a second one take over, and thaws the first.
-fn a_zombie(name: &str, frozen: Duration) {
+fn a_zombie(name: &str, frozen: Duration, output: Output, successor: &str) {
     let mut random = Random::new(settings::seed(name));
-    let mut purchases = Purchases::new(&mut random, Input::Kafka, Output::Kafka, RECORDS);
+    let mut purchases = Purchases::new(&mut random, Input::Kafka, output, RECORDS);
     let mut zombie = with_timeout(&purchases).start();
     feed_until_it_writes(&mut purchases, &mut zombie);
     zombie.signal(Signal::Stop);
@@ -54,7 +54,9 @@ fn a_zombie(name: &str, frozen: Duration) {
     let takeover = ["sinks.rolling", "sinks.tumbling", "sinks.counted", "dead_letters"].iter().fold(
         purchases.folder.run_in("pipeline.toml", "data-2"),
         |launch, sink| {
-            launch.set(&format!("{sink}.transaction_timeout"), format!("{}s", TRANSACTION_TIMEOUT.as_secs()))
+            launch
+                .set(&format!("{sink}.transaction_timeout"), format!("{}s", TRANSACTION_TIMEOUT.as_secs()))
+                .set(&format!("{sink}.produce"), successor)
         },
     );
     let mut second = takeover.start();
@@ -74,58 +76,68 @@ fn a_zombie(name: &str, frozen: Duration) {
 
 #[test]
 fn a_zombie_whose_transaction_timed_out_is_told_that_another_took_over() {
-    a_zombie("zombie past its timeout", TRANSACTION_TIMEOUT + Duration::from_secs(2));
+    let frozen = TRANSACTION_TIMEOUT + Duration::from_secs(2);
+    a_zombie("zombie past its timeout", frozen, Output::Kafka, "native");
+    a_zombie("zombie of librdkafka past its timeout", frozen, Output::Librdkafka, "librdkafka");
 }
 
 #[test]
 fn a_zombie_whose_transaction_is_still_open_is_told_that_another_took_over() {
-    a_zombie("zombie within its timeout", Duration::ZERO);
+    a_zombie("zombie within its timeout", Duration::ZERO, Output::Kafka, "native");
+    a_zombie("zombie of librdkafka within its timeout", Duration::ZERO, Output::Librdkafka, "librdkafka");
+    // Whoever it is that takes over from whom.
+    a_zombie("zombie before librdkafka", Duration::ZERO, Output::Kafka, "librdkafka");
+    a_zombie("zombie of librdkafka before ours", Duration::ZERO, Output::Librdkafka, "native");
 }
 
 #[test]
 fn a_process_frozen_for_longer_than_its_transaction_may_stay_open_loses_nothing() {
-    let mut random = Random::new(settings::seed("frozen"));
-    let mut purchases = Purchases::new(&mut random, Input::Kafka, Output::Kafka, RECORDS);
-    let mut run = with_timeout(&purchases).start();
-    feed_until_it_writes(&mut purchases, &mut run);
-    run.signal(Signal::Stop);
-    pause(TRANSACTION_TIMEOUT + Duration::from_secs(2));
-    run.signal(Signal::Continue);
-    purchases.send(usize::MAX);
-    // It may end, saying why, or go on from its last commit; either way the next run completes the output.
-    pause(Duration::from_secs(2));
-    run.signal(Signal::Terminate);
-    let ended = run.wait(RUN_LIMIT);
-    println!("the frozen process exited with {:?}", ended.code);
-    purchases.run().until_end();
-    purchases.check();
+    for output in [Output::Kafka, Output::Librdkafka] {
+        let mut random = Random::new(settings::seed("frozen"));
+        let mut purchases = Purchases::new(&mut random, Input::Kafka, output, RECORDS);
+        let mut run = with_timeout(&purchases).start();
+        feed_until_it_writes(&mut purchases, &mut run);
+        run.signal(Signal::Stop);
+        pause(TRANSACTION_TIMEOUT + Duration::from_secs(2));
+        run.signal(Signal::Continue);
+        purchases.send(usize::MAX);
+        // It may end, saying why, or go on from its last commit; either way the next run completes the output.
+        pause(Duration::from_secs(2));
+        run.signal(Signal::Terminate);
+        let ended = run.wait(RUN_LIMIT);
+        println!("the frozen process exited with {:?}", ended.code);
+        purchases.run().until_end();
+        purchases.check();
+    }
 }
 
 #[test]
 fn a_broker_that_dies_amid_a_transaction_costs_and_doubles_nothing() {
-    let broker = Broker::start();
-    let mut random = Random::new(settings::seed("broker"));
-    let mut purchases = Purchases::on(&broker, &mut random, Input::Kafka, Output::Kafka, RECORDS);
-    for round in 1..=3 {
-        let mut run = with_timeout(&purchases).start();
-        feed_until_it_writes(&mut purchases, &mut run);
-        broker.kill();
-        pause(Duration::from_millis(random.within(0..2_000)));
-        broker.restart();
-        purchases.send(2_000);
-        if round < 3 {
-            // It may have ended, saying why, or waited for the broker.
-            feed_while_it_lives(&mut purchases, &mut run);
-            run.kill();
-            println!("round {round}: {:?}", run.wait(Duration::ZERO).code);
-        } else {
-            run.signal(Signal::Terminate);
-            println!("round {round}: {:?}", run.wait(RUN_LIMIT).code);
+    for output in [Output::Kafka, Output::Librdkafka] {
+        let broker = Broker::start();
+        let mut random = Random::new(settings::seed("broker"));
+        let mut purchases = Purchases::on(&broker, &mut random, Input::Kafka, output, RECORDS);
+        for round in 1..=3 {
+            let mut run = with_timeout(&purchases).start();
+            feed_until_it_writes(&mut purchases, &mut run);
+            broker.kill();
+            pause(Duration::from_millis(random.within(0..2_000)));
+            broker.restart();
+            purchases.send(2_000);
+            if round < 3 {
+                // It may have ended, saying why, or waited for the broker.
+                feed_while_it_lives(&mut purchases, &mut run);
+                run.kill();
+                println!("round {round}: {:?}", run.wait(Duration::ZERO).code);
+            } else {
+                run.signal(Signal::Terminate);
+                println!("round {round}: {:?}", run.wait(RUN_LIMIT).code);
+            }
         }
+        purchases.send(usize::MAX);
+        purchases.run().until_end();
+        purchases.check();
     }
-    purchases.send(usize::MAX);
-    purchases.run().until_end();
-    purchases.check();
 }
 
 fn feed_while_it_lives(purchases: &mut Purchases<'_>, run: &mut Run) {

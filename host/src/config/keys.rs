@@ -368,6 +368,14 @@ pub(super) static SINK_KAFKA: Keys = Keys {
             Absent::Text("none"),
             "How batches of records are compressed.",
         ),
+        key(
+            "produce",
+            Choice { now: &["auto", "native", "librdkafka"], later: &[] },
+            Absent::Text("auto"),
+            "Which producer writes the records; what is written is the same. `native` costs a fraction, and needs brokers of Kafka \
+             2.8 or later without TLS and SASL. `auto` is `native` where it can be and `librdkafka` elsewhere; the log says why. \
+             One producer writes all Kafka sinks of a pipeline: it is what one of them asks for.",
+        ),
         WAIT,
         key(
             "transaction_timeout",

@@ -132,6 +132,8 @@ pub struct KafkaOptions {
     pub fetch: Fetch,
     /// Bytes that the native reader asks for at once; none for the best. Not a key of the file: tests ask for few.
     pub fetch_bytes_max: Option<i32>,
+    /// Which producer writes (sinks only).
+    pub produce: Produce,
     /// Codec of written batches (sinks only): `none`, `lz4`, `zstd`, `gzip` or `snappy`.
     pub compression: String,
     /// How long to wait for the broker at start, ms.
@@ -175,6 +177,17 @@ pub enum Fetch {
     /// The native reader where it can, else librdkafka.
     Auto,
     /// The native reader, or an error.
+    Native,
+    /// librdkafka.
+    Librdkafka,
+}
+
+/// `produce` of a Kafka sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Produce {
+    /// The native producer where it can, else librdkafka.
+    Auto,
+    /// The native producer, or an error.
     Native,
     /// librdkafka.
     Librdkafka,

@@ -4,7 +4,9 @@ use super::document::{Entry, Value};
 use super::errors::Errors;
 use super::graph::{Names, Reference};
 use super::keys;
-use super::model::{ClientProperties, Delivery, Fetch, Format, Input, KafkaOptions, KafkaStart, Sink, SinkConnector};
+use super::model::{
+    ClientProperties, Delivery, Fetch, Format, Input, KafkaOptions, KafkaStart, Produce, Sink, SinkConnector,
+};
 use super::section::Section;
 use super::sources::{brokers, format, topic};
 use std::collections::BTreeSet;
@@ -55,6 +57,7 @@ fn connector(section: &mut Section<'_>, base: &Path, errors: &mut Errors) -> Sin
 }
 
 fn kafka(section: &Section<'_>, errors: &mut Errors) -> KafkaOptions {
+    let produces = [("auto", Produce::Auto), ("native", Produce::Native), ("librdkafka", Produce::Librdkafka)];
     let codecs = ["none", "lz4", "zstd", "gzip", "snappy"].map(|it| (it, it));
     KafkaOptions {
         brokers: brokers(section, errors),
@@ -62,6 +65,7 @@ fn kafka(section: &Section<'_>, errors: &mut Errors) -> KafkaOptions {
         start: KafkaStart::Earliest,
         fetch: Fetch::Auto,
         fetch_bytes_max: None,
+        produce: section.choice("produce", &produces, errors).unwrap_or(Produce::Auto),
         compression: section.choice("compression", &codecs, errors).unwrap_or("none").to_owned(),
         wait_ms: section.duration("wait", errors).unwrap_or_default(),
         transaction_timeout_ms: section.duration("transaction_timeout", errors).unwrap_or_default(),
@@ -121,6 +125,7 @@ pub(super) fn check_together(
 ) {
     let mut folders: Vec<(&Path, &str)> = Vec::new();
     let mut first: Option<(&KafkaOptions, &str)> = None;
+    check_producer(sinks, errors);
     for placed in sinks {
         match &placed.sink.connector {
             SinkConnector::File { path: folder } if !folder.as_os_str().is_empty() => {
@@ -143,6 +148,23 @@ pub(super) fn check_together(
                     None => first = Some((kafka, &placed.path)),
                 }
             }
+            _ => {}
+        }
+    }
+}
+
+/// One producer writes all Kafka sinks.
+fn check_producer(sinks: &[Placed<'_>], errors: &mut Errors) {
+    let mut first: Option<(Produce, &str)> = None;
+    for placed in sinks {
+        let SinkConnector::Kafka(KafkaOptions { produce, .. }) = &placed.sink.connector else { continue };
+        match first {
+            Some((other, path)) if *produce != Produce::Auto && *produce != other => {
+                let problem =
+                    format!("found another producer than in `{path}`: one writes all Kafka sinks of a pipeline");
+                placed.wrong("produce", problem, errors);
+            }
+            None if *produce != Produce::Auto => first = Some((*produce, &placed.path)),
             _ => {}
         }
     }

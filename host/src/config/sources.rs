@@ -4,7 +4,7 @@ use super::document::{Entry, Node, Value};
 use super::errors::{Errors, Place, listed, nearest};
 use super::keys;
 use super::model::{
-    ClientProperties, EventTimeOptions, Fetch, Format, GeneratorKind, KafkaOptions, KafkaStart, Late, Source,
+    ClientProperties, EventTimeOptions, Fetch, Format, GeneratorKind, KafkaOptions, KafkaStart, Late, Produce, Source,
     SourceConnector, TimeFormat,
 };
 use super::section::{Section, Span};
@@ -79,6 +79,7 @@ fn kafka(section: &Section<'_>, errors: &mut Errors) -> KafkaOptions {
         start: section.choice("start", &starts, errors).unwrap_or(KafkaStart::Earliest),
         fetch: section.choice("fetch", &fetches, errors).unwrap_or(Fetch::Auto),
         fetch_bytes_max: None,
+        produce: Produce::Auto,
         compression: "none".to_owned(),
         wait_ms: section.duration("wait", errors).unwrap_or_default(),
         transaction_timeout_ms: 60_000,

@@ -57,6 +57,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                             start: Earliest,
                             fetch: Auto,
                             fetch_bytes_max: None,
+                            produce: Auto,
                             compression: "none",
                             wait_ms: 30000,
                             transaction_timeout_ms: 60000,
@@ -119,6 +120,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                             start: Earliest,
                             fetch: Auto,
                             fetch_bytes_max: None,
+                            produce: Auto,
                             compression: "none",
                             wait_ms: 30000,
                             transaction_timeout_ms: 60000,
@@ -382,6 +384,7 @@ fn every_key_reaches_the_model() {
                             start: Earliest,
                             fetch: Auto,
                             fetch_bytes_max: None,
+                            produce: Auto,
                             compression: "zstd",
                             wait_ms: 60000,
                             transaction_timeout_ms: 120000,
@@ -698,6 +701,23 @@ fn to_kafka(head: &str, sinks: &[(&str, &str)]) -> String {
         ));
     }
     text
+}
+
+#[test]
+fn one_producer_writes_all_kafka_sinks() {
+    let ours = "produce = \"native\"";
+    check(
+        &to_kafka("", &[("a", ""), ("a", ours), ("a", ours)]),
+        expect![[r#"
+        ok
+    "#]],
+    );
+    check(
+        &to_kafka("", &[("a", ours), ("a", ""), ("a", "produce = \"librdkafka\"")]),
+        expect![[r#"
+            p.toml:22:11: sinks.s2.produce: found another producer than in `sinks.s0`: one writes all Kafka sinks of a pipeline
+        "#]],
+    );
 }
 
 #[test]

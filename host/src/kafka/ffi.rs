@@ -14,6 +14,7 @@
 
 mod fault;
 
+use super::Outgoing;
 use crate::batch::headers;
 use rdkafka_sys as sys;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -397,17 +398,6 @@ pub(crate) struct TopicInfo {
     pub(crate) error: i32,
     /// Its partitions.
     pub(crate) partitions: Vec<i32>,
-}
-
-/// A record to be written.
-pub(crate) struct Outgoing<'a> {
-    pub(crate) partition: i32,
-    pub(crate) key: Option<&'a [u8]>,
-    pub(crate) value: Option<&'a [u8]>,
-    /// As [`headers`] writes them.
-    pub(crate) headers: &'a [u8],
-    /// Ms since the Unix epoch; 0 is now.
-    pub(crate) timestamp: i64,
 }
 
 /// A topic of a client.

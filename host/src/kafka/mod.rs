@@ -1,8 +1,8 @@
 //! The Kafka client: what the Kafka source and the Kafka sink share, and the only place that knows librdkafka.
 //!
 //! `ffi` holds every call into librdkafka (and all `unsafe`) behind owned handles; `metadata` finds topics and waits
-//! for brokers; `wire` fetches record batches without librdkafka. Nothing of librdkafka appears in a public signature, so that another client can take its place. This
-//! module knows no record format, no batch and no pipeline.
+//! for brokers; `wire` reads and writes record batches without librdkafka. Nothing of librdkafka appears in a public signature,
+//! so that another client can take its place. This module knows no record format, no batch and no pipeline.
 
 pub(crate) mod ffi;
 pub(crate) mod metadata;
@@ -103,6 +103,18 @@ pub enum KafkaError {
 
 fn did_you_mean(similar: &[String]) -> String {
     if similar.is_empty() { String::new() } else { format!(" (there is `{}`)", similar.join("`, `")) }
+}
+
+/// A record to be written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) partition: i32,
+    pub(crate) key: Option<&'a [u8]>,
+    pub(crate) value: Option<&'a [u8]>,
+    /// As [`headers`](crate::batch::headers) writes them.
+    pub(crate) headers: &'a [u8],
+    /// Ms since the Unix epoch; 0 is now.
+    pub(crate) timestamp: i64,
 }
 
 /// A point in time until which a call may be tried again.

@@ -107,7 +107,14 @@ pub(super) fn advisory(pipeline: &Pipeline, commit_point: CommitPoint) -> Result
     match (commit_point, cluster(pipeline, commit_point)) {
         (CommitPoint::Manifest, Some(options)) => {
             let timeouts = Timeouts { wait_ms: options.wait_ms, transaction_ms: options.transaction_timeout_ms };
-            let opened = KafkaSink::open_with(&options.brokers, &options.properties, &[], Mode::Idempotent, timeouts);
+            let opened = KafkaSink::open(
+                &options.brokers,
+                &options.properties,
+                options.produce,
+                &[],
+                Mode::Idempotent,
+                timeouts,
+            );
             opened.map(Some).map_err(|error| kafka_failed("kafka", error))
         }
         _ => Ok(None),

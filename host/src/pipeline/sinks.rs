@@ -8,7 +8,7 @@ use super::error::{Failure, PipelineError, chain};
 use super::worker::{DEAD_LETTERS, Output};
 use crate::batch::RawRows;
 use crate::checkpoint::StagedFile;
-use crate::config::{self, Delivery, KafkaOptions, Pipeline, SinkConnector};
+use crate::config::{self, Delivery, KafkaOptions, Pipeline, Produce, SinkConnector};
 use crate::failpoint::failpoint;
 use crate::kafka::KafkaError;
 use crate::metrics::Counters;
@@ -245,8 +245,10 @@ fn open_producer(pipeline: &Pipeline, topics: &[TopicOptions]) -> Result<Option<
         Delivery::AtLeastOnce => Mode::Idempotent,
     };
     let timeouts = Timeouts { wait_ms: first.wait_ms, transaction_ms: first.transaction_timeout_ms };
+    // One producer serves all; they do not ask for different ones, and one that does not care takes what the others ask for.
+    let produce = kafka_sinks(pipeline).map(|it| it.produce).find(|it| *it != Produce::Auto).unwrap_or(Produce::Auto);
     let open = || {
-        let mut producer = KafkaSink::open_with(&first.brokers, &first.properties, topics, mode, timeouts)?;
+        let mut producer = KafkaSink::open(&first.brokers, &first.properties, produce, topics, mode, timeouts)?;
         producer.init()?;
         Ok(producer)
     };

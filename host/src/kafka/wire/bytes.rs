@@ -164,6 +164,26 @@ pub(super) fn put_unsigned_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// Writes a number as [`Cursor::varint`] reads it.
+#[inline]
+pub(super) fn put_varint(out: &mut Vec<u8>, value: i64) {
+    let value = ((value << 1) ^ (value >> 63)) as u64;
+    if value < 0x80 { out.push(value as u8) } else { put_unsigned_varint(out, value) }
+}
+
+/// How many bytes [`put_varint`] writes.
+#[inline]
+pub(super) fn varint_len(value: i64) -> usize {
+    let value = ((value << 1) ^ (value >> 63)) as u64;
+    // Seven bits a byte, and one byte for none: 9/64 is 1/7 closely enough for as many bits as there are.
+    (64 - (value | 1).leading_zeros() as usize) * 9 / 64 + 1
+}
+
+/// Writes the length of compact bytes, which follow.
+pub(super) fn put_compact_bytes_len(out: &mut Vec<u8>, len: usize) {
+    put_unsigned_varint(out, len as u64 + 1);
+}
+
 /// Writes a compact text.
 pub(super) fn put_compact_text(out: &mut Vec<u8>, text: &str) {
     put_unsigned_varint(out, text.len() as u64 + 1);
@@ -188,6 +208,18 @@ mod tests {
         assert!(Cursor::new(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2], 0).unsigned_varint().is_err());
         let zigzag = |byte: u8| Cursor::new(&[byte], 0).varint();
         assert_eq!([0, 1, 2, 3].map(zigzag), [Ok(0), Ok(-1), Ok(1), Ok(-2)]);
+    }
+
+    #[test]
+    fn numbers_with_a_sign_come_back_and_have_the_length_that_was_said() {
+        for value in
+            (0..63).flat_map(|it| [-(1i64 << it) - 1, -(1 << it), 1 << it, (1 << it) - 1]).chain([i64::MIN, i64::MAX])
+        {
+            let mut bytes = Vec::new();
+            put_varint(&mut bytes, value);
+            assert_eq!(Cursor::new(&bytes, 0).varint(), Ok(value));
+            assert_eq!(varint_len(value), bytes.len(), "{value}");
+        }
     }
 
     #[test]

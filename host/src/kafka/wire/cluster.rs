@@ -1,9 +1,9 @@
-//! The keeper: asks who leads what, and sees to it that each leader has a thread that fetches from it.
+//! The keeper: asks who leads what, and sees to it that each leader has a thread that fetches from it or sends to it.
 
 use super::connection::{Connection, Lost};
-use super::fetcher;
-use super::messages::{self, METADATA, Metadata};
+use super::messages::{self, Api, METADATA, Metadata, PartitionLeader};
 use super::shared::{Failure, Shared, Span, Taken};
+use super::sockets::Sockets;
 use crate::kafka::Deadline;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,16 +45,9 @@ pub(crate) struct Reader {
 impl Reader {
     /// Starts to read; does not wait for a broker.
     pub(crate) fn start(reading: Reading) -> std::io::Result<Reader> {
-        let shared = Arc::new(Shared::new(&reading.topic, &reading.spans, reading.queued_bytes_max));
-        let keeper = Keeper {
-            shared: Arc::clone(&shared),
-            bootstrap: reading.brokers,
-            bytes_max: reading.bytes_max,
-            known: BTreeMap::new(),
-            fetchers: BTreeMap::new(),
-            missing: None,
-        };
-        let keeper = Builder::new().name("kafka-keeper".to_owned()).spawn(|| keeper.run())?;
+        let Reading { brokers, topic, spans, queued_bytes_max, bytes_max } = reading;
+        let shared = Arc::new(Shared::new(&topic, &spans, queued_bytes_max, bytes_max));
+        let keeper = keep(&shared, brokers)?;
         Ok(Reader { shared, keeper: Some(keeper) })
     }
 
@@ -83,35 +76,78 @@ impl Drop for Reader {
     }
 }
 
-struct Keeper {
-    shared: Arc<Shared>,
+/// Partitions that are to be fetched or written where their leaders are.
+pub(super) trait Kept: Send + Sync + Sized + 'static {
+    /// What a broker has to speak.
+    const NEEDS: &'static [Api];
+    /// What a broker's thread is called, before the number of the node.
+    const THREAD: &'static str;
+
+    /// Its connections.
+    fn sockets(&self) -> &Arc<Sockets>;
+
+    /// The topics.
+    fn topics(&self) -> &[String];
+
+    /// Waits until somebody has to ask who leads what; none when it is time to stop. True where there was progress since the last
+    /// time.
+    fn wait_for_refresh(&self) -> Option<bool>;
+
+    /// Asks again, after a failure to learn who leads what.
+    fn refresh(&self);
+
+    /// Notes what is being waited out.
+    fn trouble(&self, reason: String);
+
+    /// Nothing can be done any more for any partition.
+    fn fail(&self, failure: &Failure);
+
+    /// Notes who leads what, and answers which nodes need a thread now. What has no leader is asked again.
+    fn lead(&self, leaders: &[PartitionLeader]) -> Vec<i32>;
+
+    /// What a broker's thread does, until the node leads nothing any more or the connection is lost.
+    fn serve(self: &Arc<Self>, node: i32, address: &str) -> Result<(), Lost>;
+
+    /// `node` has no thread any more: what it leads, or what somebody else leads now, has to be seen to.
+    fn ended(&self, node: i32);
+}
+
+/// Starts to keep `kept`, with `brokers` to ask first; does not wait for one. The thread ends when `kept` says so.
+pub(super) fn keep<K: Kept>(kept: &Arc<K>, brokers: Vec<String>) -> std::io::Result<JoinHandle<()>> {
+    let (kept, known, threads) = (Arc::clone(kept), BTreeMap::new(), BTreeMap::new());
+    let keeper = Keeper { kept, bootstrap: brokers, known, threads, missing: None };
+    Builder::new().name("kafka-keeper".to_owned()).spawn(|| keeper.run())
+}
+
+struct Keeper<K: Kept> {
+    kept: Arc<K>,
     bootstrap: Vec<String>,
-    bytes_max: Option<i32>,
     /// The addresses of the brokers by node, as last heard.
     known: BTreeMap<i32, String>,
-    fetchers: BTreeMap<i32, JoinHandle<()>>,
-    /// Since when the topic is missing.
+    /// A thread a broker.
+    threads: BTreeMap<i32, JoinHandle<()>>,
+    /// Since when a topic is missing.
     missing: Option<Deadline>,
 }
 
-impl Keeper {
+impl<K: Kept> Keeper<K> {
     fn run(mut self) {
         let mut backoff = Duration::ZERO; // The first question is asked at once.
-        while let Some(progress) = self.shared.wait_for_refresh() {
+        while let Some(progress) = self.kept.wait_for_refresh() {
             if progress {
                 backoff = BACKOFF_MIN;
             }
-            if self.shared.pause(backoff) {
+            if self.kept.sockets().pause(backoff) {
                 break;
             }
             backoff = (backoff * 2).clamp(BACKOFF_MIN, BACKOFF_MAX);
             match self.ask() {
                 Ok(metadata) => self.apply(&metadata),
                 Err(Lost::Stopped) => break,
-                Err(Lost::Unsupported(reason)) => self.shared.fail(&Failure::Unsupported(reason)),
+                Err(Lost::Unsupported(reason)) => self.kept.fail(&Failure::Unsupported(reason)),
                 Err(lost) => {
-                    self.shared.trouble(lost.to_string());
-                    self.shared.refresh();
+                    self.kept.trouble(lost.to_string());
+                    self.kept.refresh();
                 }
             }
         }
@@ -121,7 +157,7 @@ impl Keeper {
     fn ask(&self) -> Result<Metadata, Lost> {
         let mut last = Lost::Stopped;
         for address in self.known.values().chain(&self.bootstrap) {
-            if self.shared.stopping() {
+            if self.kept.sockets().stopping() {
                 return Err(Lost::Stopped);
             }
             match self.ask_at(address) {
@@ -133,62 +169,81 @@ impl Keeper {
     }
 
     fn ask_at(&self, address: &str) -> Result<Metadata, Lost> {
-        let mut connection = Connection::open(&self.shared, address)?;
-        let topic = &self.shared.topic;
-        let answer = connection.ask(METADATA, |out| messages::write_metadata(out, topic), Vec::with_capacity)?;
-        connection.read(METADATA, &answer, |it| messages::read_metadata(it, topic))
+        let mut connection = Connection::open(self.kept.sockets(), address, K::NEEDS)?;
+        let topics = self.kept.topics();
+        let answer = connection.ask(METADATA, |out| messages::write_metadata(out, topics), Vec::with_capacity)?;
+        connection.read(METADATA, &answer, |it| messages::read_metadata(it, topics))
     }
 
     fn apply(&mut self, metadata: &Metadata) {
-        if metadata.error == UNKNOWN_TOPIC {
+        if metadata.errors.contains(&UNKNOWN_TOPIC) {
             let missing = *self.missing.get_or_insert_with(|| Deadline::after(MISSING_MS_MAX));
             if missing.passed() {
-                return self.shared.fail(&Failure::Missing);
+                return self.kept.fail(&Failure::Missing);
             }
         } else {
             self.missing = None;
         }
-        if REFUSED.contains(&metadata.error) {
-            let reason = format!("the broker refuses the topic: error {}", metadata.error);
-            return self.shared.fail(&Failure::Unreadable(reason));
+        if let Some(error) = metadata.errors.iter().find(|it| REFUSED.contains(it)) {
+            return self.kept.fail(&Failure::Unreadable(format!("the broker refuses the topic: error {error}")));
         }
-        let address =
-            |host: &str, port| if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
-        self.known = metadata.brokers.iter().map(|it| (it.node, address(&it.host, it.port))).collect();
-        for node in self.shared.lead(&metadata.leaders) {
+        self.known = metadata.brokers.iter().map(|it| (it.node, it.address())).collect();
+        for node in self.kept.lead(&metadata.leaders) {
             self.see_to(node);
         }
     }
 
     /// Starts a thread for `node`, which has none.
     fn see_to(&mut self, node: i32) {
-        if let Some(ended) = self.fetchers.remove(&node) {
+        if let Some(ended) = self.threads.remove(&node) {
             let _ = ended.join(); // A panic of its was printed.
         }
         let Some(address) = self.known.get(&node).cloned() else {
-            self.shared.trouble(format!("node {node} leads a partition, but no address of it is known"));
-            return self.shared.ended(node);
+            self.kept.trouble(format!("node {node} leads a partition, but no address of it is known"));
+            return self.kept.ended(node);
         };
-        let (shared, bytes_max) = (Arc::clone(&self.shared), self.bytes_max);
-        let fetcher = Builder::new().name(format!("kafka-fetch-{node}"));
-        match fetcher.spawn(move || fetcher::run(&shared, node, &address, bytes_max)) {
-            Ok(fetcher) => {
-                self.fetchers.insert(node, fetcher);
+        let kept = Arc::clone(&self.kept);
+        let thread = Builder::new().name(format!("{}-{node}", K::THREAD));
+        match thread.spawn(move || serve(&kept, node, &address)) {
+            Ok(thread) => {
+                self.threads.insert(node, thread);
             }
             Err(error) => {
-                self.shared.trouble(format!("no thread to fetch with: {error}"));
-                self.shared.ended(node);
+                self.kept.trouble(format!("no thread for a connection: {error}"));
+                self.kept.ended(node);
             }
         }
     }
 }
 
-impl Drop for Keeper {
+impl<K: Kept> Drop for Keeper<K> {
     fn drop(&mut self) {
-        // Where it is not asked to stop, it has failed, and nobody would come to read anything.
-        self.shared.fail(&Failure::Unreadable("the thread that keeps the connections has ended".to_owned()));
-        for fetcher in std::mem::take(&mut self.fetchers).into_values() {
-            let _ = fetcher.join(); // A panic of its was printed.
+        // Where it is not asked to stop, it has failed, and nobody would come to do anything.
+        self.kept.fail(&Failure::Unreadable("the thread that keeps the connections has ended".to_owned()));
+        for thread in std::mem::take(&mut self.threads).into_values() {
+            let _ = thread.join(); // A panic of its was printed.
         }
+    }
+}
+
+fn serve<K: Kept>(kept: &Arc<K>, node: i32, address: &str) {
+    let ended = Ended { kept: &**kept, node };
+    match kept.serve(node, address) {
+        Ok(()) | Err(Lost::Stopped) => {}
+        Err(Lost::Unsupported(reason)) => kept.fail(&Failure::Unsupported(reason)),
+        Err(lost) => kept.trouble(lost.to_string()),
+    }
+    drop(ended);
+}
+
+/// Says that the thread has ended, however it ends.
+struct Ended<'a, K: Kept> {
+    kept: &'a K,
+    node: i32,
+}
+
+impl<K: Kept> Drop for Ended<'_, K> {
+    fn drop(&mut self) {
+        self.kept.ended(self.node);
     }
 }

@@ -1,7 +1,9 @@
-//! The three questions that the reader asks, and the answers.
+//! The questions that a reader asks, and the answers; `writing` has those of a producer.
 //!
 //! Each is spoken in one version, by hand: the crates that know every version of every message reserve memory for as many
 //! elements as an answer claims. The tests compare with one of them.
+
+mod writing;
 
 use super::bytes::{put_compact_text, put_unsigned_varint};
 use super::{Broken, Cursor};
@@ -20,6 +22,8 @@ pub(super) struct Api {
 pub(super) const API_VERSIONS: Api = Api { name: "ApiVersions", key: 18, version: 0, since: "0.10" };
 pub(super) const METADATA: Api = Api { name: "Metadata", key: 3, version: 9, since: "2.4" };
 pub(super) const FETCH: Api = Api { name: "Fetch", key: 1, version: 12, since: "2.7" };
+
+pub(crate) use writing::*;
 
 /// What a broker's log says who asks.
 const CLIENT_ID: &str = "wasmill";
@@ -61,24 +65,26 @@ pub(super) fn body(bytes: &[u8], api: Api, correlation: i32) -> Result<Cursor<'_
 }
 
 /// Checks that the broker speaks what is needed; the reason where it does not.
-pub(super) fn read_api_versions(mut answer: Cursor<'_>) -> Result<Option<String>, Broken> {
+pub(super) fn read_api_versions(mut answer: Cursor<'_>, needs: &[Api]) -> Result<Option<String>, Broken> {
     answer.i16()?; // An error is an empty list.
     let mut spoken = Vec::new();
     for _ in 0..answer.i32()? {
         spoken.push((answer.i16()?, answer.i16()?..=answer.i16()?));
     }
     let speaks = |api: &Api| spoken.iter().any(|(key, versions)| *key == api.key && versions.contains(&api.version));
-    let missing = [METADATA, FETCH].into_iter().find(|it| !speaks(it));
+    let missing = needs.iter().find(|it| !speaks(it));
     Ok(missing.map(|it| {
         format!("the broker does not speak {} version {} (Kafka {} and later do)", it.name, it.version, it.since)
     }))
 }
 
-/// Asks for one topic.
-pub(super) fn write_metadata(out: &mut Vec<u8>, topic: &str) {
-    put_unsigned_varint(out, 2); // One topic.
-    put_compact_text(out, topic);
-    out.push(0);
+/// Asks for some topics.
+pub(super) fn write_metadata(out: &mut Vec<u8>, topics: &[String]) {
+    put_unsigned_varint(out, topics.len() as u64 + 1);
+    for topic in topics {
+        put_compact_text(out, topic);
+        out.push(0);
+    }
     out.extend_from_slice(&[0, 0, 0]); // Do not create it; no authorized operations.
     out.push(0);
 }
@@ -87,8 +93,8 @@ pub(super) fn write_metadata(out: &mut Vec<u8>, topic: &str) {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Metadata {
     pub(super) brokers: Vec<Broker>,
-    /// The topic's error code; 0 for none.
-    pub(super) error: i16,
+    /// The topics' error codes, in the order in which they were asked for; 0 for none.
+    pub(super) errors: Vec<i16>,
     pub(super) leaders: Vec<PartitionLeader>,
 }
 
@@ -99,15 +105,25 @@ pub(super) struct Broker {
     pub(super) port: u16,
 }
 
+impl Broker {
+    /// `host:port`.
+    pub(super) fn address(&self) -> String {
+        let Broker { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PartitionLeader {
+    /// The topic's index in what was asked for.
+    pub(super) topic: usize,
     pub(super) partition: i32,
     /// -1 for none.
     pub(super) node: i32,
     pub(super) epoch: i32,
 }
 
-pub(super) fn read_metadata(mut answer: Cursor<'_>, topic: &str) -> Result<Metadata, Broken> {
+pub(super) fn read_metadata(mut answer: Cursor<'_>, topics: &[String]) -> Result<Metadata, Broken> {
     answer.i32()?; // Throttled: one answer, and the next question is long away.
     let brokers = answer.compact_array(|it| {
         let (node, host, port) = (it.i32()?, it.compact_text()?, it.i32()?);
@@ -118,22 +134,25 @@ pub(super) fn read_metadata(mut answer: Cursor<'_>, topic: &str) -> Result<Metad
     })?;
     answer.compact_text()?; // The cluster's id.
     answer.i32()?; // The controller.
-    let topics = answer.compact_array(|it| {
+    let found = answer.compact_array(|it| {
         let (error, name) = (it.i16()?, it.compact_text()?);
         it.i8()?; // Internal.
-        let leaders = it.compact_array(read_leader)?;
+        let topic = topics.iter().position(|it| *it == name).unwrap_or(usize::MAX);
+        let leaders = it.compact_array(|it| read_leader(it, topic))?;
         it.i32()?; // Operations.
         it.no_tags()?;
-        Ok((error, name, leaders))
+        Ok((topic, error, leaders))
     })?;
-    let found = topics.into_iter().find(|it| it.1 == topic);
-    let (error, _, leaders) = found.ok_or(Broken("it does not have the topic that was asked for"))?;
-    Ok(Metadata { brokers, error, leaders })
+    let error = |topic| found.iter().find(|it| it.0 == topic).map(|it| it.1);
+    let errors: Option<Vec<_>> = (0..topics.len()).map(error).collect();
+    let errors = errors.ok_or(Broken("it does not have a topic that was asked for"))?;
+    let leaders = found.into_iter().filter(|it| it.0 != usize::MAX).flat_map(|it| it.2).collect();
+    Ok(Metadata { brokers, errors, leaders })
 }
 
-fn read_leader(it: &mut Cursor<'_>) -> Result<PartitionLeader, Broken> {
+fn read_leader(it: &mut Cursor<'_>, topic: usize) -> Result<PartitionLeader, Broken> {
     it.i16()?; // Without a leader is all that it says.
-    let leader = PartitionLeader { partition: it.i32()?, node: it.i32()?, epoch: it.i32()? };
+    let leader = PartitionLeader { topic, partition: it.i32()?, node: it.i32()?, epoch: it.i32()? };
     for _ in ["replicas", "in sync", "offline"] {
         it.compact_array(|it| it.i32())?;
     }

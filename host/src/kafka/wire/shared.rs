@@ -2,14 +2,14 @@
 //!
 //! One lock, taken once a fetch and once a piece that is handed over, never for a record.
 
-use super::AbortedTransaction;
-use super::messages::{FetchAnswer, PartitionAnswer, PartitionLeader, Wanted};
-use super::{Batch, batches::NoBatch};
+use super::cluster::Kept;
+use super::connection::Lost;
+use super::messages::{Api, FETCH, FetchAnswer, METADATA, PartitionAnswer, PartitionLeader, Wanted};
+use super::sockets::Sockets;
+use super::{AbortedTransaction, Batch, batches::NoBatch, fetcher};
 use std::collections::VecDeque;
-use std::net::{Shutdown, TcpStream};
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 /// How many pieces of one partition wait at most: each keeps the whole answer that it came in.
 const PIECES_MAX: usize = 16;
@@ -66,8 +66,12 @@ pub(crate) enum Taken {
 /// The meeting place.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) topic: String,
+    /// One.
+    topics: [String; 1],
+    sockets: Arc<Sockets>,
     queued_bytes_max: usize,
+    /// Bytes that are asked for at once; none for the best.
+    pub(super) bytes_max: Option<i32>,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -81,9 +85,6 @@ struct State {
     /// Something was fetched since the last refresh.
     progress: bool,
     trouble: Option<String>,
-    /// Connections that are in use: closing them is what ends a thread that waits for an answer.
-    sockets: Vec<(u64, TcpStream)>,
-    sockets_made: u64,
     /// Nodes with a thread that fetches from them.
     running: Vec<i32>,
 }
@@ -108,7 +109,7 @@ impl Partition {
 }
 
 impl Shared {
-    pub(super) fn new(topic: &str, spans: &[Span], queued_bytes_max: usize) -> Shared {
+    pub(super) fn new(topic: &str, spans: &[Span], queued_bytes_max: usize, bytes_max: Option<i32>) -> Shared {
         let partition = |span: &Span| Partition {
             span: *span,
             last_epoch: -1,
@@ -120,7 +121,8 @@ impl Shared {
         };
         let partitions = spans.iter().map(partition).collect();
         let state = Mutex::new(State { partitions, refresh: true, ..State::default() });
-        Shared { topic: topic.to_owned(), queued_bytes_max, state, changed: Condvar::new() }
+        let (topics, sockets) = ([topic.to_owned()], Arc::default());
+        Shared { topics, sockets, queued_bytes_max, bytes_max, state, changed: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -155,94 +157,17 @@ impl Shared {
 
     /// Ends every thread: none waits for anything after it.
     pub(super) fn stop(&self) {
-        let mut state = self.lock();
-        state.stop = true;
-        for (_, socket) in state.sockets.drain(..) {
-            let _ = socket.shutdown(Shutdown::Both); // Closed already is as good.
-        }
+        self.lock().stop = true;
         self.changed.notify_all();
-    }
-
-    // What both kinds of threads need.
-
-    /// Waits for `wait`; true when it is time to stop.
-    pub(super) fn pause(&self, wait: Duration) -> bool {
-        let waited = self.changed.wait_timeout_while(self.lock(), wait, |it| !it.stop);
-        waited.unwrap_or_else(PoisonError::into_inner).0.stop
-    }
-
-    pub(super) fn stopping(&self) -> bool {
-        self.lock().stop
-    }
-
-    /// Notes a connection, so that [`Shared::stop`] can close it. None when it is too late.
-    pub(super) fn opened(&self, socket: TcpStream) -> Option<u64> {
-        let mut state = self.lock();
-        if state.stop {
-            return None;
-        }
-        state.sockets_made += 1;
-        let id = state.sockets_made;
-        state.sockets.push((id, socket));
-        Some(id)
-    }
-
-    pub(super) fn closed(&self, id: u64) {
-        self.lock().sockets.retain(|it| it.0 != id);
-    }
-
-    /// Notes what is being waited out.
-    pub(super) fn trouble(&self, reason: String) {
-        tracing::debug!(topic = self.topic, "{reason}");
-        self.lock().trouble = Some(reason);
-    }
-
-    /// Nothing can be read any more of any partition.
-    pub(super) fn fail(&self, failure: &Failure) {
-        for partition in self.lock().partitions.iter_mut().filter(|it| !it.is_done()) {
-            partition.failure = Some(failure.clone());
-        }
-    }
-
-    // What the keeper does.
-
-    /// Waits until somebody has to ask who leads what; none when it is time to stop. True where something was fetched since the
-    /// last time.
-    pub(super) fn wait_for_refresh(&self) -> Option<bool> {
-        let state = self.changed.wait_while(self.lock(), |it| !it.stop && !it.refresh);
-        let mut state = state.unwrap_or_else(PoisonError::into_inner);
-        state.refresh = false;
-        (!state.stop).then(|| std::mem::take(&mut state.progress))
-    }
-
-    /// Notes who leads what, and answers which nodes need a thread now. What has no leader is asked again.
-    pub(super) fn lead(&self, leaders: &[PartitionLeader]) -> Vec<i32> {
-        let mut state = self.lock();
-        let State { partitions, running, refresh, .. } = &mut *state;
-        let mut needed = Vec::new();
-        for partition in partitions.iter_mut().filter(|it| !it.is_done()) {
-            let found = leaders.iter().find(|it| it.partition == partition.span.partition && it.node >= 0);
-            partition.leader = found.map(|it| (it.node, it.epoch));
-            match found {
-                Some(it) if !running.contains(&it.node) => {
-                    running.push(it.node);
-                    needed.push(it.node);
-                }
-                Some(_) => {}
-                None => *refresh = true,
-            }
-        }
-        self.changed.notify_all();
-        needed
-    }
-
-    /// Asks again, after a failure to learn who leads what.
-    pub(super) fn refresh(&self) {
-        self.lock().refresh = true;
-        self.changed.notify_all();
+        self.sockets.stop();
     }
 
     // What a fetcher does.
+
+    pub(super) fn topic(&self) -> &str {
+        let [topic] = &self.topics;
+        topic
+    }
 
     /// Waits until there is something to fetch from `node`, and says what and for how long the broker may wait. None when there
     /// will be nothing: it is time to stop, or the node leads nothing.
@@ -300,7 +225,7 @@ impl Shared {
                 }
                 Class::Elsewhere => {
                     let id = it.partition;
-                    state.trouble = Some(format!("{} [{id}]: {}", self.topic, said(it.error)));
+                    state.trouble = Some(format!("{} [{id}]: {}", self.topic(), said(it.error)));
                     partition.leader = None;
                     state.refresh = true;
                 }
@@ -311,9 +236,64 @@ impl Shared {
             self.changed.notify_all();
         }
     }
+}
 
-    /// No thread fetches from `node` any more: what it leads, or what somebody else leads now, has to be seen to.
-    pub(super) fn ended(&self, node: i32) {
+impl Kept for Shared {
+    const NEEDS: &'static [Api] = &[METADATA, FETCH];
+    const THREAD: &'static str = "kafka-fetch";
+
+    fn sockets(&self) -> &Arc<Sockets> {
+        &self.sockets
+    }
+
+    fn topics(&self) -> &[String] {
+        &self.topics
+    }
+
+    fn trouble(&self, reason: String) {
+        tracing::debug!(topic = self.topic(), "{reason}");
+        self.lock().trouble = Some(reason);
+    }
+
+    fn fail(&self, failure: &Failure) {
+        for partition in self.lock().partitions.iter_mut().filter(|it| !it.is_done()) {
+            partition.failure = Some(failure.clone());
+        }
+    }
+
+    fn wait_for_refresh(&self) -> Option<bool> {
+        let state = self.changed.wait_while(self.lock(), |it| !it.stop && !it.refresh);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        state.refresh = false;
+        (!state.stop).then(|| std::mem::take(&mut state.progress))
+    }
+
+    fn lead(&self, leaders: &[PartitionLeader]) -> Vec<i32> {
+        let mut state = self.lock();
+        let State { partitions, running, refresh, .. } = &mut *state;
+        let mut needed = Vec::new();
+        for partition in partitions.iter_mut().filter(|it| !it.is_done()) {
+            let found = leaders.iter().find(|it| it.partition == partition.span.partition && it.node >= 0);
+            partition.leader = found.map(|it| (it.node, it.epoch));
+            match found {
+                Some(it) if !running.contains(&it.node) => {
+                    running.push(it.node);
+                    needed.push(it.node);
+                }
+                Some(_) => {}
+                None => *refresh = true,
+            }
+        }
+        self.changed.notify_all();
+        needed
+    }
+
+    fn refresh(&self) {
+        self.lock().refresh = true;
+        self.changed.notify_all();
+    }
+
+    fn ended(&self, node: i32) {
         let mut state = self.lock();
         let State { partitions, running, refresh, .. } = &mut *state;
         running.retain(|it| *it != node);
@@ -322,6 +302,10 @@ impl Shared {
             *refresh = true;
         }
         self.changed.notify_all();
+    }
+
+    fn serve(self: &Arc<Self>, node: i32, address: &str) -> Result<(), Lost> {
+        fetcher::run(self, node, address)
     }
 }
 

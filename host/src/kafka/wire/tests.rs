@@ -1,5 +1,6 @@
 //! The reader against brokers that answer by a script: what one real broker cannot be made to do.
 
+use super::cluster::Kept;
 use super::messages::{FetchAnswer, PartitionAnswer, PartitionLeader};
 use super::shared::Shared;
 use super::*;
@@ -264,8 +265,8 @@ fn a_broker_that_throttles_is_given_the_time() {
 #[test]
 fn a_partition_that_is_full_is_not_asked_for_and_holds_up_no_other() {
     let spans = [0, 1].map(|partition| Span { partition, offset: 0, end: None });
-    let shared = Shared::new("t", &spans, 100);
-    let leaders = [0, 1].map(|partition| PartitionLeader { partition, node: 4, epoch: 1 });
+    let shared = Shared::new("t", &spans, 100, None);
+    let leaders = [0, 1].map(|partition| PartitionLeader { topic: 0, partition, node: 4, epoch: 1 });
     assert_eq!(shared.lead(&leaders), [4], "a thread is needed once");
     assert!(shared.lead(&leaders).is_empty());
     let mut wanted = Vec::new();

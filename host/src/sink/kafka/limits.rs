@@ -3,8 +3,8 @@
 
 use super::{RECORD_OVERHEAD_BYTES, other};
 use crate::config::ClientProperties;
-use crate::kafka::ffi::{Client, Outgoing, Role};
-use crate::kafka::{Deadline, KafkaError, metadata};
+use crate::kafka::ffi::{Client, Role};
+use crate::kafka::{Deadline, KafkaError, Outgoing, metadata};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Size of one record, whatever the topic takes: far below the client's queue, which holds it whole.
@@ -84,28 +84,29 @@ pub(super) fn size(record: &Outgoing<'_>) -> usize {
     key_and_value + record.headers.len() + RECORD_OVERHEAD_BYTES
 }
 
-/// Asks for the limits of `topics`, which must exist. A broker that does not tell (it may not be allowed) has defaults.
+/// Asks for the partitions and the limits of `topics`, which must exist. A broker that does not tell (it may not be allowed) has defaults.
 pub(super) fn ask(
     brokers: &str,
     properties: &ClientProperties,
     topics: &[&str],
     deadline: &Deadline,
-) -> Result<Vec<Limits>, KafkaError> {
+) -> Result<Vec<(Vec<i32>, Limits)>, KafkaError> {
     let settings = [("bootstrap.servers", brokers.to_owned()), ("enable.metrics.push", "false".to_owned())];
     let settings = properties.after(settings);
     let client =
         Client::new(Role::Consumer, &settings).map_err(|it| other(format!("set up a client of `{brokers}`"), it))?;
     let limits = |topic: &&str| {
         let handle = client.topic(topic, &[]).map_err(|it| other(format!("open topic `{topic}`"), it))?;
-        metadata::partitions_of(&client, &handle, topic, brokers, deadline)?;
-        match client.topic_config(topic, deadline.left_ms(ASK_MS_MAX).max(1)) {
-            Ok(config) => Ok(Limits::of(&config)),
+        let partitions = metadata::partitions_of(&client, &handle, topic, brokers, deadline)?;
+        let limits = match client.topic_config(topic, deadline.left_ms(ASK_MS_MAX).max(1)) {
+            Ok(config) => Limits::of(&config),
             Err(fault) => {
                 let reason = fault.text;
                 tracing::info!(topic, reason, "the topic's limits are not known: Kafka's defaults are assumed");
-                Ok(Limits::DEFAULT)
+                Limits::DEFAULT
             }
-        }
+        };
+        Ok((partitions, limits))
     };
     topics.iter().map(limits).collect()
 }

@@ -1,33 +1,39 @@
 //! Writes Kafka topics: one producer for all topics of a pipeline, so that outputs, dead letters and positions become
 //! true in one transaction.
 //!
+//! Two producers can do it: one of our own (`native`), several times cheaper, and librdkafka, which speaks TLS and SASL and every
+//! version of the protocol. Which one writes does not show in what is written. Questions about topics and groups are librdkafka's.
+//!
 //! The order of a commit is the delivery guarantee: everything written is acknowledged, then the positions join the
 //! transaction, then it is committed. See [`KafkaSink::commit`] for what each outcome obliges the caller to do.
 
 mod commit;
+mod librdkafka;
 mod limits;
+mod native;
 mod positions;
 
 use crate::batch::RawRows;
-use crate::config::ClientProperties;
+use crate::config::{ClientProperties, Produce};
 pub use crate::kafka::KafkaError;
-use crate::kafka::ffi::{Client, Fault, Outgoing, Role, Topic, code};
-use crate::kafka::{Deadline, metadata};
+use crate::kafka::ffi::{Client, Fault};
+use crate::kafka::wire::{self, Trouble};
+use crate::kafka::{Deadline, Outgoing};
 use crate::sink::partition::Partitioner;
-use limits::Limits;
+use librdkafka::Librdkafka;
+use limits::{Limits, Times};
+use native::Native;
 pub use positions::{Committed, OffsetCommit};
 use std::sync::Arc;
 
-/// Records that wait in the client, all topics together; then `append` takes fewer.
-const QUEUE_RECORDS_MAX: usize = 250_000;
-/// Bytes of values that wait in the client, KiB.
-const QUEUE_KIB_MAX: usize = 128 << 10;
 /// Size of one record batch before compression, bytes: below a broker's default limit, and below every topic's.
 const BATCH_BYTES_MAX: usize = 900_000;
 /// A record's share of its batch's header, at most, and of its own lengths, bytes.
 const RECORD_OVERHEAD_BYTES: usize = 96;
 /// One call into the client that can be made again, ms.
 const SLICE_MS_MAX: u64 = 1_000;
+/// One request, ms.
+const REQUEST_MS_MAX: u64 = 30_000;
 
 /// A topic to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +54,15 @@ pub enum Mode {
     },
     /// As soon as it is acknowledged; positions are committed afterwards: at-least-once.
     Idempotent,
+}
+
+impl Mode {
+    fn transactional_id(&self) -> Option<&str> {
+        match self {
+            Mode::Transactional { transactional_id } => Some(transactional_id),
+            Mode::Idempotent => None,
+        }
+    }
 }
 
 /// How long the sink waits.
@@ -86,15 +101,77 @@ enum Phase {
 
 struct Target {
     options: TopicOptions,
-    topic: Topic,
+    partitions: Vec<i32>,
     partitioner: Partitioner,
     limits: Limits,
+}
+
+/// Who writes.
+enum Plane {
+    Native(Box<Native>),
+    Librdkafka(Librdkafka),
+}
+
+impl Plane {
+    fn name(&self) -> &'static str {
+        match self {
+            Plane::Native(_) => "native",
+            Plane::Librdkafka(_) => "librdkafka",
+        }
+    }
+}
+
+/// Why a part of a commit did not succeed.
+enum Unsent {
+    /// Nothing holds.
+    Refused(KafkaError),
+    /// Nobody knows.
+    Silence(String),
+}
+
+/// Rows on their way to a topic.
+struct Rows<'a> {
+    rows: &'a RawRows,
+    times: &'a [i64],
+    accepted: Times,
+    /// Where rows without a key go.
+    keyless: i32,
+    target: &'a Target,
+}
+
+impl<'a> Rows<'a> {
+    fn len(&self) -> usize {
+        self.rows.records.len()
+    }
+
+    fn topic(&self) -> &'a str {
+        &self.target.options.topic
+    }
+
+    /// A row as it is written; an error where the topic does not take it.
+    #[inline]
+    fn record(&self, row: usize) -> Result<Outgoing<'a>, KafkaError> {
+        let key = self.rows.key(row);
+        let record = Outgoing {
+            partition: key.map_or(self.keyless, |key| self.target.partitioner.of_key(key)),
+            key,
+            value: self.rows.value(row),
+            headers: self.rows.headers(row),
+            timestamp: self.accepted.timestamp(self.times.get(row).copied()),
+        };
+        let (bytes, bytes_max) = (limits::size(&record), self.target.limits.bytes_max);
+        if bytes > bytes_max {
+            return Err(KafkaError::RowTooLarge { topic: self.topic().to_owned(), row, bytes, bytes_max });
+        }
+        Ok(record)
+    }
 }
 
 /// A producer of some topics.
 pub struct KafkaSink {
     targets: Vec<Target>,
-    client: Arc<Client>,
+    plane: Plane,
+    produce: Produce,
     /// Commits positions of the group it was made for (at-least-once only).
     committer: Option<(String, Arc<Client>)>,
     /// The group whose coordinator has answered.
@@ -111,6 +188,7 @@ impl std::fmt::Debug for KafkaSink {
         let topics = Vec::from_iter(self.targets.iter().map(|it| &it.options.topic));
         out.debug_struct("KafkaSink")
             .field("topics", &topics)
+            .field("plane", &self.plane.name())
             .field("mode", &self.mode)
             .field("phase", &self.phase)
             .finish()
@@ -119,49 +197,68 @@ impl std::fmt::Debug for KafkaSink {
 
 impl KafkaSink {
     /// Opens a producer, checks that the topics exist, and learns their partitions and limits. Topics are known by their
-    /// index from here on. Waits up to `timeouts.wait_ms` for a broker.
-    pub fn open(brokers: &str, topics: &[TopicOptions], mode: Mode, timeouts: Timeouts) -> Result<Self, KafkaError> {
-        Self::open_with(brokers, &ClientProperties::default(), topics, mode, timeouts)
-    }
-
-    /// As [`KafkaSink::open`], with further properties of the clients.
-    pub fn open_with(
+    /// index from here on. Waits up to `timeouts.wait_ms` for a broker. `properties` are further ones of the clients.
+    pub fn open(
         brokers: &str,
         properties: &ClientProperties,
+        produce: Produce,
         topics: &[TopicOptions],
         mode: Mode,
         timeouts: Timeouts,
     ) -> Result<Self, KafkaError> {
         let deadline = Deadline::after(timeouts.wait_ms);
         let names: Vec<_> = topics.iter().map(|it| it.topic.as_str()).collect();
-        let limits = limits::ask(brokers, properties, &names, &deadline)?;
-        let client = Client::new(Role::Producer, &properties.after(settings(brokers, &mode, timeouts, &limits)))
-            .map_err(|it| other(format!("set up a producer for `{brokers}`"), it))?;
-        let target = |(options, &limits): (&TopicOptions, &Limits)| {
-            let name = &options.topic;
-            let topic = client.topic(name, &[("compression.codec", &options.compression)]);
-            let topic = topic.map_err(|it| other(format!("open topic `{name}`"), it))?;
-            let partitions = metadata::partitions_of(&client, &topic, name, brokers, &deadline)?.len();
-            let partitioner = Partitioner::new(partitions as u32);
-            Ok(Target { options: options.clone(), topic, partitioner, limits })
+        let asked = limits::ask(brokers, properties, &names, &deadline)?;
+        let target = |(options, (partitions, limits)): (&TopicOptions, (Vec<i32>, Limits))| {
+            let partitioner = Partitioner::new(partitions.len() as u32);
+            Target { options: options.clone(), partitions, partitioner, limits }
         };
-        let targets = topics.iter().zip(&limits).map(target).collect::<Result<_, _>>()?;
+        let targets: Vec<_> = topics.iter().zip(asked).map(target).collect();
+        let by_librdkafka = || Librdkafka::open(brokers, properties, &targets, &mode, timeouts).map(Plane::Librdkafka);
+        let plane = match (produce, wire::refusal(brokers, properties)) {
+            // Positions alone are librdkafka's business.
+            _ if targets.is_empty() => by_librdkafka()?,
+            (Produce::Librdkafka, _) => by_librdkafka()?,
+            (Produce::Native, Some(reason)) => return Err(refused(reason)),
+            (Produce::Auto, Some(reason)) => {
+                tell(&reason);
+                by_librdkafka()?
+            }
+            (Produce::Native | Produce::Auto, None) => {
+                let native = Native::open(brokers, &targets, &mode, timeouts).map_err(|it| refused(it.to_string()))?;
+                Plane::Native(Box::new(native))
+            }
+        };
         let (brokers, properties) = (brokers.to_owned(), properties.clone());
         let (committer, group, phase) = (None, None, Phase::Idle);
-        Ok(KafkaSink { targets, client, committer, group, phase, brokers, properties, mode, timeouts })
+        Ok(KafkaSink { targets, plane, produce, committer, group, phase, brokers, properties, mode, timeouts })
     }
 
     /// Fences an older instance with the same transactional id and aborts what it left open. The first call after
-    /// [`KafkaSink::open`]; without transactions it does nothing.
+    /// [`KafkaSink::open`].
     pub fn init(&mut self) -> Result<(), KafkaError> {
-        if self.mode == Mode::Idempotent {
-            return Ok(());
-        }
         let deadline = Deadline::after(self.timeouts.wait_ms);
-        match retry(&deadline, |ms| self.client.init_transactions(ms)) {
+        let native = match &mut self.plane {
+            Plane::Librdkafka(it) => return it.init(&deadline),
+            Plane::Native(it) => it,
+        };
+        match native.init(&deadline) {
             Ok(()) => Ok(()),
-            Err(fault) if fault.retriable => Err(metadata::unreachable(&self.client, fault, &self.brokers, &deadline)),
-            Err(fault) => Err(self.error("start transactions", fault)),
+            Err(Trouble::Unsupported(reason)) if self.produce == Produce::Auto => {
+                tell(&reason);
+                let KafkaSink { brokers, properties, targets, mode, .. } = &*self;
+                let librdkafka = Librdkafka::open(brokers, properties, targets, mode, self.timeouts)?;
+                librdkafka.init(&deadline)?;
+                self.plane = Plane::Librdkafka(librdkafka);
+                Ok(())
+            }
+            Err(Trouble::Unsupported(reason)) => Err(refused(reason)),
+            Err(Trouble::Refused(reason)) => Err(other_reason("start the producer".to_owned(), reason)),
+            Err(Trouble::Silence(reason)) => {
+                let (brokers, waited_ms) = (self.brokers.clone(), deadline.waited_ms());
+                Err(KafkaError::Unreachable { brokers, waited_ms, reason })
+            }
+            Err(Trouble::Fenced) => Err(native.error("start the producer", Trouble::Fenced)),
         }
     }
 
@@ -175,36 +272,19 @@ impl KafkaSink {
     /// After [`KafkaError::RowTooLarge`] the rows before the large one are taken, and the caller may go on after it. Any
     /// other error means that the transaction cannot be committed.
     pub fn append(&mut self, topic: usize, rows: &RawRows, times: &[i64]) -> Result<usize, KafkaError> {
-        self.client.poll();
-        self.check_delivery()?;
+        match &mut self.plane {
+            Plane::Native(it) => it.check()?,
+            Plane::Librdkafka(it) => it.check()?,
+        }
         self.begin()?;
         let target = &mut self.targets[topic];
-        let times_accepted = target.limits.times(limits::now());
         let keyless = target.partitioner.of_next_batch();
-        for row in 0..rows.records.len() {
-            let key = rows.key(row);
-            let record = Outgoing {
-                partition: key.map_or(keyless, |key| target.partitioner.of_key(key)),
-                key,
-                value: rows.value(row),
-                headers: rows.headers(row),
-                timestamp: times_accepted.timestamp(times.get(row).copied()),
-            };
-            let (bytes, bytes_max) = (limits::size(&record), target.limits.bytes_max);
-            if bytes > bytes_max {
-                let topic = target.options.topic.clone();
-                return Err(KafkaError::RowTooLarge { topic, row, bytes, bytes_max });
-            }
-            match target.topic.produce(&record) {
-                Ok(()) => {}
-                Err(fault) if fault.code == code::QUEUE_FULL => return Ok(row),
-                Err(fault) => {
-                    let doing = format!("write to `{}`", target.options.topic);
-                    return Err(self.error(&doing, fault));
-                }
-            }
+        let accepted = target.limits.times(limits::now());
+        let rows = Rows { rows, times, accepted, keyless, target };
+        match &mut self.plane {
+            Plane::Native(it) => it.append(topic, &rows),
+            Plane::Librdkafka(it) => it.append(topic, &rows),
         }
-        Ok(rows.records.len())
     }
 
     /// Waits until everything appended is acknowledged.
@@ -212,131 +292,72 @@ impl KafkaSink {
         self.drain(&Deadline::after(self.timeouts.transaction_ms))
     }
 
-    /// The newest trouble that is being waited out (a broker that does not answer), once; none when there was none since
-    /// the last call.
+    /// Sends on what may wait no longer, and says the newest trouble that is being waited out (a broker that does not answer),
+    /// once; none when there was none since the last call.
     pub fn trouble(&mut self) -> Option<String> {
-        self.client.events().take_trouble()
+        match &mut self.plane {
+            Plane::Native(it) => {
+                let _ = it.tick(); // What went wrong is told by the next call that can fail.
+                it.trouble()
+            }
+            Plane::Librdkafka(it) => it.trouble(),
+        }
     }
 
     fn begin(&mut self) -> Result<(), KafkaError> {
-        match (self.phase, &self.mode) {
-            (Phase::Open, _) | (Phase::Idle, Mode::Idempotent) => {}
-            (Phase::Idle, Mode::Transactional { .. }) => {
-                self.client.begin_transaction().map_err(|it| self.error("begin a transaction", it))?;
-            }
+        match (self.phase, &self.plane) {
+            (Phase::Open, _) | (Phase::Idle, Plane::Native(_)) => {}
+            (Phase::Idle, Plane::Librdkafka(it)) => it.begin()?,
             (Phase::Lost, _) => {
                 let reason = "the outcome of its last commit is not known; a new one is needed".to_owned();
-                return Err(KafkaError::Other { doing: "use the producer".to_owned(), reason });
+                return Err(other_reason("use the producer".to_owned(), reason));
             }
         }
         self.phase = Phase::Open;
         Ok(())
     }
 
-    /// An error for the first record that was not delivered since the last abort.
-    fn check_delivery(&self) -> Result<(), KafkaError> {
-        match self.client.events().undelivered() {
-            None => Ok(()),
-            Some(it) => {
-                let reason = format!("a record was not written to `{}` [{}]: {}", it.topic, it.partition, it.reason);
-                Err(KafkaError::MustAbort { reason })
-            }
-        }
-    }
-
-    fn drain(&self, deadline: &Deadline) -> Result<(), KafkaError> {
-        loop {
-            let done = self.client.flush(deadline.left_ms(SLICE_MS_MAX));
-            self.check_delivery()?;
-            if done {
-                return Ok(());
-            }
-            if deadline.passed() {
-                let trouble = self.client.events().take_trouble().unwrap_or_else(|| "no answer".to_owned());
-                let reason = format!("not everything was acknowledged within {} ms: {trouble}", deadline.waited_ms());
-                return Err(KafkaError::MustAbort { reason });
-            }
-        }
-    }
-
-    /// The typed error for a fault of the producer.
-    fn error(&self, doing: &str, fault: Fault) -> KafkaError {
-        match &self.mode {
-            Mode::Transactional { transactional_id } if code::FENCED.contains(&fault.code) => {
-                KafkaError::Fenced { transactional_id: transactional_id.clone() }
-            }
-            _ if fault.requires_abort => KafkaError::MustAbort { reason: format!("could not {doing}: {}", fault.text) },
-            _ => other(doing.to_owned(), fault),
+    fn drain(&mut self, deadline: &Deadline) -> Result<(), KafkaError> {
+        match &mut self.plane {
+            Plane::Native(it) => it.drain(deadline),
+            Plane::Librdkafka(it) => it.drain(deadline),
         }
     }
 }
 
-fn settings(brokers: &str, mode: &Mode, timeouts: Timeouts, limits: &[Limits]) -> Vec<(&'static str, String)> {
-    let transaction_ms = timeouts.transaction_ms.clamp(1_000, 900_000);
-    // A record that is given up must be known before the broker ends the transaction on its own.
-    let delivery_ms = transaction_ms - transaction_ms / 10;
-    // One for all topics. A larger record goes alone.
-    let batch_bytes = limits.iter().map(|it| it.bytes_max - it.bytes_max / 8).min().unwrap_or(BATCH_BYTES_MAX);
-    let batch_bytes = batch_bytes.clamp(1, BATCH_BYTES_MAX);
-    let mut settings = vec![
-        ("bootstrap.servers", brokers.to_owned()),
-        ("client.id", "wasmill".to_owned()),
-        ("enable.idempotence", "true".to_owned()),
-        ("delivery.report.only.error", "true".to_owned()),
-        ("message.timeout.ms", delivery_ms.to_string()),
-        ("request.timeout.ms", delivery_ms.min(30_000).to_string()),
-        ("allow.auto.create.topics", "false".to_owned()),
-        ("message.max.bytes", (2 * limits::RECORD_BYTES_MAX).to_string()),
-        ("batch.size", batch_bytes.to_string()),
-        ("queue.buffering.max.messages", QUEUE_RECORDS_MAX.to_string()),
-        ("queue.buffering.max.kbytes", QUEUE_KIB_MAX.to_string()),
-        // The broker answers "concurrent transactions" while it still writes the last one's markers; the default wait of
-        // 100 ms before the next try would be most of a commit.
-        ("retry.backoff.ms", "5".to_owned()),
-        ("retry.backoff.max.ms", "20".to_owned()),
-        ("reconnect.backoff.max.ms", "1000".to_owned()),
-        ("enable.metrics.push", "false".to_owned()),
-    ];
-    match mode {
-        // Nothing is visible before the commit, which does not linger: large batches cost no latency. And while the oldest
-        // record is past its linger but may not be sent yet, librdkafka's broker thread spins.
-        Mode::Transactional { transactional_id } => settings.extend([
-            ("transactional.id", transactional_id.clone()),
-            ("transaction.timeout.ms", transaction_ms.to_string()),
-            ("linger.ms", LINGER_MS.min(delivery_ms / 2).to_string()),
-        ]),
-        Mode::Idempotent => settings.push(("linger.ms", "5".to_owned())),
-    }
-    settings
+/// How long a broker lets a transaction stay open, ms.
+fn transaction_ms(timeouts: Timeouts) -> u64 {
+    timeouts.transaction_ms.clamp(1_000, 900_000)
 }
 
-/// How long a batch of a transaction waits to become full.
-const LINGER_MS: u64 = 5_000;
+/// How long a record may take, ms: one that is given up must be known before the broker ends the transaction on its own.
+fn delivery_ms(timeouts: Timeouts) -> u64 {
+    transaction_ms(timeouts) - transaction_ms(timeouts) / 10
+}
 
-/// Makes a call again until it succeeds, cannot succeed, or the deadline has passed.
-fn retry(deadline: &Deadline, mut call: impl FnMut(i32) -> Result<(), Fault>) -> Result<(), Fault> {
-    loop {
-        match call(deadline.left_ms(SLICE_MS_MAX).max(1)) {
-            Err(fault) if fault.retriable && !deadline.passed() => {}
-            result => return result,
-        }
-    }
+/// The size of a topic's batches.
+fn batch_bytes(limits: &Limits) -> usize {
+    (limits.bytes_max - limits.bytes_max / 8).clamp(1, BATCH_BYTES_MAX)
+}
+
+fn not_acknowledged(deadline: &Deadline, trouble: Option<String>) -> KafkaError {
+    let trouble = trouble.unwrap_or_else(|| "no answer".to_owned());
+    let reason = format!("not everything was acknowledged within {} ms: {trouble}", deadline.waited_ms());
+    KafkaError::MustAbort { reason }
+}
+
+fn tell(reason: &str) {
+    tracing::info!("writing with librdkafka, which costs more: {reason}");
+}
+
+fn refused(reason: String) -> KafkaError {
+    other_reason("write with produce = \"native\"".to_owned(), reason)
 }
 
 fn other(doing: String, fault: Fault) -> KafkaError {
-    KafkaError::Other { doing, reason: fault.text }
+    other_reason(doing, fault.text)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_is_given_up_before_the_broker_ends_its_transaction() {
-        let mode = Mode::Transactional { transactional_id: "t".into() };
-        let settings = settings("b:1", &mode, Timeouts { wait_ms: 1, transaction_ms: 60_000 }, &[]);
-        let value = |name| settings.iter().find(|it| it.0 == name).map(|it| it.1.as_str());
-        assert_eq!(value("message.timeout.ms"), Some("54000"));
-        assert_eq!(value("transaction.timeout.ms"), Some("60000"));
-    }
+fn other_reason(doing: String, reason: String) -> KafkaError {
+    KafkaError::Other { doing, reason }
 }

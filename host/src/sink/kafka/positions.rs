@@ -1,6 +1,7 @@
 //! Committed positions of a group: read after a start, written by commits without a transaction.
 
-use super::{KafkaError, KafkaSink, other, retry};
+use super::librdkafka::retry;
+use super::{KafkaError, KafkaSink, other};
 use crate::kafka::ffi::{Client, Fault, Offsets, Role, code};
 use crate::kafka::{Deadline, metadata};
 use std::sync::Arc;

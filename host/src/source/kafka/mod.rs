@@ -13,7 +13,7 @@ mod native;
 pub use super::{Polled, Start};
 use crate::config::{Fetch, KafkaOptions};
 pub use crate::kafka::KafkaError;
-use crate::kafka::{Deadline, metadata};
+use crate::kafka::{Deadline, metadata, wire};
 use librdkafka::{Librdkafka, connect, open_topic, other};
 use native::{Native, NativeError};
 
@@ -82,7 +82,7 @@ impl std::fmt::Debug for KafkaSource {
 impl KafkaSource {
     /// Starts to read; does not wait for a broker. `source` is the index that goes into every batch's origin.
     pub fn open(options: &KafkaOptions, source: u32, starts: Vec<Start>) -> Result<Self, KafkaError> {
-        let plane = match (options.fetch, native::refusal(options)) {
+        let plane = match (options.fetch, wire::refusal(&options.brokers, &options.properties)) {
             (Fetch::Native, Some(reason)) => return Err(refused(options, reason)),
             (Fetch::Native | Fetch::Auto, None) => {
                 let opened = Native::open(options, source, &starts);

@@ -47,7 +47,8 @@ fn questions_are_what_they_should_be() {
     let (header, _) = asked::<ApiVersionsRequest>(API_VERSIONS, |_| {});
     assert_eq!((header.correlation_id, header.client_id.as_deref()), (77, Some("wasmill")));
 
-    let (_, metadata) = asked::<MetadataRequest>(METADATA, |out| write_metadata(out, "orders"));
+    let topics = ["orders".to_owned()];
+    let (_, metadata) = asked::<MetadataRequest>(METADATA, |out| write_metadata(out, &topics));
     let topics = metadata.topics.unwrap();
     assert_eq!(topics.iter().map(|it| it.name.clone().unwrap()).collect::<Vec<_>>(), [name("orders")]);
     assert!(!metadata.allow_auto_topic_creation);
@@ -104,11 +105,11 @@ fn versions(list: &[(i16, i16, i16)]) -> Vec<u8> {
 
 #[test]
 fn answers_are_read_as_they_are_meant() {
-    let read = read_metadata(body(&metadata(), METADATA, 77).unwrap(), "orders").unwrap();
+    let read = read_metadata(body(&metadata(), METADATA, 77).unwrap(), &["orders".to_owned()]).unwrap();
     let hosts: Vec<_> = read.brokers.iter().map(|it| (it.node, it.host.as_str(), it.port)).collect();
     assert_eq!(hosts, [(1, "one.example.com", 9092), (2, "::1", 9093)]);
     let leaders: Vec<_> = read.leaders.iter().map(|it| (it.partition, it.node, it.epoch)).collect();
-    assert_eq!((read.error, leaders), (0, vec![(0, 2, 5), (1, -1, 4)]));
+    assert_eq!((read.errors, leaders), (vec![0], vec![(0, 2, 5), (1, -1, 4)]));
 
     let bytes = fetched();
     let read = read_fetch(body(&bytes, FETCH, 77).unwrap()).unwrap();
@@ -123,8 +124,9 @@ fn answers_are_read_as_they_are_meant() {
 
 #[test]
 fn a_broker_that_is_too_old_is_told_by_what_it_does_not_speak() {
-    let spoken =
-        |list: &[(i16, i16, i16)]| read_api_versions(body(&versions(list), API_VERSIONS, 77).unwrap()).unwrap();
+    let spoken = |list: &[(i16, i16, i16)]| {
+        read_api_versions(body(&versions(list), API_VERSIONS, 77).unwrap(), &[METADATA, FETCH]).unwrap()
+    };
     assert_eq!(spoken(&[(1, 4, 18), (3, 0, 13), (18, 0, 4)]), None);
     let old = spoken(&[(1, 0, 11), (3, 0, 9)]).unwrap();
     assert_eq!(old, "the broker does not speak Fetch version 12 (Kafka 2.7 and later do)");
@@ -140,8 +142,8 @@ fn an_answer_to_another_question_is_refused() {
 fn every_cut_and_every_changed_byte_of_an_answer_is_never_a_panic() {
     let read = |bytes: &[u8]| {
         let fetch = body(bytes, FETCH, 77).and_then(read_fetch).is_ok();
-        let metadata = body(bytes, METADATA, 77).and_then(|it| read_metadata(it, "orders")).is_ok();
-        let versions = body(bytes, API_VERSIONS, 77).and_then(read_api_versions).is_ok();
+        let metadata = body(bytes, METADATA, 77).and_then(|it| read_metadata(it, &["orders".to_owned()])).is_ok();
+        let versions = body(bytes, API_VERSIONS, 77).and_then(|it| read_api_versions(it, &[METADATA, FETCH])).is_ok();
         (fetch, metadata, versions)
     };
     for bytes in [fetched(), metadata(), versions(&[(1, 4, 18), (3, 0, 13)])] {

@@ -15,7 +15,7 @@ use super::{Polled, Start};
 use crate::batch::{Origin, RawBatch, RawRows};
 use crate::config::KafkaOptions;
 use crate::kafka::KafkaError;
-use crate::kafka::wire::{self, Failure, Fetched, Reader, Taken};
+use crate::kafka::wire::{self, Failure, Fetched, Reader, Taken, addresses};
 use piece::{Limits, Piece, Run, Tools};
 use walk::len;
 
@@ -216,25 +216,4 @@ fn fits(run: &Run, from: usize, rows_max: usize, bytes_max: usize) -> usize {
         }
     }
     run.rows.records.len().min(from.saturating_add(rows_max))
-}
-
-/// The addresses that are listed, each with its port.
-fn addresses(brokers: &str) -> Vec<String> {
-    let one = |it: &str| {
-        let it = it.split_once("://").map_or(it, |(_, address)| address);
-        let has_port = it.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-        if has_port { it.to_owned() } else { format!("{it}:9092") }
-    };
-    brokers.split(',').map(str::trim).filter(|it| !it.is_empty()).map(one).collect()
-}
-
-/// Why this reader cannot read with these options, if it cannot.
-pub(super) fn refusal(options: &KafkaOptions) -> Option<String> {
-    let plain = |name: &str, value: &str| name == "security.protocol" && value.eq_ignore_ascii_case("plaintext");
-    if let Some((name, _)) = options.properties.0.iter().find(|(name, value)| !plain(name, value)) {
-        return Some(format!("the connection sets `{name}`"));
-    }
-    let schemes = options.brokers.split(',').filter_map(|it| it.trim().split_once("://"));
-    let secured = schemes.map(|it| it.0).find(|it| !it.eq_ignore_ascii_case("plaintext"));
-    secured.map(|it| format!("`brokers` asks for {it}"))
 }
