@@ -36,6 +36,10 @@ struct Arguments {
     #[arg(long, value_parser = ["auto", "native", "librdkafka"], default_value = "auto")]
     fetch: String,
 
+    /// Which producer writes to Kafka
+    #[arg(long, value_parser = ["auto", "native", "librdkafka"], default_value = "auto")]
+    produce: String,
+
     /// Scenarios to run [default: all]
     #[arg(value_name = "SCENARIO", value_parser = SCENARIOS.iter().map(|it| it.name).collect::<Vec<_>>())]
     only: Vec<String>,
@@ -51,16 +55,18 @@ fn main() -> Result<()> {
         broker: kafka::shared(),
         partitions: arguments.partitions,
         fetch: arguments.fetch,
+        produce: arguments.produce,
     };
     println!("{}\n", machine());
     let (full, empty) = (bench.topic("bench-in"), bench.topic("bench-empty"));
     topic::fill(bench.broker, &full, arguments.partitions, arguments.records)?;
     println!(
-        "{} records of {} bytes in {} partitions, fetch = {}, least of {} runs; start: CPU seconds with nothing to read\n",
+        "{} records of {} bytes in {} partitions, fetch = {}, produce = {}, least of {} runs; start: CPU seconds with nothing to read\n",
         arguments.records,
         records::RECORD_BYTES,
         arguments.partitions,
         bench.fetch,
+        bench.produce,
         arguments.runs
     );
     println!(
@@ -93,6 +99,7 @@ struct Bench {
     broker: &'static Broker,
     partitions: u32,
     fetch: String,
+    produce: String,
 }
 
 impl Bench {
@@ -110,6 +117,7 @@ impl Bench {
         command.arg("run").arg(&file).args(["--until-end", "--workers", "1", "--data-dir"]);
         command.arg(self.folder.path().join("data"));
         command.arg("--set").arg(format!("sources.payments.fetch={}", self.fetch));
+        command.arg("--set").arg(format!("sinks.out.produce={}", self.produce));
         let log = self.folder.path().join("log");
         let used = child::run(command, &log)?;
         self.broker.delete_topic(&to);
