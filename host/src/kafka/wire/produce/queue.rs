@@ -245,7 +245,9 @@ impl Queues {
                 if refused || partition.again || (partition.unanswered > 0 && partition.asked != node) {
                     continue;
                 }
-                let Some(entry) = partition.queue.iter_mut().find(|it| it.step == Step::Waiting) else { continue };
+                // A later one may have been taken where an earlier one was not: no more than the broker knows again.
+                let mut known = partition.queue.iter_mut().take(sender::UNANSWERED_MAX);
+                let Some(entry) = known.find(|it| it.step == Step::Waiting) else { continue };
                 if bytes > 0 && bytes + entry.batch.bytes() > REQUEST_BYTES_MAX {
                     continue;
                 }

@@ -10,8 +10,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Requests that are not answered yet. A broker knows a partition's last five batches again when they are sent twice.
-const UNANSWERED_MAX: usize = 5;
+/// Requests that are not answered yet, and batches of a partition from the first one on that is not acknowledged: a broker knows a partition's last
+/// five batches again when they are sent twice.
+pub(super) const UNANSWERED_MAX: usize = 5;
 
 /// Sends to `node` at `address` until there is nothing to send any more or the connection is lost.
 pub(super) fn run(queues: &Arc<Queues>, node: i32, address: &str) -> Result<(), Lost> {

@@ -88,6 +88,19 @@ fn whatever_is_lost_or_refused_on_the_way_everything_is_written_once_and_in_orde
 }
 
 #[test]
+fn a_batch_that_is_not_taken_twice_stays_among_those_that_the_broker_knows_again() {
+    // The first one is written and refused, those after it are taken, and sent again it meets the same.
+    let cluster = Cluster::start(1, |turn| if [0, 5].contains(&turn) { Fault::RefuseAfter(20) } else { Fault::None });
+    let mut producer = producer(&cluster, None);
+    let expected: Vec<_> = (0..BATCHES).map(|it| it.to_string()).collect();
+    for value in &expected {
+        push(&mut producer, &[value.as_str()]);
+    }
+    assert_eq!(producer.drain(&wait()), Ok(true), "{:?}", producer.take_trouble());
+    assert_eq!(cluster.log(), expected);
+}
+
+#[test]
 fn a_batch_out_of_order_for_no_reason_is_never_written_over() {
     for code in [45, 10, 48, 59, 87, 120, -1, 999] {
         let cluster = Cluster::start(1, move |_| Fault::Refuse(code));
