@@ -20,6 +20,8 @@ mod kinds;
 mod letters;
 mod lineage;
 mod plan;
+mod plan_build;
+mod plan_forward;
 mod plan_join;
 mod plugin_fold;
 mod probe;

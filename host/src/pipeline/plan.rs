@@ -5,15 +5,15 @@
 
 use super::conditions::{FilterPlan, condition_of};
 use super::error::PipelineError;
-use super::flow::{self, Flow, FlowPort, LATE_PORT, SIDES};
-use super::kinds::{gap_kind, input_kind, keeps_values, output_kind, rank_kind};
+use super::flow::{Flow, SIDES};
+use super::kinds::{gap_kind, input_kind, rank_kind};
+use super::plan_forward::{Forward, flow_of, forward};
 use super::plan_join::{self, JoinPlan};
 use super::reads::{Pick, Read};
-use super::top_step;
 use crate::column::{Column, Kind};
-use crate::config::{self, Accumulate, Aggregate, Emit, Firing, Fold, Format, Input, Late, Operation, Window};
+use crate::config::{self, Aggregate, Emit, Firing, Fold, Format, Input, Operation, Window};
 use crate::join::Side;
-use crate::plugin::{Instance, Opened, Plugin, PluginEngine, PluginKind};
+use crate::plugin::{Opened, Plugin, PluginEngine};
 use crate::schema::{Field, Shape, ShapeColumn, Slot};
 use std::sync::Arc;
 
@@ -198,38 +198,16 @@ pub(super) struct Plan {
     pub sinks: Vec<SinkPlan>,
 }
 
-/// A step's plugin and flows, found on the way forward.
-struct Forward {
-    plugin: Option<(Plugin, Opened)>,
-    ports: Vec<FlowPort>,
-    /// `select` of a step that makes columns: which of them, by index.
-    select: Option<Vec<usize>>,
-}
-
 /// Plans `pipeline`, loading and opening its plugins. The error says everything that is wrong, one line each.
 pub(super) fn plan(pipeline: &config::Pipeline, engine: &PluginEngine) -> Result<Plan, PipelineError> {
-    let mut errors = Vec::new();
-    let mut forward: Vec<Forward> = Vec::new();
-    for step in &pipeline.steps {
-        match flow_forward(pipeline, engine, &forward, step) {
-            Ok(flow) => forward.push(flow),
-            Err(error) => {
-                errors.push(error);
-                forward.push(Forward { plugin: None, ports: vec![FlowPort::default()], select: None });
-            }
-        }
-    }
-    if !errors.is_empty() {
-        return Err(PipelineError::config(errors));
-    }
+    let forward = forward(pipeline, engine)?;
     let mut planner = Planner {
         pipeline,
+        wanted_of_ports: forward.iter().map(|it| vec![Vec::new(); it.ports.len()]).collect(),
         forward,
         wanted_of_sources: vec![Vec::new(); pipeline.sources.len()],
-        wanted_of_ports: Vec::new(),
-        errors,
+        errors: Vec::new(),
     };
-    planner.wanted_of_ports = planner.forward.iter().map(|it| vec![Vec::new(); it.ports.len()]).collect();
     planner.demand();
     if !planner.errors.is_empty() {
         return Err(PipelineError::config(planner.errors));
@@ -239,179 +217,14 @@ pub(super) fn plan(pipeline: &config::Pipeline, engine: &PluginEngine) -> Result
     if errors.is_empty() { Ok(plan) } else { Err(PipelineError::config(errors)) }
 }
 
-fn flow_of(pipeline: &config::Pipeline, forward: &[Forward], input: &Input) -> Result<Flow, String> {
-    let ports: Vec<&[FlowPort]> = forward.iter().map(|it| &*it.ports).collect();
-    flow::flow_of(pipeline, &ports, input)
-}
-
-fn flow_forward(
-    pipeline: &config::Pipeline,
-    engine: &PluginEngine,
-    forward: &[Forward],
-    step: &config::Step,
-) -> Result<Forward, String> {
-    let input = flow_of(pipeline, forward, &step.from)?;
-    let main = |port: FlowPort| Forward { plugin: None, ports: vec![port], select: None };
-    let mut flow = match &step.operation {
-        Operation::Plugin(options) => {
-            let (plugin, opened) = open(engine, step, options)?;
-            match plugin.kind() {
-                PluginKind::Aggregate => {
-                    return Err(format!(
-                        "step `{}`: `{}` is an aggregate plugin, which folds windows: give the step a `window`",
-                        step.name,
-                        options.path.display()
-                    ));
-                }
-                PluginKind::Keyed if step.key.is_empty() => {
-                    return Err(format!(
-                        "step `{}`: `{}` is a keyed plugin: say which field is the key, as in key = \"customer_id\"",
-                        step.name,
-                        options.path.display()
-                    ));
-                }
-                PluginKind::Transform if step.state_ttl_ms.is_some() => {
-                    return Err(format!(
-                        "step `{}`: `{}` is a transform plugin and keeps no state: drop `state_ttl`",
-                        step.name,
-                        options.path.display()
-                    ));
-                }
-                PluginKind::Keyed | PluginKind::Transform => plugin_ports(plugin, opened, &input),
-            }
-        }
-        Operation::Window { fold: Fold::Top(_), .. } => main(top_step::port(&input)),
-        Operation::Window { window: Window::Rolling { .. }, fold: Fold::Builtin(aggregates), .. } => {
-            let mut made = input.made.clone();
-            for aggregate in aggregates {
-                let kind = output_kind(aggregate, input_kind(pipeline, &input, aggregate));
-                made.retain(|(name, _)| *name != aggregate.name);
-                made.push((Arc::clone(&aggregate.name), kind));
-            }
-            main(FlowPort::passing(Flow { made, ..input.clone() }, aggregates.len()))
-        }
-        Operation::Window { fold: Fold::Builtin(aggregates), emit, .. } => {
-            let mut made: Vec<_> = step.key.iter().map(|name| (Arc::clone(name), Kind::Json)).collect();
-            made.push(("window_start".into(), Kind::S64));
-            made.push(("window_end".into(), Kind::S64));
-            if let Emit::Repeatedly(firing) = emit {
-                if firing.panes {
-                    made.push(("pane".into(), Kind::Text));
-                    made.push(("pane_index".into(), Kind::S64));
-                }
-                if firing.accumulate == Accumulate::Retracting {
-                    made.push(("retraction".into(), Kind::Boolean));
-                }
-            }
-            for aggregate in aggregates {
-                let kind = output_kind(aggregate, input_kind(pipeline, &input, aggregate));
-                made.push((Arc::clone(&aggregate.name), kind));
-            }
-            main(FlowPort::making(made))
-        }
-        Operation::Window { window, fold: Fold::Plugin(options), .. } => {
-            let (plugin, opened) = open(engine, step, options)?;
-            if plugin.kind() != PluginKind::Aggregate {
-                return Err(format!(
-                    "step `{}`: `{}` is a {} plugin: a window wants an aggregate plugin",
-                    step.name,
-                    options.path.display(),
-                    plugin.kind().name()
-                ));
-            }
-            if matches!(window, Window::Rolling { .. }) {
-                return Err(format!(
-                    "step `{}`: a rolling window takes built-in aggregates only: use a keyed plugin instead",
-                    step.name
-                ));
-            }
-            let ports = plugin_ports(plugin, opened, &Flow::default());
-            if ports.ports.iter().any(|it| it.fields.is_empty()) {
-                return Err(format!(
-                    "step `{}`: an aggregate plugin's ports need fields: a window has no record to pass on unchanged",
-                    step.name
-                ));
-            }
-            ports
-        }
-        Operation::Join(join) => {
-            let with = flow_of(pipeline, forward, &join.with)?;
-            let sides = Some(Arc::new([input.clone(), with]));
-            main(FlowPort::passing(Flow { sides, ..Flow::default() }, 0))
-        }
-        Operation::Select | Operation::Dedupe { .. } => main(FlowPort::passing(input.clone(), 0)),
-    };
-    if let Some(select) = &step.select {
-        let from = &flow.ports[0].flow;
-        let mut made = Vec::new();
-        let mut places = Vec::new();
-        for (name, field) in select {
-            if !from.has(field) {
-                return Err(from.lacks(&format!("step `{}`", step.name), field));
-            }
-            places.extend(from.made.iter().position(|it| it.0 == *field));
-            made.push((Arc::clone(name), from.kind_of(pipeline, field).unwrap_or(Kind::Json)));
-        }
-        if !matches!(step.operation, Operation::Select | Operation::Join(_)) {
-            if from.is_open() {
-                return Err(format!(
-                    "step `{}`: its records pass on as they are, so `select` belongs on the sink or on a step of its own after it",
-                    step.name
-                ));
-            }
-            flow.select = Some(places);
-        }
-        let port = &mut flow.ports[0];
-        *port = FlowPort { name: port.name.clone(), fields: port.fields.clone(), ..FlowPort::making(made) };
-    }
-    let decides = matches!(step.operation, Operation::Window { .. } | Operation::Dedupe { .. });
-    if step.late == Late::SideOutput && decides {
-        if flow.ports.iter().any(|it| it.name == LATE_PORT) {
-            return Err(format!(
-                "step `{}`: its plugin has an output `{LATE_PORT}` already, where late records would go",
-                step.name
-            ));
-        }
-        flow.ports.push(FlowPort { name: LATE_PORT.to_owned(), ..FlowPort::passing(input, 0) });
-    }
-    Ok(flow)
-}
-
-fn open(
-    engine: &PluginEngine,
-    step: &config::Step,
-    options: &config::PluginOptions,
-) -> Result<(Plugin, Opened), String> {
-    let describe = |error: &dyn std::error::Error| format!("step `{}`: {}", step.name, super::error::chain(error));
-    let plugin = Plugin::load(engine, &options.path).map_err(|error| describe(&error))?;
-    // An instance of its own, for as long as it takes to ask it.
-    let (_, opened) = Instance::start(&plugin, &options.config, &options.limits).map_err(|error| describe(&error))?;
-    Ok((plugin, opened))
-}
-
-fn plugin_ports(plugin: Plugin, opened: Opened, input: &Flow) -> Forward {
-    let ports = opened.spec.ports.iter().map(|port| {
-        let made = |field: &Field| match &field.slot {
-            Slot::Field(name) => Some((Arc::clone(name), field.kind)),
-            _ => None,
-        };
-        let made = if port.fields.is_empty() {
-            FlowPort::passing(input.clone(), 0)
-        } else {
-            FlowPort::making(port.fields.iter().filter_map(made).collect())
-        };
-        FlowPort { name: port.name.clone(), fields: port.fields.clone(), ..made }
-    });
-    let ports = ports.collect();
-    Forward { plugin: Some((plugin, opened)), ports, select: None }
-}
-
-/// The backward pass and the building.
+/// The backward pass; the building is in `plan_build`.
 pub(super) struct Planner<'a> {
     /// What is planned.
     pub pipeline: &'a config::Pipeline,
-    forward: Vec<Forward>,
-    wanted_of_sources: Vec<Vec<Wanted>>,
+    /// What comes out of each step.
+    pub forward: Vec<Forward>,
+    /// The columns wanted of each source.
+    pub wanted_of_sources: Vec<Vec<Wanted>>,
     /// The columns wanted of each step's ports, beside those that it makes.
     pub wanted_of_ports: Vec<Vec<Vec<Wanted>>>,
     /// What is wrong with it.
@@ -424,7 +237,7 @@ impl Planner<'_> {
         flow_of(self.pipeline, &self.forward, input).unwrap_or_default()
     }
 
-    fn port_index(&self, step: usize, port: Option<&str>) -> usize {
+    pub(super) fn port_index(&self, step: usize, port: Option<&str>) -> usize {
         port.and_then(|name| self.forward[step].ports.iter().position(|it| it.name == name)).unwrap_or(0)
     }
 
@@ -505,68 +318,22 @@ impl Planner<'_> {
         for key in &step.key {
             self.want(&who, &step.from, key, Kind::Json);
         }
-        let inputs = match &step.operation {
-            Operation::Join(join) => vec![&step.from, &join.with],
-            _ => vec![&step.from],
-        };
-        for input in inputs {
-            if let Input::Step(from, None) = input
-                && let Operation::Window { emit: Emit::Repeatedly(Firing { upsert: true, .. }), .. } =
-                    &pipeline.steps[*from].operation
-            {
-                self.errors.push(format!(
-                    "{who} reads `{}`, whose results replace each other (upsert): they go to sinks only",
-                    pipeline.steps[*from].name
-                ));
-            }
-        }
+        self.refuse_upserts(step, &who);
         if matches!(step.operation, Operation::Join(_)) {
             return self.demand_of_join(index, &who);
         }
+        let flow = self.flow(&step.from);
         if let Some(condition) = &step.condition {
-            match condition_of(pipeline, step, condition, &self.flow(&step.from)) {
+            match condition_of(pipeline, step, condition, &flow) {
                 Ok(filter) => {
                     filter.reads().iter().for_each(|(field, kind)| self.want(&who, &step.from, field, *kind));
                 }
                 Err(error) => self.errors.push(error),
             }
         }
-        let reads: Vec<Field> = match &self.forward[index].plugin {
-            Some((_, opened)) => opened.spec.reads.clone(),
-            None => Vec::new(),
-        };
-        let rows = self.flow(&step.from);
-        for field in &reads {
-            if let Slot::Field(name) = &field.slot {
-                if let Some(problem) = plan_join::not_a_side(&rows, name, field.kind) {
-                    self.errors.push(format!("{who}: its plugin reads {problem}"));
-                }
-                self.want(&who, &step.from, name, field.kind);
-            }
-        }
-        if let Operation::Window { fold: Fold::Builtin(aggregates), .. } = &step.operation {
-            let flow = self.flow(&step.from);
-            for aggregate in aggregates {
-                if let Some(field) = &aggregate.field {
-                    let kind = input_kind(pipeline, &flow, aggregate);
-                    self.want(&who, &step.from, field, kind);
-                }
-            }
-        }
-        if let Operation::Window { fold: Fold::Top(top), .. } = &step.operation {
-            let kind = rank_kind(pipeline, &self.flow(&step.from), &top.by);
-            self.want(&who, &step.from, &top.by, kind);
-        }
-        if let Operation::Window { window: Window::Session { gap_field: Some(field), .. }, .. } = &step.operation {
-            let kind = gap_kind(&self.flow(&step.from), field);
-            self.want(&who, &step.from, field, kind);
-        }
-        if let (Operation::Select, Some(select)) = (&step.operation, &step.select) {
-            let flow = self.flow(&step.from);
-            for (_, field) in select {
-                let kind = self.select_kind(&flow, field);
-                self.want(&who, &step.from, field, kind);
-            }
+        self.demand_of_plugin(index, &who, &flow);
+        for (field, kind) in self.read_by(step, &flow) {
+            self.want(&who, &step.from, &field, kind);
         }
         // What is wanted of records that pass through this step is wanted of what it reads.
         for port in 0..self.forward[index].ports.len() {
@@ -576,6 +343,55 @@ impl Planner<'_> {
                 }
             }
         }
+    }
+
+    /// The results of one step that replace each other are nothing that another step could take in.
+    fn refuse_upserts(&mut self, step: &config::Step, who: &str) {
+        let with = if let Operation::Join(join) = &step.operation { Some(&join.with) } else { None };
+        for input in [&step.from].into_iter().chain(with) {
+            let Input::Step(from, None) = input else { continue };
+            let from = &self.pipeline.steps[*from];
+            if let Operation::Window { emit: Emit::Repeatedly(Firing { upsert: true, .. }), .. } = &from.operation {
+                self.errors.push(format!(
+                    "{who} reads `{}`, whose results replace each other (upsert): they go to sinks only",
+                    from.name
+                ));
+            }
+        }
+    }
+
+    fn demand_of_plugin(&mut self, index: usize, who: &str, rows: &Flow) {
+        let Some((_, opened)) = &self.forward[index].plugin else { return };
+        for field in opened.spec.reads.clone() {
+            if let Slot::Field(name) = &field.slot {
+                if let Some(problem) = plan_join::not_a_side(rows, name, field.kind) {
+                    self.errors.push(format!("{who}: its plugin reads {problem}"));
+                }
+                self.want(who, &self.pipeline.steps[index].from, name, field.kind);
+            }
+        }
+    }
+
+    /// What the step itself reads of its records, beside key, condition and plugin.
+    fn read_by(&self, step: &config::Step, flow: &Flow) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        if let Operation::Window { window, fold, .. } = &step.operation {
+            match fold {
+                Fold::Builtin(aggregates) => wanted.extend(aggregates.iter().filter_map(|it| {
+                    let kind = input_kind(self.pipeline, flow, it);
+                    it.field.as_ref().map(|field| (Arc::clone(field), kind))
+                })),
+                Fold::Top(top) => wanted.push((Arc::clone(&top.by), rank_kind(self.pipeline, flow, &top.by))),
+                Fold::Plugin(_) => {}
+            }
+            if let Window::Session { gap_field: Some(field), .. } = window {
+                wanted.push((Arc::clone(field), gap_kind(flow, field)));
+            }
+        }
+        if let (Operation::Select, Some(select)) = (&step.operation, &step.select) {
+            wanted.extend(select.iter().map(|(_, field)| (Arc::clone(field), self.select_kind(flow, field))));
+        }
+        wanted
     }
 
     pub(super) fn shape(&self, input: &Input) -> Shape {
@@ -589,208 +405,12 @@ impl Planner<'_> {
         Shape { raw: flow.raw.is_some(), columns: projected.chain(made).collect() }
     }
 
-    fn targets(&self, is: impl Fn(&Input) -> bool) -> Vec<Target> {
+    pub(super) fn targets(&self, is: impl Fn(&Input) -> bool) -> Vec<Target> {
         let steps = self.pipeline.steps.iter().enumerate();
         let sinks = self.pipeline.sinks.iter().enumerate();
         let lefts = steps.clone().filter(|it| is(&it.1.from)).map(|it| Target::Step(it.0, Side::Left));
         let joins = |step: &config::Step| matches!(&step.operation, Operation::Join(join) if is(&join.with));
         let rights = steps.filter(|it| joins(it.1)).map(|it| Target::Step(it.0, Side::Right));
         lefts.chain(rights).chain(sinks.filter(|it| is(&it.1.from)).map(|it| Target::Sink(it.0))).collect()
-    }
-
-    fn build(self) -> Result<Plan, PipelineError> {
-        let sources = (0..self.pipeline.sources.len()).map(|source| {
-            let input = Input::Source(source);
-            let targets = self.targets(|it| *it == input);
-            SourcePlan {
-                wanted: self.wanted_of_sources[source].clone(),
-                stream: Stream { shape: self.shape(&input), targets },
-            }
-        });
-        let mut errors = Vec::new();
-        let mut steps = Vec::new();
-        for index in 0..self.pipeline.steps.len() {
-            match self.build_step(index) {
-                Ok(step) => steps.push(step),
-                Err(error) => errors.push(error),
-            }
-        }
-        if !errors.is_empty() {
-            return Err(PipelineError::config(errors));
-        }
-        let sinks =
-            self.pipeline.sinks.iter().map(|sink| SinkPlan { name: sink.name.clone(), shape: self.shape(&sink.from) });
-        Ok(Plan { sources: sources.collect(), steps, sinks: sinks.collect() })
-    }
-
-    fn build_step(&self, index: usize) -> Result<StepPlan, String> {
-        let step = &self.pipeline.steps[index];
-        let input = self.shape(&step.from);
-        let flow = self.flow(&step.from);
-        let pick = |field: &Arc<str>, kind: Kind| {
-            Pick::find(&input, field, kind)
-                .ok_or_else(|| format!("step `{}`: `{field}` cannot be read as {}", step.name, kind.name()))
-        };
-        let gap = |window: &Window| match window {
-            Window::Session { gap_field: Some(field), .. } => match gap_kind(&flow, field) {
-                Kind::S64 => pick(field, Kind::S64).map(Some),
-                kind => Err(format!(
-                    "step `{}`: `{field}` is {} and cannot be a gap: a whole number of ms is expected",
-                    step.name,
-                    kind.name()
-                )),
-            },
-            _ => Ok(None),
-        };
-        let operation = match &step.operation {
-            Operation::Plugin(options) => {
-                let plugin = self.build_plugin(index, options, &input)?;
-                if plugin.plugin.kind() == PluginKind::Keyed {
-                    OperationPlan::Keyed(plugin)
-                } else {
-                    OperationPlan::Transform(plugin)
-                }
-            }
-            Operation::Window { window, fold: Fold::Plugin(options), emit } => OperationPlan::WindowPlugin {
-                window: window.clone(),
-                gap: gap(window)?,
-                plugin: self.build_plugin(index, options, &input)?,
-                emit: *emit,
-            },
-            Operation::Window { window, fold: Fold::Builtin(aggregates), emit } => {
-                let mut inputs = Vec::new();
-                let mut planned = Vec::new();
-                for aggregate in aggregates {
-                    let kind = input_kind(self.pipeline, &flow, aggregate);
-                    if let Some(field) = &aggregate.field {
-                        if !keeps_values(aggregate.function) && !matches!(kind, Kind::S64 | Kind::F64 | Kind::Number) {
-                            return Err(format!(
-                                "step `{}`: `{}` is {} and cannot be aggregated: a number is expected",
-                                step.name,
-                                field,
-                                kind.name()
-                            ));
-                        }
-                        inputs.push((Arc::clone(field), pick(field, kind)?));
-                    }
-                    planned.push((aggregate.clone(), kind));
-                }
-                OperationPlan::Window {
-                    window: window.clone(),
-                    aggregates: planned,
-                    inputs,
-                    gap: gap(window)?,
-                    emit: *emit,
-                }
-            }
-            Operation::Window { window, fold: Fold::Top(top), emit } => {
-                let kind = rank_kind(self.pipeline, &flow, &top.by);
-                if !matches!(kind, Kind::S64 | Kind::F64 | Kind::Number | Kind::Text) {
-                    return Err(format!(
-                        "step `{}`: `{}` is {} and cannot rank: a number or a text is expected",
-                        step.name,
-                        top.by,
-                        kind.name()
-                    ));
-                }
-                let ports = self.build_ports(index, &input);
-                OperationPlan::Top {
-                    window: window.clone(),
-                    by: pick(&top.by, kind)?,
-                    columns: top_step::kept(&input, ports.first()),
-                    top: top.clone(),
-                    gap: gap(window)?,
-                    emit: *emit,
-                }
-            }
-            Operation::Dedupe { within_ms } => OperationPlan::Dedupe { within_ms: *within_ms },
-            Operation::Join(join) => OperationPlan::Join(Box::new(self.build_join(index, join)?)),
-            Operation::Select => {
-                let picks = |fields: &Vec<(Arc<str>, Arc<str>)>| {
-                    let picks = fields.iter().map(|(_, field)| pick(field, self.select_kind(&flow, field)));
-                    picks.collect::<Result<_, String>>()
-                };
-                OperationPlan::Select(step.select.as_ref().map(picks).transpose()?)
-            }
-        };
-        let filter = match &step.condition {
-            None => None,
-            Some(condition) => {
-                let filter = condition_of(self.pipeline, step, condition, &self.rows_of(step))?;
-                let wanted =
-                    if matches!(operation, OperationPlan::Join(_)) { self.wanted_of_rows(index)? } else { Vec::new() };
-                let place = |read: &Wanted| match wanted.iter().position(|it| it == read) {
-                    Some(index) => Ok(Pick { index, kind: read.1 }),
-                    None => pick(&read.0, read.1),
-                };
-                let picks = filter.reads().iter().map(place).collect::<Result<_, _>>()?;
-                Some(FilterPlan { filter, picks })
-            }
-        };
-        let keyed = !matches!(operation, OperationPlan::Transform(_) | OperationPlan::Select(_));
-        let key = match &operation {
-            OperationPlan::Join(join) => Some(join.sides[0].key.clone()),
-            _ if keyed => Some(step.key.iter().map(|field| pick(field, Kind::Json)).collect::<Result<_, _>>()?),
-            _ => None,
-        };
-        let hold_ms = if let OperationPlan::Join(join) = &operation { join.hold_ms() } else { 0 };
-        Ok(StepPlan {
-            name: step.name.clone(),
-            filter,
-            key,
-            key_names: step.key.clone(),
-            operation,
-            ports: self.build_ports(index, &input),
-            input,
-            late: step.late,
-            source: flow.raw,
-            hold_ms,
-            state_ttl_ms: step.state_ttl_ms,
-        })
-    }
-
-    fn build_plugin(&self, index: usize, options: &config::PluginOptions, input: &Shape) -> Result<PluginPlan, String> {
-        let step = &self.pipeline.steps[index];
-        let Some((plugin, opened)) = &self.forward[index].plugin else {
-            return Err(format!("step `{}`: its plugin was not loaded", step.name));
-        };
-        let mut reads = Vec::new();
-        let mut required = Vec::new();
-        for (position, field) in opened.spec.reads.iter().enumerate() {
-            let read = Read::new(field, input).ok_or_else(|| {
-                format!("step `{}`: {:?} cannot be read as {}", step.name, field.slot, field.kind.name())
-            })?;
-            reads.push(read);
-            if let (true, Slot::Field(name)) = (field.required, &field.slot) {
-                required.push((position, Arc::clone(name), field.kind));
-            }
-        }
-        Ok(PluginPlan { plugin: plugin.clone(), options: options.clone(), opened: opened.clone(), reads, required })
-    }
-
-    fn build_ports(&self, index: usize, input: &Shape) -> Vec<PortPlan> {
-        let ports = self.forward[index].ports.iter().enumerate();
-        let build = |(number, port): (usize, &FlowPort)| {
-            let FlowPort { name, fields, own, .. } = port;
-            let from = Input::Step(index, if name.is_empty() { None } else { Some(name.clone()) });
-            let shape = self.shape(&from);
-            let is = |it: &Input| {
-                matches!(it, Input::Step(step, port)
-                    if *step == index && self.port_index(*step, port.as_deref()) == number)
-            };
-            let passes = shape.columns.len() - own;
-            let carry = shape.columns[..passes].iter().filter_map(|it| {
-                let same = |have: &&ShapeColumn| have.name == it.name && have.kind == it.kind && have.made == it.made;
-                input.columns.iter().position(|have| same(&have))
-            });
-            PortPlan {
-                name: name.clone(),
-                carry: carry.collect(),
-                fields: fields.clone(),
-                select: if number == 0 { self.forward[index].select.clone() } else { None },
-                stream: Stream { shape: shape.clone(), targets: self.targets(is) },
-            }
-        };
-        ports.map(build).collect()
     }
 }
