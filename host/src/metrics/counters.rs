@@ -22,8 +22,8 @@ pub struct Counters {
     pub dropped: AtomicU64,
     /// Records that no condition of a step let pass.
     pub filtered: AtomicU64,
-    /// The lowest watermark of the steps, ms since the Unix epoch; `i64::MIN` before the first.
-    pub watermark: AtomicI64,
+    /// The lowest watermark of the steps, by worker, ms since the Unix epoch; `i64::MIN` before the first.
+    pub watermarks: Vec<AtomicI64>,
     /// The last committed epoch.
     pub epoch: AtomicU64,
     /// How long the last checkpoint took from barrier to commit, ms.
@@ -98,16 +98,15 @@ impl PluginCounters {
 impl Counters {
     /// Zeroes for so many steps, sinks and workers.
     pub fn new(steps: usize, sinks: usize, workers: usize) -> Self {
-        let counters = Counters {
+        Counters {
             per_step: (0..steps).map(|_| Default::default()).collect(),
             per_plugin: (0..steps).map(|_| Default::default()).collect(),
             per_sink: (0..sinks).map(|_| Default::default()).collect(),
             per_step_refused: (0..steps).map(|_| Default::default()).collect(),
+            watermarks: (0..workers).map(|_| AtomicI64::new(i64::MIN)).collect(),
             views: Views::new(workers),
             ..Counters::default()
-        };
-        counters.watermark.store(i64::MIN, Relaxed);
-        counters
+        }
     }
 
     /// Says what the pipeline is doing; none for plain running.
@@ -129,7 +128,7 @@ impl Counters {
             dropped: self.dropped.load(Relaxed),
             filtered: self.filtered.load(Relaxed),
             lag: view.lag(),
-            watermark: Some(self.watermark.load(Relaxed)).filter(|it| *it != i64::MIN),
+            watermark: self.watermarks.iter().map(|it| it.load(Relaxed)).filter(|it| *it != i64::MIN).min(),
             epoch: self.epoch.load(Relaxed),
             checkpoint_ms: done.then(|| self.checkpoint_ms.load(Relaxed)),
             checkpoint_age_ms: done.then(|| now_ms.saturating_sub(checkpoint_at_ms)),

@@ -3,7 +3,7 @@
 use super::error::{Failure, PipelineError, chain};
 use super::plan::{OperationPlan, StepPlan};
 use super::plan_join::{JoinPlan, SideColumn, SidePlan};
-use super::step::{Refused, Results, keys_column, late_by_ms};
+use super::step::{Results, keys_column, push_late};
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
 use crate::config::JoinKind;
@@ -56,13 +56,7 @@ impl JoinStep {
             Operator::Latest(it) => it.process(side, &input),
         };
         let mut results = Results { side, ..Results::default() };
-        if !late.is_empty() {
-            let batch = batch.gather(&late);
-            let reason = |time: &EventTime| format!("late: the watermark had passed its event time, {time} ms");
-            let reasons = batch.times.iter().map(reason).collect();
-            results.late_by_ms.extend(late_by_ms(&batch, &gather_times(clock, &late)));
-            results.late = Some(Refused { batch, reasons, step: plan.name.clone(), plugin: None, fault: false });
-        }
+        push_late(plan, &batch, clock, &late, "the watermark had passed", &mut results);
         push(plan, join, pairs, clock, &mut results)?;
         Ok(results)
     }

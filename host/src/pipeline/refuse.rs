@@ -91,6 +91,7 @@ impl Worker {
         rows: &[u32],
         epoch: u64,
     ) -> Result<(), PipelineError> {
+        self.counters.per_step_refused[step].fetch_add(rows.len() as u64, Relaxed);
         let name = &plan.steps[step].name;
         let key = plan.steps[step].key_names.join(", ");
         let reason = format!("the key of step `{name}` ({key}) is missing or null");

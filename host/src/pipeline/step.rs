@@ -33,7 +33,7 @@ const TIMERS_MAX: usize = 4_096;
 pub(super) struct Refused {
     /// The records.
     pub batch: Batch,
-    /// A reason for each.
+    /// A reason for each; none of late ones that are not written to the dead letters.
     pub reasons: Vec<String>,
     /// The step (or source) that refused them.
     pub step: String,
@@ -58,6 +58,8 @@ pub(super) struct Results {
     pub side: Side,
     /// Rows that the step's condition dropped.
     pub filtered: u64,
+    /// True where a watermark has led to more than this: [`Step::advance`] is to be called with it again.
+    pub more: bool,
 }
 
 /// A step's part of one worker: its operator with state and plugin instance.
@@ -134,7 +136,8 @@ impl Step {
         }
     }
 
-    /// The step's watermark moves from `before` to `watermark`.
+    /// The step's watermark moves from `before` to `watermark`. To be called until there is no [`Results::more`], and nothing else
+    /// meanwhile.
     pub(super) fn advance(
         &mut self,
         plan: &StepPlan,
@@ -146,7 +149,9 @@ impl Step {
             (Operator::Join(join), _) => join.advance(plan, before, watermark),
             (Operator::Keyed(runner, state), OperationPlan::Keyed(plugin)) => {
                 let results = timers(runner, state, plan, plugin, before, watermark)?;
-                state.expire(watermark);
+                if !results.more {
+                    state.expire(watermark);
+                }
                 Ok(results)
             }
             (Operator::Dedupe(dedupe), _) => {
@@ -386,7 +391,6 @@ pub(super) fn push_late(
         return;
     }
     let late = batch.gather(rows);
-    let reasons = late.times.iter().map(|time| format!("late: {why} its event time, {time} ms")).collect();
     let clock = gather_times(clock, rows);
     results.late_by_ms.extend(late_by_ms(&late, &clock));
     if plan.late == Late::SideOutput {
@@ -395,11 +399,14 @@ pub(super) fn push_late(
         let (batch, clock) = pass(&plan.ports[port], &late, &clock, &all);
         results.outputs.push((port, batch, clock));
     }
+    // Who drops them asks for no reasons.
+    let told = if plan.late == Late::DeadLetter { &*late.times } else { &[] };
+    let reasons = told.iter().map(|time| format!("late: {why} its event time, {time} ms")).collect();
     results.late = Some(Refused { batch: late, reasons, step: plan.name.clone(), plugin: None, fault: false });
 }
 
 /// How far behind the watermark late records are, ms.
-pub(super) fn late_by_ms(late: &Batch, clock: &RowTimes) -> impl Iterator<Item = u64> {
+fn late_by_ms(late: &Batch, clock: &RowTimes) -> impl Iterator<Item = u64> {
     clock.stragglers.iter().filter_map(|&(row, watermark)| {
         let time = late.times.get(row as usize)?;
         u64::try_from(watermark.saturating_sub(*time)).ok()
@@ -697,7 +704,7 @@ fn apply(state: &mut KeyedState, keys: &Keys, used: &[EventTime], produced: Keye
     produced.produced
 }
 
-/// Fires the timers that the watermark has passed. A timer that a call sets for a time already passed waits for the next
+/// Fires the timers that the watermark has passed, or some of them. A timer that a call sets for a time already passed waits for the next
 /// advance, so that no plugin can keep time from moving.
 fn timers(
     runner: &mut KeyedRunner,
@@ -708,8 +715,10 @@ fn timers(
     watermark: EventTime,
 ) -> Result<Results, PipelineError> {
     let mut results = Results::default();
+    let mut fired = 0;
     loop {
         let due = state.due(watermark, TIMERS_MAX);
+        fired += due.ids.len();
         if due.is_empty() {
             return Ok(results);
         }
@@ -736,6 +745,10 @@ fn timers(
         let produced = apply(state, &due.keys, uses, produced);
         let clock = RowTimes { before, stragglers: Vec::new(), after: before };
         take_produced(plan, plugin, (&batch, None), &clock, produced, &mut results)?;
+        if fired >= TIMERS_MAX {
+            results.more = true;
+            return Ok(results);
+        }
     }
 }
 

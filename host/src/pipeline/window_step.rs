@@ -21,6 +21,9 @@ use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+/// Rows of windows that are made at once, about: what closes together goes on in parts.
+const FIRED_MAX: usize = 8_192;
+
 /// Why a record is late for windows.
 pub(super) const CLOSED: &str = "all windows had closed of";
 
@@ -120,7 +123,7 @@ impl WindowStep {
         }
     }
 
-    /// Fires what closes between `before` and `watermark`.
+    /// Fires what closes between `before` and `watermark`, or a part of it.
     pub(super) fn advance(
         &mut self,
         plan: &StepPlan,
@@ -129,16 +132,24 @@ impl WindowStep {
     ) -> Result<Results, PipelineError> {
         let mut results = Results::default();
         match (&mut self.operator, &plan.operation) {
-            (Operator::Builtin(windows), _) => match windows.advance(watermark) {
-                Ok(fired) => push_fired(plan, fired, before, &mut results),
+            (Operator::Builtin(windows), _) => match windows.advance_some(watermark, FIRED_MAX) {
+                Ok((fired, done)) => {
+                    results.more = !done;
+                    push_fired(plan, fired, before, &mut results);
+                }
                 Err(never) => match never {},
             },
-            (Operator::Top(windows), _) => match windows.advance(watermark) {
-                Ok(fired) => top_step::push(plan, fired, before, &mut results)?,
+            (Operator::Top(windows), _) => match windows.advance_some(watermark, FIRED_MAX) {
+                Ok((fired, done)) => {
+                    results.more = !done;
+                    top_step::push(plan, fired, before, &mut results)?;
+                }
                 Err(never) => match never {},
             },
             (Operator::Plugin(windows), OperationPlan::WindowPlugin { plugin, .. }) => {
-                let fired = windows.advance(watermark).map_err(|error| plugin_failed(plan, &error))?;
+                let fired = windows.advance_some(watermark, FIRED_MAX);
+                let (fired, done) = fired.map_err(|error| plugin_failed(plan, &error))?;
+                results.more = !done;
                 finish(windows, plan, plugin, fired, before, &mut results)?;
             }
             _ => {}

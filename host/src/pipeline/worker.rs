@@ -591,15 +591,21 @@ impl Worker {
     pub(super) fn advance(&mut self, plan: &Plan, index: usize, now: TimeStatus) -> Result<(), PipelineError> {
         let step = &mut self.steps[index];
         if now.watermark > step.watermark {
-            let began = self.gauge.now();
-            let results = step.step.advance(&step.plan, step.watermark, now.watermark)?;
-            self.gauge.worked(index, began, 0);
-            step.watermark = now.watermark;
+            let before = std::mem::replace(&mut step.watermark, now.watermark);
             if now.watermark != WATERMARK_END {
                 step.reached = now.watermark;
-                self.counters.watermark.store(now.watermark, Relaxed);
+                // A step that nothing has come to in this worker says nothing.
+                let reached = self.steps.iter().map(|it| it.reached).filter(|it| *it != WATERMARK_NONE);
+                self.counters.watermarks[self.index].store(reached.min().unwrap_or(WATERMARK_NONE), Relaxed);
             }
-            self.pass_on(plan, index, results)?;
+            let mut more = true;
+            while more {
+                let (step, began) = (&mut self.steps[index], self.gauge.now());
+                let results = step.step.advance(&step.plan, before, now.watermark)?;
+                self.gauge.worked(index, began, 0);
+                more = results.more;
+                self.pass_on(plan, index, results)?;
+            }
         }
         let step = &mut self.steps[index];
         // Never back: a reader is told the step's own watermark, whatever woke it.

@@ -79,6 +79,18 @@ impl<A: Accumulators> Operator<A> {
         }
     }
 
+    /// As [`Operator::advance`], but stops after some `rows_max` rows, at the end of a window. False where something is left:
+    /// the call is to be repeated with the same watermark before anything else is done. However many windows close at once, what
+    /// they write needs little memory.
+    pub fn advance_some(&mut self, watermark: i64, rows_max: usize) -> Result<(Fired<A::Output>, bool), A::Error> {
+        match self {
+            Operator::Panes(it) => it.advance_some(watermark, rows_max),
+            Operator::Sessions(it) => it.advance_some(watermark, rows_max),
+            Operator::Repeated(it) => it.advance_some(watermark, rows_max),
+            Operator::Rolling(_) | Operator::Counted(_) => self.advance(watermark).map(|it| (it, true)),
+        }
+    }
+
     /// With an interval of processing time, a row for each open window that changed since it was last reported; otherwise nothing.
     pub fn changed(&mut self) -> Result<Fired<A::Output>, A::Error> {
         match self {

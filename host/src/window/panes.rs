@@ -117,7 +117,7 @@ impl<A: Accumulators> Panes<A> {
             if self.due(watermark) {
                 self.fold(input)?;
             }
-            self.close_until(watermark, &mut out.fired)?;
+            self.close_until(watermark, usize::MAX, &mut out.fired)?;
             self.assign(input, row as usize..row as usize + 1, &mut out)?;
             next = row as usize + 1;
         }
@@ -128,9 +128,18 @@ impl<A: Accumulators> Panes<A> {
 
     /// Closes every window whose last millisecond `watermark` has reached. A lower watermark than before changes nothing.
     pub fn advance(&mut self, watermark: i64) -> Result<Fired<A::Output>, A::Error> {
+        self.advance_some(watermark, usize::MAX).map(|it| it.0)
+    }
+
+    /// As [`super::Operator::advance_some`].
+    pub(super) fn advance_some(
+        &mut self,
+        watermark: i64,
+        rows_max: usize,
+    ) -> Result<(Fired<A::Output>, bool), A::Error> {
         let mut out = Fired::new(&self.folds);
-        self.close_until(watermark, &mut out)?;
-        Ok(out)
+        let done = self.close_until(watermark, rows_max, &mut out)?;
+        Ok((out, done))
     }
 
     /// With [`Emit::Every`], the open windows that changed since they were last reported; otherwise nothing.

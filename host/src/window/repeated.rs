@@ -119,6 +119,8 @@ pub struct Repeated<A> {
     changed: Vec<KeyId>,
     /// True when something changed since somebody asked for all.
     touched: bool,
+    /// True while an advance has stopped before its end.
+    unfinished: bool,
     removed: Removed,
 }
 
@@ -146,6 +148,7 @@ impl<A: Accumulators> Repeated<A> {
             dirty: Vec::new(),
             changed: Vec::new(),
             touched: false,
+            unfinished: false,
             removed: Removed::default(),
         }
     }
@@ -160,7 +163,7 @@ impl<A: Accumulators> Repeated<A> {
             if self.due(watermark) {
                 self.fold(input)?;
             }
-            self.fire_until(watermark, &mut out.fired)?;
+            self.fire_until(watermark, usize::MAX, &mut out.fired)?;
             self.assign_all(input, row as usize..row as usize + 1, &mut out)?;
             next = row as usize + 1;
         }
@@ -171,9 +174,18 @@ impl<A: Accumulators> Repeated<A> {
 
     /// Writes what is due at `watermark`. A lower watermark than before changes nothing.
     pub fn advance(&mut self, watermark: i64) -> Result<Fired<A::Output>, A::Error> {
+        self.advance_some(watermark, usize::MAX).map(|it| it.0)
+    }
+
+    /// As [`super::Operator::advance_some`].
+    pub(super) fn advance_some(
+        &mut self,
+        watermark: i64,
+        rows_max: usize,
+    ) -> Result<(Fired<A::Output>, bool), A::Error> {
         let mut out = Fired::new(&self.folds);
-        self.fire_until(watermark, &mut out)?;
-        Ok(out)
+        let done = self.fire_until(watermark, rows_max, &mut out)?;
+        Ok((out, done))
     }
 
     fn assign_all(

@@ -89,7 +89,7 @@ impl<A: Accumulators> Sessions<A> {
             if self.due(watermark) {
                 self.fold(input)?;
             }
-            self.close_until(watermark, &mut out.fired)?;
+            self.close_until(watermark, usize::MAX, &mut out.fired);
             self.assign(input, row as usize, &mut out)?;
             next = row as usize + 1;
         }
@@ -100,9 +100,18 @@ impl<A: Accumulators> Sessions<A> {
 
     /// Closes every session whose last millisecond `watermark` has reached. A lower watermark than before changes nothing.
     pub fn advance(&mut self, watermark: i64) -> Result<Fired<A::Output>, A::Error> {
+        self.advance_some(watermark, usize::MAX).map(|it| it.0)
+    }
+
+    /// As [`super::Operator::advance_some`].
+    pub(super) fn advance_some(
+        &mut self,
+        watermark: i64,
+        rows_max: usize,
+    ) -> Result<(Fired<A::Output>, bool), A::Error> {
         let mut out = Fired::new(&self.folds);
-        self.close_until(watermark, &mut out)?;
-        Ok(out)
+        let done = self.close_until(watermark, rows_max, &mut out);
+        Ok((out, done))
     }
 
     /// With [`Emit::Every`], the open sessions that changed since they were last reported; otherwise nothing.
@@ -258,43 +267,54 @@ impl<A: Accumulators> Sessions<A> {
         self.timers.peek().is_some_and(|it| it.0.0 <= watermark)
     }
 
-    fn close_until(&mut self, watermark: i64, out: &mut Fired<A::Output>) -> Result<(), A::Error> {
+    /// Closes what `watermark` has reached, in the order of the sessions' ends until there are `rows_max` rows. False where
+    /// sessions are left.
+    fn close_until(&mut self, watermark: i64, rows_max: usize, out: &mut Fired<A::Output>) -> bool {
         if watermark <= self.watermark {
-            return Ok(());
+            return true;
+        }
+        let end = self.gap - 1;
+        let mut closed = Vec::new();
+        while let Some(&Reverse((at, _))) = self.timers.peek().filter(|it| it.0.0 <= watermark) {
+            if out.len() >= rows_max {
+                return false;
+            }
+            while let Some(Reverse((_, id))) = self.timers.peek().filter(|it| it.0.0 == at).copied() {
+                self.timers.pop();
+                let state = &mut self.keys[id].state;
+                if state.timer != Some(at) {
+                    continue; // Void: the key was given an earlier one, or is gone.
+                }
+                let done = state.sessions.partition_point(|it| it.last.saturating_add(end) <= at);
+                closed.extend(state.sessions.drain(..done).map(|it| (id, it)));
+                state.timer = state.sessions.first().map(|it| it.last.saturating_add(end));
+                self.timers.extend(state.timer.map(|it| Reverse((it, id))));
+            }
+            self.let_go(&mut closed, out);
         }
         self.watermark = watermark;
-        let (mut closed, mut ids) = (Vec::new(), Vec::new());
-        while self.due(watermark) {
-            let Some(Reverse((at, id))) = self.timers.pop() else { break };
-            if self.keys[id].state.timer != Some(at) {
-                continue; // Void: the key was given an earlier one, or is gone.
+        true
+    }
+
+    /// Writes sessions that have closed, and frees what they held.
+    fn let_go(&mut self, closed: &mut Vec<(KeyId, Session)>, out: &mut Fired<A::Output>) {
+        match self.emit {
+            Emit::OnClose | Emit::Repeatedly(_) => self.report(closed, out),
+            Emit::OnUpdate => {}
+            Emit::Every { .. } => {
+                let mut rows: Vec<_> = closed.iter().copied().filter(|it| it.1.changed).collect();
+                self.report(&mut rows, out);
             }
-            let end = self.gap - 1;
-            let state = &mut self.keys[id].state;
-            let done = state.sessions.partition_point(|it| it.last.saturating_add(end) <= watermark);
-            closed.extend(state.sessions.drain(..done).map(|it| (id, it)));
-            state.timer = state.sessions.first().map(|it| it.last.saturating_add(end));
-            self.timers.extend(state.timer.map(|it| Reverse((it, id))));
-            ids.push(id);
         }
-        let mut rows: Vec<_> = match self.emit {
-            Emit::OnClose | Emit::Repeatedly(_) => closed.clone(),
-            Emit::OnUpdate => Vec::new(),
-            Emit::Every { .. } => closed.iter().copied().filter(|it| it.1.changed).collect(),
-        };
-        self.report(&mut rows, out);
-        for (id, session) in closed {
+        for (id, session) in closed.drain(..) {
             self.folds.free(session.slot);
             if session.sealed {
                 self.removed.push(self.keys[id].hash, &self.keys[id].text, session.first);
             }
-        }
-        for id in ids {
             if self.keys[id].state.sessions.is_empty() {
                 self.keys.remove(id);
             }
         }
-        Ok(())
     }
 
     /// How many keys have open sessions.

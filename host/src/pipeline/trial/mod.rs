@@ -168,8 +168,12 @@ impl Trial {
         let before = self.watermark;
         if watermark > before {
             self.watermark = watermark;
-            let results = self.step.advance(&self.planned.step, before, watermark)?;
-            self.writer.write(results, &mut made)?;
+            let mut more = true;
+            while more {
+                let results = self.step.advance(&self.planned.step, before, watermark)?;
+                more = results.more;
+                self.writer.write(results, &mut made)?;
+            }
         }
         Ok(made)
     }

@@ -132,7 +132,7 @@ impl KafkaSource {
     }
 
     /// How many offsets are left to read, by partition, as of the last fetch: to the end of a bounded one, to the high watermark
-    /// of another.
+    /// of another. Those whose end is not known yet are left out.
     pub fn lags(&self) -> Vec<(i32, i64)> {
         match &self.plane {
             Plane::Native(it) => it.lags(),

@@ -24,17 +24,26 @@ impl<A: Accumulators> Panes<A> {
         watermark > self.watermark && self.next_window().is_some_and(|it| it < self.layout.open(watermark))
     }
 
-    pub(super) fn close_until(&mut self, watermark: i64, out: &mut Fired<A::Output>) -> Result<(), A::Error> {
+    /// Closes what `watermark` has reached, window by window until there are `rows_max` rows. False where windows are left.
+    pub(super) fn close_until(
+        &mut self,
+        watermark: i64,
+        rows_max: usize,
+        out: &mut Fired<A::Output>,
+    ) -> Result<bool, A::Error> {
         if watermark <= self.watermark {
-            return Ok(());
+            return Ok(true);
         }
         let open = self.layout.open(watermark);
         while let Some(window) = self.next_window().filter(|it| *it < open) {
+            if out.len() >= rows_max {
+                return Ok(false);
+            }
             self.close(window as i64, out)?; // It has a pane with records, so it is an `i64`.
             self.open = window + 1;
         }
         self.reach(watermark);
-        Ok(())
+        Ok(true)
     }
 
     pub(super) fn reach(&mut self, watermark: i64) {

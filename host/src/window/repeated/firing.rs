@@ -28,14 +28,24 @@ impl<A: Accumulators> Repeated<A> {
         }
     }
 
-    /// Writes what is due up to `watermark`: by time, then by key, then by window.
-    pub(super) fn fire_until(&mut self, watermark: i64, out: &mut Fired<A::Output>) -> Result<(), A::Error> {
-        if watermark <= self.watermark {
-            return Ok(());
+    /// Writes what is due up to `watermark`: by time, then by key, then by window, until there are `rows_max` rows. False where
+    /// something is left.
+    pub(super) fn fire_until(
+        &mut self,
+        watermark: i64,
+        rows_max: usize,
+        out: &mut Fired<A::Output>,
+    ) -> Result<bool, A::Error> {
+        if watermark <= self.watermark && !self.unfinished {
+            return Ok(true);
         }
         self.watermark = watermark;
         let mut same = Vec::new();
         while let Some(&Reverse((time, ..))) = self.timers.peek().filter(|it| it.0.0 <= watermark) {
+            self.unfinished = out.len() >= rows_max;
+            if self.unfinished {
+                return Ok(false);
+            }
             while let Some(Reverse((_, id, start))) = self.timers.peek().filter(|it| it.0.0 == time).copied() {
                 self.timers.pop();
                 same.push((id, start));
@@ -50,7 +60,8 @@ impl<A: Accumulators> Repeated<A> {
                 }
             }
         }
-        Ok(())
+        self.unfinished = false;
+        Ok(true)
     }
 
     /// Does what a window has to do at `time`, which the watermark has reached.

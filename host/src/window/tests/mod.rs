@@ -147,9 +147,14 @@ impl Harness {
     }
 
     fn advance(&mut self, watermark: i64) {
-        let Ok(fired) = self.operator.advance(watermark);
+        // In the smallest parts that there are.
+        let mut done = false;
+        while !done {
+            let (fired, all) = self.operator.advance_some(watermark, 1).unwrap();
+            self.write(fired);
+            done = all;
+        }
         self.watermark = self.watermark.max(watermark);
-        self.write(fired);
     }
 
     fn changed(&mut self) {

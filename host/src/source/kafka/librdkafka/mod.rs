@@ -187,10 +187,11 @@ impl Librdkafka {
     /// As [`super::KafkaSource::lags`].
     pub(super) fn lags(&self) -> Vec<(i32, i64)> {
         let left = |it: &Reading| {
-            let end = it.end.unwrap_or_else(|| self.topic.cached_watermarks(it.partition).1);
-            (end - it.position).max(0)
+            let known = || Some(self.topic.cached_watermarks(it.partition).1).filter(|it| *it >= 0);
+            let end = it.end.or_else(known)?;
+            Some((it.partition, (end - it.position).max(0)))
         };
-        self.reading.iter().map(|it| (it.partition, left(it))).collect()
+        self.reading.iter().filter_map(left).collect()
     }
 
     /// As [`super::KafkaSource::trouble`].

@@ -160,8 +160,11 @@ impl Native {
 
     /// As [`super::KafkaSource::lags`].
     pub(super) fn lags(&self) -> Vec<(i32, i64)> {
-        let left = |(at, it): (usize, &Reading)| (it.end.unwrap_or_else(|| self.reader.high(at)) - it.position).max(0);
-        self.reading.iter().enumerate().map(|it| (it.1.partition, left(it))).collect()
+        let left = |(at, it): (usize, &Reading)| {
+            let end = it.end.or_else(|| Some(self.reader.high(at)).filter(|it| *it >= 0))?;
+            Some((it.partition, (end - it.position).max(0)))
+        };
+        self.reading.iter().enumerate().filter_map(left).collect()
     }
 
     /// As [`super::KafkaSource::trouble`].
