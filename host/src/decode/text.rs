@@ -167,12 +167,19 @@ pub fn write_canonical(out: &mut Vec<u8>, text: &[u8]) {
             }
         }
         Some(b'{' | b'[') => write_compact(out, text),
-        Some(b'-' | b'0'..=b'9') => match (number::integer(text), number::float(text)) {
-            (Some(value), _) => write_i64(out, value),
-            (None, Some(value)) => write_f64(out, value),
-            (None, None) => out.extend_from_slice(text),
-        },
+        Some(b'-' | b'0'..=b'9') => write_number(out, text),
         _ => out.extend_from_slice(text),
+    }
+}
+
+fn write_number(out: &mut Vec<u8>, text: &[u8]) {
+    match number::integer(text) {
+        Some(0) => out.push(b'0'),              // Also of `-0`.
+        Some(_) => out.extend_from_slice(text), // JSON has one text for each integer.
+        None => match number::float(text) {
+            Some(value) => write_f64(out, value),
+            None => out.extend_from_slice(text),
+        },
     }
 }
 
