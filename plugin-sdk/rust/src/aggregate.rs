@@ -2,10 +2,9 @@
 
 use crate::keyed::Keys;
 use crate::plugin::index_of_slot;
-use crate::state::{Store, Stored, decode};
+use crate::state::{State, Store, Stored, decode};
 use crate::wire::{Batch, Column, Field, Kind, Produced, Slot, Strings};
 use crate::{Output, Plugin, Ports, Read, Record, Reject, bind_column};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// Folds the records of a window into an accumulator. Implement it under `#[wasmill_plugin::aggregate]`.
@@ -16,8 +15,8 @@ use serde::de::DeserializeOwned;
 pub trait Aggregate: 'static {
     /// The record, borrowing from the batch.
     type Record<'a>: Record<'a>;
-    /// What is known of a window so far. Stored as JSON.
-    type Accumulator: Serialize + DeserializeOwned + Default;
+    /// What is known of a window so far.
+    type Accumulator: State + Default;
     /// The step's `config`; [`NoConfig`](crate::NoConfig) for none.
     type Config: DeserializeOwned + Send + Sync + 'static;
     /// What is emitted for a window.

@@ -2,18 +2,16 @@
 
 use crate::bindings::keyed::exports::wasmill::plugin::keyed::{Groups, KeyedOutput};
 use crate::plugin::index_of_slot;
-use crate::state::{Store, Stored};
+use crate::state::{State, Store, Stored};
 use crate::wire::{Batch, Field, Kind, Produced, Slot, Strings, Values};
 use crate::{Group, Output, Plugin, Ports, Read, Record, Reject, Timer, Timers, bind_column};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// A plugin with state: `#[wasmill_plugin::keyed]` implements it.
 pub trait Keyed: Plugin {
     /// The record, borrowing from the batch.
     type Record<'a>: Record<'a>;
-    /// The state of a key.
-    type State: Serialize + DeserializeOwned;
+    /// The state of a key: stored as JSON where serde can write it.
+    type State: State;
     /// The output.
     type Output: Ports;
     /// Whether `on_timer` does anything.

@@ -84,6 +84,7 @@ pub use output::{Output, PortTable, Ports};
 pub use plugin::{Plugin, field};
 pub use record::{Read, Record, bind_column};
 pub use reject::{Outcome, Reject};
+pub use state::{Bytes, State};
 pub use timers::{Timer, Timers};
 pub use transform::Transform;
 pub use wasmill_plugin_macros::{Emit, Ports, Record, aggregate, keyed, transform};

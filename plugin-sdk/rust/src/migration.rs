@@ -1,14 +1,13 @@
 //! Brings states of an older version of a plugin up to date.
 
-use crate::state::{Store, Stored};
+use crate::state::{State, Store, Stored};
 use crate::wire::Strings;
 use crate::{Plugin, Reject};
-use serde::Serialize;
 
 /// A plugin that can read older states or accumulators: `migrate = function` of the macros implements it.
 pub trait Migrate: Plugin {
     /// The state, or the accumulator.
-    type State: Serialize;
+    type State: State;
 
     /// The current form of `state`, the bytes that `from_version` wrote.
     fn migrate(from_version: u32, state: &[u8]) -> Result<Self::State, Reject>;

@@ -1,10 +1,80 @@
-//! A key's state and a window's accumulator as bytes: JSON, which a person can read and a later version of a plugin can migrate.
-//!
-//! JSON has no NaN and no infinity: a state must hold none (serde_json writes them as `null`, which is no number when read again).
+//! A key's state and a window's accumulator as bytes: JSON, which a person can read and a later version of a plugin can migrate,
+//! or a form of the plugin's own.
 
 use crate::wire::{Column, Strings, Values};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+/// What a key's state or a window's accumulator can be: anything that serde can write, stored as JSON, or a type that says itself
+/// which bytes it is stored as, where JSON is too slow or too large.
+///
+/// JSON has no NaN and no infinity: a state that is stored as JSON must hold none (serde_json writes them as `null`, which is no
+/// number when read again).
+///
+/// A type with a form of its own implements this trait and not serde's. [`Bytes`] is one, for raw bytes.
+///
+/// ```
+/// use wasmill_plugin::State;
+///
+/// /// Stored in eight bytes.
+/// #[derive(Debug, PartialEq)]
+/// struct Count(u64);
+///
+/// impl State for Count {
+///     fn load(bytes: &[u8]) -> Result<Self, String> {
+///         let bytes = bytes.try_into().map_err(|_| format!("{} bytes, expected 8", bytes.len()))?;
+///         Ok(Count(u64::from_le_bytes(bytes)))
+///     }
+///
+///     fn store(&self, bytes: &mut Vec<u8>) -> Result<(), String> {
+///         bytes.extend_from_slice(&self.0.to_le_bytes());
+///         Ok(())
+///     }
+/// }
+/// # assert_eq!(Count::load(&[3, 0, 0, 0, 0, 0, 0, 0]), Ok(Count(3)));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be stored as a plugin's state",
+    note = "derive `serde::Serialize` and `serde::Deserialize` to store it as JSON, or implement `wasmill_plugin::State`"
+)]
+pub trait State: Sized {
+    /// Reads what [`State::store`] wrote.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes: nothing that this version of the plugin writes.
+    fn load(bytes: &[u8]) -> Result<Self, String>;
+
+    /// Appends the form in which it is stored.
+    ///
+    /// # Errors
+    /// Why it has none.
+    fn store(&self, bytes: &mut Vec<u8>) -> Result<(), String>;
+}
+
+impl<S: Serialize + DeserializeOwned> State for S {
+    fn load(bytes: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(bytes).map_err(|error| error.to_string())
+    }
+
+    fn store(&self, bytes: &mut Vec<u8>) -> Result<(), String> {
+        serde_json::to_writer(bytes, self).map_err(|error| format!("a state that JSON cannot hold: {error}"))
+    }
+}
+
+/// State that is stored as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
+impl State for Bytes {
+    fn load(bytes: &[u8]) -> Result<Self, String> {
+        Ok(Bytes(bytes.to_vec()))
+    }
+
+    fn store(&self, bytes: &mut Vec<u8>) -> Result<(), String> {
+        bytes.extend_from_slice(&self.0);
+        Ok(())
+    }
+}
 
 /// The byte strings of a column, one a group, null where a group has none.
 pub(crate) struct Stored<'a> {
@@ -30,7 +100,7 @@ impl<'a> Stored<'a> {
     }
 
     /// The value of `group`, or none where it is null.
-    pub(crate) fn read<S: DeserializeOwned>(&self, group: usize) -> Result<Option<S>, String> {
+    pub(crate) fn read<S: State>(&self, group: usize) -> Result<Option<S>, String> {
         if self.nulls.get(group) == Some(&1) {
             return Ok(None);
         }
@@ -46,8 +116,8 @@ impl<'a> Stored<'a> {
 }
 
 /// Reads a state or an accumulator.
-pub(crate) fn decode<S: DeserializeOwned>(bytes: &[u8]) -> Result<S, String> {
-    serde_json::from_slice(bytes).map_err(|error| {
+pub(crate) fn decode<S: State>(bytes: &[u8]) -> Result<S, String> {
+    S::load(bytes).map_err(|error| {
         format!("the stored state is not what this version of the plugin writes ({error}): raise `state_version` and migrate it")
     })
 }
@@ -67,12 +137,11 @@ impl Store {
     }
 
     /// Adds the next group's value; none is null.
-    pub(crate) fn write<S: Serialize>(&mut self, state: Option<&S>) -> Result<(), String> {
+    pub(crate) fn write<S: State>(&mut self, state: Option<&S>) -> Result<(), String> {
         let groups = self.strings.offsets.len() - 1;
         match state {
             Some(state) => {
-                serde_json::to_writer(&mut self.strings.data, state)
-                    .map_err(|error| format!("a state that JSON cannot hold: {error}"))?;
+                state.store(&mut self.strings.data)?;
                 if !self.nulls.is_empty() {
                     self.nulls.push(0);
                 }

@@ -7,6 +7,8 @@ use serde_json::Value;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Row {
     pub(super) value: Value,
+    /// The value's bytes, where it is no JSON.
+    raw: Option<Vec<u8>>,
     key: Option<Vec<u8>>,
     time: i64,
     headers: Vec<(String, Vec<u8>)>,
@@ -25,6 +27,11 @@ impl Row {
     /// A record of this value.
     pub fn new(value: Value) -> Self {
         value.into()
+    }
+
+    /// A record whose value is these bytes: it has no fields.
+    pub fn raw(value: impl AsRef<[u8]>) -> Self {
+        Row { raw: Some(value.as_ref().to_vec()), ..Row::default() }
     }
 
     /// With this key.
@@ -71,6 +78,7 @@ impl Row {
         let text = |it: &Option<Vec<u8>>| it.clone().map_or(Cell::Null, Cell::Bytes);
         Ok(match &field.slot {
             Slot::Field(path) => return json_cell(at_path(&self.value, path), field.kind),
+            Slot::Value if self.raw.is_some() => text(&self.raw),
             Slot::Value if self.value.is_null() => Cell::Null,
             Slot::Value => Cell::Bytes(self.value.to_string().into_bytes()),
             Slot::Key => text(&self.key),

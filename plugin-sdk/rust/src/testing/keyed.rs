@@ -4,8 +4,7 @@ use super::run::admit;
 use super::{Row, Run, batch, capture, configured};
 use crate::bindings::keyed::exports::wasmill::plugin::keyed::{Groups, KeyedOutput};
 use crate::wire::Slot;
-use crate::{Keyed, keyed};
-use serde::de::DeserializeOwned;
+use crate::{Keyed, State, keyed};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -81,8 +80,8 @@ impl<P: Keyed> KeyedTest<P> {
     }
 
     /// The state of a key. Panics when it is no `S`.
-    pub fn state<S: DeserializeOwned>(&self, key: impl AsRef<[u8]>) -> Option<S> {
-        self.states.get(key.as_ref()).map(|bytes| match serde_json::from_slice(bytes) {
+    pub fn state<S: State>(&self, key: impl AsRef<[u8]>) -> Option<S> {
+        self.states.get(key.as_ref()).map(|bytes| match S::load(bytes) {
             Ok(state) => state,
             Err(error) => panic!("the state is another type: {error}"),
         })
