@@ -32,7 +32,7 @@ fi
 stamp=$(cat src/*.java | sha256sum)
 if [[ "$(cat "$home/stamp" 2>/dev/null)" != "$stamp" ]]; then
   rm -rf "$home/classes"
-  javac -nowarn -Xlint:none -d "$home/classes" -cp "$home/libs/*" src/{Job,Usage,Bid,$main}.java
+  javac -nowarn -Xlint:none -d "$home/classes" -cp "$home/libs/*" src/{Job,Usage,Bid,Rules,$main}.java
   echo "$stamp" >"$home/stamp"
 fi
 

@@ -5,9 +5,13 @@ import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.AggregateFunction;
 import org.apache.flink.api.common.serialization.DeserializationSchema.InitializationContext;
 import org.apache.flink.api.common.serialization.SerializationSchema;
+import org.apache.flink.api.common.functions.OpenContext;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.tuple.Tuple3;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
@@ -18,6 +22,7 @@ import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDe
 import org.apache.flink.core.execution.CheckpointingMode;
 import org.apache.flink.streaming.api.datastream.DataStream;
 import org.apache.flink.streaming.api.environment.StreamExecutionEnvironment;
+import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.streaming.api.functions.windowing.ProcessWindowFunction;
 import org.apache.flink.streaming.api.windowing.assigners.EventTimeSessionWindows;
 import org.apache.flink.streaming.api.windowing.assigners.SlidingEventTimeWindows;
@@ -37,7 +42,10 @@ public final class Flink {
         flink.enableCheckpointing(job.commitMs(),
             job.exactlyOnce() ? CheckpointingMode.EXACTLY_ONCE : CheckpointingMode.AT_LEAST_ONCE);
         Job.Windows windows = job.windows();
-        DataStream<byte[]> results = windows == null
+        DataStream<byte[]> results = job.shuffles()
+            ? flink.fromSource(source(job, new Matches()), WatermarkStrategy.noWatermarks(), "matches")
+                .keyBy(match -> match.f0, Types.LONG).process(new Tell())
+            : windows == null
             ? flink.fromSource(source(job, new Answers(job.query())), WatermarkStrategy.noWatermarks(), "events")
             // Event times are the records' timestamps, watermarks are kept for each partition.
             : flink.fromSource(source(job, new Keys(windows.byAuction())),
@@ -72,7 +80,7 @@ public final class Flink {
             : SlidingEventTimeWindows.of(size, Duration.ofMillis(windows.slideMs()));
     }
 
-    private static <T> KafkaSource<T> source(Job job, Reader<T> reader) {
+    private static <T> KafkaSource<T> source(Job job, KafkaRecordDeserializationSchema<T> reader) {
         return KafkaSource.<T>builder().setBootstrapServers(job.brokers()).setTopics(job.from()).setGroupId(job.to())
             .setStartingOffsets(OffsetsInitializer.earliest()).setBounded(OffsetsInitializer.latest())
             .setProperty("max.poll.records", "2000").setDeserializer(reader).build();
@@ -151,6 +159,50 @@ public final class Flink {
         @Override
         public TypeInformation<Long> getProducedType() {
             return Types.LONG;
+        }
+    }
+
+    /** Counts every record and makes a rule, a head and a timestamp of each rule that it matches. */
+    private static final class Matches implements KafkaRecordDeserializationSchema<Tuple3<Long, Long, Long>> {
+        private transient AtomicLong taken;
+        private transient Rules rules;
+
+        @Override
+        public void open(InitializationContext context) {
+            taken = Usage.counter();
+            rules = new Rules();
+        }
+
+        @Override
+        public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<Tuple3<Long, Long, Long>> out) {
+            Usage.take(taken);
+            long head = Rules.head(record.value());
+            rules.forEachMatching(head, rule -> out.collect(Tuple3.of(rule, head, record.timestamp())));
+        }
+
+        @Override
+        public TypeInformation<Tuple3<Long, Long, Long>> getProducedType() {
+            return Types.TUPLE(Types.LONG, Types.LONG, Types.LONG);
+        }
+    }
+
+    private static final class Tell extends KeyedProcessFunction<Long, Tuple3<Long, Long, Long>, byte[]> {
+        private transient ValueState<byte[]> kept;
+
+        @Override
+        public void open(OpenContext context) {
+            kept = getRuntimeContext().getState(new ValueStateDescriptor<>("kept", BYTES));
+        }
+
+        @Override
+        public void processElement(Tuple3<Long, Long, Long> match, Context context, Collector<byte[]> out) throws Exception {
+            byte[] state = kept.value();
+            state = state == null ? Rules.none() : state;
+            byte[] told = Rules.add(state, match.f0, match.f1, match.f2);
+            kept.update(state);
+            if (told != null) {
+                out.collect(told);
+            }
         }
     }
 

@@ -57,7 +57,7 @@ record Job(String brokers, String query, String from, String to, Map<String, Str
     /** Null for a query without windows. */
     Windows windows() {
         return switch (query) {
-            case "q0", "q1", "q2" -> null;
+            case "q0", "q1", "q2", "shuffle" -> null;
             case "q5c" -> new Windows(true, 10_000, 2_000);
             case "q11" -> new Windows(false, 10_000, 0);
             case "q12e" -> new Windows(false, 10_000, 10_000);
@@ -65,6 +65,11 @@ record Job(String brokers, String query, String from, String to, Map<String, Str
             case "hop-1s" -> new Windows(true, 60_000, 1_000);
             default -> throw new IllegalArgumentException("there is no query " + query);
         };
+    }
+
+    /** True for ShuffleBench's job, over random bytes. */
+    boolean shuffles() {
+        return query.equals("shuffle");
     }
 
     /** The end of each partition of a topic. */

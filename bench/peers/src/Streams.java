@@ -1,5 +1,8 @@
+import java.nio.ByteBuffer;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.atomic.AtomicLong;
@@ -26,12 +29,18 @@ import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.KTable;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.Repartitioned;
 import org.apache.kafka.streams.kstream.SessionWindows;
 import org.apache.kafka.streams.kstream.Suppressed;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.Windowed;
+import org.apache.kafka.streams.processor.api.Processor;
+import org.apache.kafka.streams.processor.api.ProcessorContext;
+import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.state.BuiltInDslStoreSuppliers;
+import org.apache.kafka.streams.state.KeyValueStore;
 import org.apache.kafka.streams.state.SessionStore;
+import org.apache.kafka.streams.state.Stores;
 import org.apache.kafka.streams.state.WindowStore;
 
 /** The queries with Kafka Streams' DSL, one thread. */
@@ -47,7 +56,9 @@ public final class Streams {
         StreamsBuilder builder = new StreamsBuilder();
         KStream<byte[], byte[]> events = builder.stream(job.from(), Consumed.with(Serdes.ByteArray(), counted()));
         ThreadLocal<Bid> bids = ThreadLocal.withInitial(Bid::new);
-        if (job.windows() == null) {
+        if (job.shuffles()) {
+            shuffle(job, builder, events);
+        } else if (job.windows() == null) {
             events.mapValues(event -> bids.get().answer(job.query(), event)).filter((key, value) -> value != null)
                 .to(job.to(), AS_BYTES);
         } else {
@@ -67,8 +78,11 @@ public final class Streams {
                 Thread.sleep(50);
             }
             awaitCommit(admin, job, job.from());
+            String grouped = job.to() + "-by-repartition";
+            if (job.shuffles()) {
+                awaitCommit(admin, job, grouped);
+            }
             if (job.windows() != null) {
-                String grouped = job.to() + "-by-repartition";
                 awaitCommit(admin, job, grouped);
                 closeWindows(admin, job, grouped, START_MS + all / EVENTS_PER_MS);
                 awaitCommit(admin, job, grouped);
@@ -107,6 +121,42 @@ public final class Streams {
             return data;
         };
         return Serdes.serdeFrom(new ByteArraySerializer(), reader);
+    }
+
+    private static void shuffle(Job job, StreamsBuilder builder, KStream<byte[], byte[]> records) {
+        var supplier = job.onHeap() ? Stores.inMemoryKeyValueStore("kept") : Stores.persistentKeyValueStore("kept");
+        builder.addStateStore(Stores.keyValueStoreBuilder(supplier, Serdes.Long(), Serdes.ByteArray()).withCachingEnabled());
+        ThreadLocal<Rules> rules = ThreadLocal.withInitial(Rules::new);
+        records.flatMap((none, record) -> {
+            List<KeyValue<Long, byte[]>> matches = new ArrayList<>(4);
+            long head = Rules.head(record);
+            rules.get().forEachMatching(head, rule ->
+                matches.add(KeyValue.pair(rule, ByteBuffer.allocate(Long.BYTES).putLong(head).array())));
+            return matches;
+        }).repartition(Repartitioned.with(Serdes.Long(), Serdes.ByteArray()).withName("by")).process(Tell::new, "kept")
+            .to(job.to(), AS_BYTES);
+    }
+
+    private static final class Tell implements Processor<Long, byte[], byte[], byte[]> {
+        private ProcessorContext<byte[], byte[]> context;
+        private KeyValueStore<Long, byte[]> kept;
+
+        @Override
+        public void init(ProcessorContext<byte[], byte[]> context) {
+            this.context = context;
+            kept = context.getStateStore("kept");
+        }
+
+        @Override
+        public void process(Record<Long, byte[]> match) {
+            byte[] state = kept.get(match.key());
+            state = state == null ? Rules.none() : state;
+            byte[] told = Rules.add(state, match.key(), Rules.head(match.value()), match.timestamp());
+            kept.put(match.key(), state);
+            if (told != null) {
+                context.forward(new Record<>(null, told, match.timestamp()));
+            }
+        }
     }
 
     private static void countWindows(Job job, KStream<byte[], byte[]> events, ThreadLocal<Bid> bids) {

@@ -9,6 +9,11 @@
 //! | q11 | session of a bidder, gap 10 s, a bid exactly 10 s after the last one being of it: `{"key","start","end","count"}` |
 //! | q12e | bidder and window of 10 s: `{"key","start","end","count"}` |
 //!
+//! | shuffle | tenth record that matches one of 1,000 rules: `{"rule","count","sum","first","last"}` of the last ten |
+//!
+//! `shuffle` is ShuffleBench's job (Henning et al., ICPE 2024) over records of its own: random bytes, of which a fifth match a rule. All
+//! are in one partition, since the sums depend on the order of a rule's records.
+//!
 //! Windows are written once, when the watermark (the largest event time less 4 s, the minimum over the partitions) has passed
 //! their end; at the end of the input every open one is.
 
@@ -24,6 +29,8 @@ pub struct Query {
     body: &'static str,
     /// What stands for WINDOW in it.
     window: &'static str,
+    /// What it reads.
+    pub input: Input,
     /// What comes out of so many events: records and digest, in hexadecimal. Equal between Flink's DataStream and SQL and
     /// Kafka Streams on these events.
     known: &'static [(u64, u64, &'static str)],
@@ -45,6 +52,41 @@ const HOT_AUCTIONS: &str = r#"
             select = { key = "bid.auction", start = "window_start", end = "window_end", count = "count" }
         "#;
 
+/// The records of a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Nexmark's events.
+    Nexmark,
+    /// Random bytes.
+    Random,
+}
+
+impl Input {
+    /// Records in its topic, where `events` are asked for: those of random bytes are four times as long.
+    pub fn records(self, events: u64) -> u64 {
+        match self {
+            Input::Nexmark => events,
+            Input::Random => events / 4,
+        }
+    }
+
+    /// Partitions of its topic, where `partitions` are asked for.
+    pub fn partitions(self, partitions: u32) -> u32 {
+        match self {
+            Input::Nexmark => partitions,
+            Input::Random => 1,
+        }
+    }
+
+    /// What the source says of it.
+    fn source(self) -> &'static str {
+        match self {
+            Input::Nexmark => "event_time = { delay = \"4s\" }",
+            Input::Random => "format = \"raw\"",
+        }
+    }
+}
+
 /// All of them.
 pub const QUERIES: &[Query] = &[
     Query {
@@ -54,6 +96,7 @@ pub const QUERIES: &[Query] = &[
             from = "events"
         "#,
         window: "",
+        input: Input::Nexmark,
         known: &[
             (4_000_000, 4_000_000, "53db0efdd4fa43a74257a3f2449a4f4b"),
             (10_000_000, 10_000_000, "075a697b045a262110caedbea063edd4"),
@@ -70,6 +113,7 @@ pub const QUERIES: &[Query] = &[
             from = "currency"
         "#,
         window: "",
+        input: Input::Nexmark,
         known: &[
             (100_000, 92_000, "0380d6be43501d8ae026df213c079234"),
             (4_000_000, 3_680_000, "72392f0dc4fed57ecec0dfb1200f096e"),
@@ -89,12 +133,14 @@ pub const QUERIES: &[Query] = &[
             select = { auction = "bid.auction", price = "bid.price" }
         "#,
         window: "",
+        input: Input::Nexmark,
         known: &[(4_000_000, 29_750, "25945ea685b495a84b6a23c5bc9a3846")],
     },
     Query {
         name: "q5c",
         body: HOT_AUCTIONS,
         window: r#"hopping = "10s", slide = "2s""#,
+        input: Input::Nexmark,
         known: &[
             (4_000_000, 1_201_069, "cb16d6393d647059b552f81fcb48b26d"),
             (10_000_000, 3_002_930, "6e08015fe2f492534ff34a9c3d60bdce"),
@@ -118,6 +164,7 @@ pub const QUERIES: &[Query] = &[
             select = { key = "bid.bidder", start = "window_start", end = "window_end", count = "count" }
         "#,
         window: r#"session = "10s", boundary = "inclusive""#,
+        input: Input::Nexmark,
         known: &[
             (100_000, 1_924, "bb44cebb5b3579c05837ed0d5d73811b"),
             (1_000_000, 19_923, "413eb4365f99b84df433b7a4a3281b7e"),
@@ -142,7 +189,27 @@ pub const QUERIES: &[Query] = &[
             select = { key = "bid.bidder", start = "window_start", end = "window_end", count = "count" }
         "#,
         window: r#"tumbling = "10s""#,
+        input: Input::Nexmark,
         known: &[(4_000_000, 82_427, "5c3c66be0a32a8e347e423308c3b3434")],
+    },
+    Query {
+        name: "shuffle",
+        body: r#"
+            [steps.match]
+            from = "events"
+            plugin = "PLUGINS/shuffle-match.wasm"
+
+            [steps.count]
+            from = "match"
+            key = "rule"
+            plugin = "PLUGINS/shuffle-count.wasm"
+
+            [sinks.out]
+            from = "count"
+        "#,
+        window: "",
+        input: Input::Random,
+        known: &[],
     },
 ];
 
@@ -154,7 +221,7 @@ pub const SWEEP: &[Query] = &[
 ];
 
 const fn hop(name: &'static str, window: &'static str, known: &'static [(u64, u64, &'static str)]) -> Query {
-    Query { name, body: HOT_AUCTIONS, window, known }
+    Query { name, body: HOT_AUCTIONS, window, input: Input::Nexmark, known }
 }
 
 impl Query {
@@ -179,9 +246,10 @@ impl Query {
             connector = "kafka"
             brokers = "{brokers}"
             topic = "{from}"
-            event_time = {{ delay = "4s" }}
+            {source}
             {body}
-            "#
+            "#,
+            source = self.input.source()
         )
     }
 }
