@@ -15,7 +15,7 @@ done
 
 # Names stay, for traces; line tables would be nine tenths of the file.
 export CARGO_PROFILE_RELEASE_STRIP=debuginfo
-cargo build --locked --release --target "$target" "${packages[@]/#/--package=}"
+scripts/wasm-target.sh build --locked --release "${packages[@]/#/--package=}"
 
 mkdir -p "$folder"
 for package in "${packages[@]}"; do
