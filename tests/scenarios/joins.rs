@@ -2,6 +2,7 @@
 //! the process is killed.
 
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use wasmill_tests::compare::same_records;
 use wasmill_tests::folder::Folder;
@@ -162,6 +163,177 @@ fn a_stream_is_joined_with_what_another_step_keyed() {
             same_records(kind, &folder.records(&format!("out/{kind}")), &expected);
         }
     }
+}
+
+/// A record and which input it is of.
+type OfSide<'a> = (usize, &'a (Event, bool));
+
+/// Which records of two streams share a window.
+#[derive(Clone, Copy)]
+enum Within {
+    Hopping { size: i64, slide: i64 },
+    Session { gap: i64 },
+}
+
+/// The rows of a join of two streams within windows.
+fn windowed(left: &[(Event, bool)], right: &[(Event, bool)], within: Within, keeps: [bool; 2]) -> Vec<Value> {
+    // By key; a record without one is alone, and so has a key of its own.
+    let mut by_key: BTreeMap<String, Vec<OfSide<'_>>> = BTreeMap::new();
+    for (side, stream) in [left, right].into_iter().enumerate() {
+        for it in stream {
+            let key = if it.1 { format!("nobody {side} {}", it.0.id) } else { it.0.user.clone() };
+            by_key.entry(key).or_default().push((side, it));
+        }
+    }
+    let mut rows = Vec::new();
+    for mut records in by_key.into_values() {
+        records.sort_by_key(|it| it.1.0.at);
+        for (start, end) in windows(&records, within) {
+            let in_it = |it: &&OfSide<'_>| start <= it.1.0.at && it.1.0.at < end;
+            let [lefts, rights] =
+                [0, 1].map(|side| records.iter().filter(in_it).filter(|it| it.0 == side).collect::<Vec<_>>());
+            let mut push = |left: Value, right: Value| {
+                rows.push(json!({"left": left, "right": right, "window_start": start, "window_end": end}));
+            };
+            for left in &lefts {
+                rights.iter().for_each(|right| push(record(left.1), record(right.1)));
+            }
+            if rights.is_empty() && keeps[0] {
+                lefts.iter().for_each(|it| push(record(it.1), Value::Null));
+            }
+            if lefts.is_empty() && keeps[1] {
+                rights.iter().for_each(|it| push(Value::Null, record(it.1)));
+            }
+        }
+    }
+    rows
+}
+
+/// The windows of a key's records, which are in order of time.
+fn windows(records: &[OfSide<'_>], within: Within) -> Vec<(i64, i64)> {
+    let mut windows: Vec<(i64, i64)> = Vec::new();
+    for at in records.iter().map(|it| it.1.0.at) {
+        match (within, windows.last_mut()) {
+            (Within::Hopping { size, slide }, _) => {
+                let last = at.div_euclid(slide) * slide;
+                windows.extend((0..size / slide).map(|it| (last - it * slide, last - it * slide + size)));
+            }
+            (Within::Session { gap }, Some(last)) if at < last.1 => last.1 = at + gap,
+            (Within::Session { gap }, _) => windows.push((at, at + gap)),
+        }
+    }
+    windows.sort_unstable();
+    windows.dedup();
+    windows
+}
+
+/// Joins within windows, by the name of the step: how they are written, what they are, and which sides go on alone.
+const WINDOWED: [(&str, &str, Within, [bool; 2]); 3] = [
+    ("inner", "tumbling = \"5s\"", Within::Hopping { size: 5_000, slide: 5_000 }, [false, false]),
+    ("left", "hopping = \"6s\", slide = \"2s\"", Within::Hopping { size: 6_000, slide: 2_000 }, [true, false]),
+    ("outer", "session = \"900ms\"", Within::Session { gap: 900 }, [true, true]),
+];
+
+fn windowed_pipeline() -> String {
+    let mut text = pipeline();
+    for (kind, within, ..) in WINDOWED {
+        let interval =
+            format!("type = \"{kind}\", within = {{ before = \"{BEFORE_MS}ms\", after = \"{AFTER_MS}ms\" }}");
+        let replaced = text.replace(&interval, &format!("type = \"{kind}\", within = {{ {within} }}"));
+        assert_ne!(replaced, text);
+        text = replaced;
+    }
+    text
+}
+
+#[test]
+fn two_streams_are_joined_within_windows_the_same_for_any_workers_and_batches() {
+    let folder = Folder::new();
+    let mut random = Random::new(settings::seed("joins windows"));
+    let (left, right) = (stream(&mut random, 1_000), stream(&mut random, 1_000));
+    write(&folder, "orders", &left);
+    write(&folder, "clicks", &right);
+    folder.write("pipeline.toml", windowed_pipeline());
+    for (workers, batch) in [(1, 1), (1, 4_096), (2, 1), (2, 64), (4, 7), (4, 4_096)] {
+        println!("{workers} workers, batches of {batch}");
+        for path in ["data", "out"] {
+            let _ = std::fs::remove_dir_all(folder.path(path));
+        }
+        folder
+            .run("pipeline.toml")
+            .args(["--workers".to_owned(), workers.to_string()])
+            .set("batch_rows_max", batch)
+            .until_end();
+        for (kind, _, within, keeps) in WINDOWED {
+            same_records(kind, &folder.records(&format!("out/{kind}")), &windowed(&left, &right, within, keeps));
+        }
+    }
+}
+
+#[test]
+fn a_window_of_a_join_is_written_once_whenever_the_process_is_killed() {
+    let folder = Folder::new();
+    let mut random = Random::new(settings::seed("joins windows killed"));
+    let (left, right) = (stream(&mut random, 2_000), stream(&mut random, 2_000));
+    folder.write("pipeline.toml", windowed_pipeline());
+    let points = ["persist.in-file", "persist.after-manifest-rename", "current.after-rename", "stage.done"];
+    for (life, point) in points.iter().enumerate() {
+        let part = |stream: &[(Event, bool)]| stream[..stream.len() * (life + 1) / points.len()].to_vec();
+        write(&folder, "orders", &part(&left));
+        write(&folder, "clicks", &part(&right));
+        let workers = random.within(1..4).to_string();
+        let run =
+            folder.run("pipeline.toml").args(["--available-now", "--workers", &workers]).set("batch_rows_max", 16);
+        let ended = run.dying_at(&format!("{point}:{}", random.within(1..4))).end();
+        println!("{point} with {workers} workers: killed {}", ended.was_killed());
+    }
+    folder.run("pipeline.toml").args(["--workers", "2"]).until_end();
+    for (kind, _, within, keeps) in WINDOWED {
+        same_records(kind, &folder.records(&format!("out/{kind}")), &windowed(&left, &right, within, keeps));
+    }
+}
+
+#[test]
+fn the_window_of_a_joined_row_is_a_field_like_any_other() {
+    let folder = Folder::new();
+    let of_user = |id: i64, at: i64| json!({"id": id, "user": "ann", "at": at});
+    folder.write_lines("orders.jsonl", &[of_user(1, 10), of_user(2, 70_000)]);
+    folder.write_lines("clicks.jsonl", &[of_user(7, 12), of_user(8, 130_000)]);
+    let source = |name: &str| {
+        format!("[sources.{name}]\nconnector = \"file\"\npath = \"{name}.jsonl\"\nevent_time = {{ field = \"at\" }}\n")
+    };
+    let text = format!(
+        r#"
+name = "windows"
+{}{}
+[steps.visits]
+from = "orders"
+join = {{ with = "clicks", on = "user", type = "outer", within = {{ tumbling = "1m" }} }}
+where = "window_start > 0"
+select = {{ until = "window_end", order = "left.id", click = "right.id" }}
+[steps.counted]
+from = "visits"
+window = {{ tumbling = "10m" }}
+aggregate = {{ last = "max(until)", n = "count()" }}
+[sinks.counted]
+from = "counted"
+connector = "file"
+path = "out/counted"
+[sinks.visits]
+from = "visits"
+connector = "file"
+path = "out/visits"
+"#,
+        source("orders"),
+        source("clicks")
+    );
+    folder.write("pipeline.toml", text);
+    folder.run("pipeline.toml").until_end();
+    let visits =
+        [json!({"until": 120_000, "order": 2, "click": null}), json!({"until": 180_000, "order": null, "click": 8})];
+    same_records("visits", &folder.records("out/visits"), &visits);
+    let counted = json!({"window_start": 0, "window_end": 600_000, "last": 180_000, "n": 2});
+    same_records("counted", &folder.records("out/counted"), &[counted]);
 }
 
 /// The versions of some customers, by time; `None` deletes.

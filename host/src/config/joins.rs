@@ -3,8 +3,9 @@
 use super::document::{Node, Value};
 use super::errors::{Errors, listed};
 use super::graph::Reference;
-use super::model::{Input, Join, JoinKind};
+use super::model::{Input, Join, JoinKind, JoinWindow, Window};
 use super::section::Section;
+use super::windows;
 use std::sync::Arc;
 
 /// Reads `join`: what is joined, its other input not yet resolved. None where it is absent or wrong.
@@ -43,6 +44,38 @@ pub(super) fn join(step: &Section<'_>, errors: &mut Errors) -> Option<(Join, Opt
 fn within(join: &Section<'_>, errors: &mut Errors) -> Option<JoinKind> {
     let section = join.table("within", errors)?;
     section.check_keys(errors);
+    let is_written = |name: &&str| section.entry(name).is_some();
+    let kinds: Vec<&str> = ["tumbling", "hopping", "session"].into_iter().filter(is_written).collect();
+    match kinds[..] {
+        [] => interval(join, &section, errors),
+        [kind] => {
+            let misplaced = ["before", "after"].into_iter().filter(is_written);
+            for name in misplaced.collect::<Vec<_>>() {
+                let problem = format!(
+                    "found it beside `{kind}`, expected one of the two: records match that are in the same window, or that \
+                     are within `before` and `after` of each other"
+                );
+                section.wrong(name, problem, errors);
+            }
+            windows::companions(&section, kind, &["slide", "offset"], errors);
+            window(&section, kind, errors).map(JoinKind::Window)
+        }
+        _ => {
+            join.wrong("within", format!("found {}, expected only one of them", listed(kinds)), errors);
+            None
+        }
+    }
+}
+
+/// How far apart in time records match.
+fn interval(join: &Section<'_>, section: &Section<'_>, errors: &mut Errors) -> Option<JoinKind> {
+    for name in ["slide", "offset"] {
+        if section.entry(name).is_some() {
+            let problem =
+                "goes with a window, which is missing; add `hopping = \"5m\"` or `tumbling = \"5m\"`, or drop it";
+            section.wrong(name, problem, errors);
+        }
+    }
     let before_ms = section.signed_duration("before", errors)?;
     let after_ms = section.signed_duration("after", errors)?;
     if before_ms.saturating_add(after_ms) < 0 {
@@ -53,6 +86,19 @@ fn within(join: &Section<'_>, errors: &mut Errors) -> Option<JoinKind> {
         join.wrong("within", problem, errors);
     }
     Some(JoinKind::Within { before_ms, after_ms })
+}
+
+/// The window that records must share.
+fn window(section: &Section<'_>, kind: &str, errors: &mut Errors) -> Option<JoinWindow> {
+    if kind == "session" {
+        let gap_ms = section.duration("session", errors)? as i64;
+        return Some(JoinWindow::Session { gap_ms });
+    }
+    match windows::aligned(section, kind, errors)? {
+        Window::Tumbling { size_ms, offset_ms } => Some(JoinWindow::Aligned { size_ms, slide_ms: size_ms, offset_ms }),
+        Window::Hopping { size_ms, slide_ms, offset_ms } => Some(JoinWindow::Aligned { size_ms, slide_ms, offset_ms }),
+        _ => None,
+    }
 }
 
 /// Reads `on`: the fields of the left and the right input that must be equal.

@@ -312,10 +312,41 @@ pub enum JoinKind {
         /// ms.
         after_ms: i64,
     },
+    /// Left and right rows that are in the same window.
+    Window(JoinWindow),
     /// Each left row with the right row that was the newest at its time.
     AsOf,
     /// Each left row with the right row that is the newest when it arrives.
     Latest,
+}
+
+impl JoinKind {
+    /// True where the right input is a table, and its records are the values of their keys.
+    pub fn has_table(self) -> bool {
+        match self {
+            JoinKind::Within { .. } | JoinKind::Window(_) => false,
+            JoinKind::AsOf | JoinKind::Latest => true,
+        }
+    }
+}
+
+/// The windows of a join of two streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JoinWindow {
+    /// A window of `size` every `slide`; end to end where the two are the same.
+    Aligned {
+        /// Length, ms.
+        size_ms: i64,
+        /// Distance between two starts, ms; at most the length.
+        slide_ms: i64,
+        /// Shift of the starts, ms, `0 <= offset < slide`.
+        offset_ms: i64,
+    },
+    /// Rows of a key, of both inputs, closer than `gap` to each other.
+    Session {
+        /// Silence that ends a session, ms.
+        gap_ms: i64,
+    },
 }
 
 /// A plugin and what it is given.

@@ -77,12 +77,7 @@ pub(super) fn window(step: &Section<'_>, errors: &mut Errors) -> Option<Window> 
         }
         return None;
     };
-    for (name, kinds) in COMPANIONS {
-        if !kinds.contains(&kind) && section.entry(name).is_some() {
-            let kinds = kinds.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(" and ");
-            section.wrong(name, format!("goes with {kinds}, found it beside `{kind}`"), errors);
-        }
-    }
+    companions(&section, kind, &COMPANIONS.map(|it| it.0), errors);
     match kind {
         "tumbling" | "hopping" => aligned(&section, kind, errors),
         "session" => session(&section, errors),
@@ -98,12 +93,22 @@ pub(super) fn window(step: &Section<'_>, errors: &mut Errors) -> Option<Window> 
     }
 }
 
+/// Refuses those of the keys `names` that do not go with windows of this kind.
+pub(super) fn companions(section: &Section<'_>, kind: &str, names: &[&str], errors: &mut Errors) {
+    for (name, kinds) in COMPANIONS.into_iter().filter(|it| names.contains(&it.0)) {
+        if !kinds.contains(&kind) && section.entry(name).is_some() {
+            let kinds = kinds.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(" and ");
+            section.wrong(name, format!("goes with {kinds}, found it beside `{kind}`"), errors);
+        }
+    }
+}
+
 fn length(section: &Section<'_>, name: &str, errors: &mut Errors) -> Option<i64> {
     section.duration(name, errors).map(|it| it as i64)
 }
 
 /// Tumbling and hopping windows.
-fn aligned(section: &Section<'_>, kind: &str, errors: &mut Errors) -> Option<Window> {
+pub(super) fn aligned(section: &Section<'_>, kind: &str, errors: &mut Errors) -> Option<Window> {
     let size_ms = length(section, kind, errors);
     let slide_ms = length(section, "slide", errors);
     let offset_ms = length(section, "offset", errors)?;

@@ -6,22 +6,27 @@
 //! | operator     | left                                     | right                             | rules of                         |
 //! |--------------|------------------------------------------|-----------------------------------|----------------------------------|
 //! | [`Interval`] | kept until no match can come             | the same                          | Flink's interval join            |
+//! | [`Windowed`] | kept until its windows have closed       | the same                          | Flink's window join              |
 //! | [`AsOf`]     | waits until the watermark has its time   | versions, the newest at each time | Flink's event-time temporal join |
 //! | [`Latest`]   | answered on arrival                      | the value of each key             | Kafka Streams' `KStream`-`KTable` |
 //!
-//! Rules that all share: an empty key is no key and matches nothing (SQL's null); a record is late when its time is *before*
-//! the watermark, and one at the watermark is taken, as Flink's joins have it; rows of one key keep the order in which they came.
+//! Rules that all share: an empty key is no key and matches nothing (SQL's null); rows of one key keep the order in which they came. A
+//! record is late when its time is *before* the watermark, and one at the watermark is taken, as Flink's joins have it; for windows it
+//! is late when they have all closed.
 
 mod as_of;
+mod grid;
 mod interval;
 mod latest;
 pub mod row;
 mod store;
+mod windowed;
 
 pub use as_of::AsOf;
 pub use interval::Interval;
 pub use latest::Latest;
 pub use store::EntryError;
+pub use windowed::Windowed;
 
 use crate::batch::{EventTime, Keys, RowTimes};
 use crate::column::Strings;
@@ -83,11 +88,13 @@ impl Arrivals<'_> {
 pub struct Pairs {
     /// The key of each; empty for none.
     pub keys: Strings,
-    /// The event time of each: the later of the two.
+    /// The event time of each: the later of the two, or the last millisecond of the window that they are in.
     pub times: Vec<EventTime>,
+    /// The first millisecond of the window of each; empty where the join has none.
+    pub starts: Vec<EventTime>,
     /// The left and the right rows.
     pub rows: [Half; 2],
-    /// The arrival that made each; empty where event time did.
+    /// The arrival that made each; empty where event time did, as it does for all windows.
     pub origins: Vec<u32>,
 }
 

@@ -7,6 +7,8 @@ use crate::watermark::{WATERMARK_END, WATERMARK_NONE};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+mod windows;
+
 /// An operator, whichever it is.
 trait Join {
     fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Joined;
@@ -40,6 +42,7 @@ macro_rules! join {
 
 join!(Interval);
 join!(AsOf);
+join!(Windowed);
 
 /// What happens to a join.
 #[derive(Clone, Debug)]
@@ -124,21 +127,7 @@ impl<J: Join> Run<J> {
     }
 
     fn restart(&mut self) {
-        let mut delta = Delta::default();
-        self.join.seal(&mut delta);
-        self.deltas.push(delta);
-        self.join = (self.fresh)();
-        let mut live: BTreeMap<Vec<u8>, (u16, Vec<u8>)> = BTreeMap::new();
-        for entry in self.deltas.iter().flat_map(|it| Entries(it.bytes())) {
-            match entry.value {
-                Some(value) => live.insert(entry.key.to_vec(), (entry.group, value.to_vec())),
-                None => Some(live.remove(entry.key).expect("only what is there is deleted")),
-            };
-        }
-        // In no order that means anything, as a restore does.
-        for (key, (group, value)) in live.iter().rev() {
-            self.join.restore(Entry { table: TableId(0), group: *group, key, value: Some(value) });
-        }
+        restart(&mut self.join, &mut self.deltas, self.fresh);
         self.join.resume(self.watermark);
     }
 
@@ -159,6 +148,25 @@ impl<J: Join> Run<J> {
         let mut pairs: Vec<Shown> = self.given.iter().map(|it| it.0).collect();
         pairs.sort_unstable();
         pairs
+    }
+}
+
+/// Seals `join` and puts a fresh one with what was sealed so far in its place.
+fn restart<J: Join>(join: &mut J, deltas: &mut Vec<Delta>, fresh: impl Fn() -> J) {
+    let mut delta = Delta::default();
+    join.seal(&mut delta);
+    deltas.push(delta);
+    *join = fresh();
+    let mut live: BTreeMap<Vec<u8>, (u16, Vec<u8>)> = BTreeMap::new();
+    for entry in deltas.iter().flat_map(|it| Entries(it.bytes())) {
+        match entry.value {
+            Some(value) => live.insert(entry.key.to_vec(), (entry.group, value.to_vec())),
+            None => Some(live.remove(entry.key).expect("only what is there is deleted")),
+        };
+    }
+    // In no order that means anything, as a restore does.
+    for (key, (group, value)) in live.iter().rev() {
+        join.restore(Entry { table: TableId(0), group: *group, key, value: Some(value) });
     }
 }
 

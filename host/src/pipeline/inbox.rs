@@ -9,7 +9,6 @@ use super::plan::{OperationPlan, Plan, Stream, Target};
 use super::table_keys::TableKeys;
 use super::worker::Worker;
 use crate::batch::{Batch, Keys, RowTimes};
-use crate::config::JoinKind;
 use crate::decode::canonical_keys;
 use crate::exchange::{Exchange, Message, Parcel, TimeStatus, gather_times, joined_times, split};
 use crate::join::Side;
@@ -110,7 +109,7 @@ impl Worker {
         mut clock: RowTimes,
     ) -> Result<(), PipelineError> {
         let OperationPlan::Join(join) = &plan.steps[step].operation else { return Ok(()) };
-        let is_table = side == Side::Right && !matches!(join.join.kind, JoinKind::Within { .. });
+        let is_table = side == Side::Right && join.join.kind.has_table();
         let picks = &join.sides[side.index()].key;
         let columns: Vec<_> = picks.iter().map(|it| it.of(&batch)).collect();
         let columns: Vec<_> = columns.iter().map(|it| &**it).collect();

@@ -2,13 +2,14 @@
 
 use super::error::{Failure, PipelineError, chain};
 use super::plan::{OperationPlan, StepPlan};
-use super::plan_join::{JoinPlan, SideColumn, SidePlan};
+use super::plan_join::{JoinPlan, RowColumn, SideColumn, SidePlan};
 use super::step::{Results, keys_column, push_late};
+use super::window_step::{CLOSED, window_times};
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
-use crate::config::JoinKind;
+use crate::config::{JoinKind, JoinWindow};
 use crate::exchange::gather_times;
-use crate::join::{Arrivals, AsOf, Interval, Joined, Latest, Pairs, Side, row};
+use crate::join::{Arrivals, AsOf, Interval, Joined, Latest, Pairs, Side, Windowed, row};
 use crate::state::{Delta, Entry, TableId};
 use std::borrow::Cow;
 
@@ -19,6 +20,7 @@ pub(super) struct JoinStep {
 
 enum Operator {
     Interval(Interval),
+    Windowed(Windowed),
     AsOf(AsOf),
     Latest(Latest),
 }
@@ -29,6 +31,12 @@ impl JoinStep {
         let operator = match join.join.kind {
             JoinKind::Within { before_ms, after_ms } => {
                 Operator::Interval(Interval::new(before_ms, after_ms, join.join.keeps))
+            }
+            JoinKind::Window(JoinWindow::Aligned { size_ms, slide_ms, offset_ms }) => {
+                Operator::Windowed(Windowed::aligned(size_ms, slide_ms, offset_ms, join.join.keeps))
+            }
+            JoinKind::Window(JoinWindow::Session { gap_ms }) => {
+                Operator::Windowed(Windowed::sessions(gap_ms, join.join.keeps))
             }
             JoinKind::AsOf => Operator::AsOf(AsOf::new(join.join.keeps[0])),
             JoinKind::Latest => Operator::Latest(Latest::new(join.join.keeps[0])),
@@ -47,16 +55,18 @@ impl JoinStep {
     ) -> Result<Results, PipelineError> {
         let OperationPlan::Join(join) = &plan.operation else { return Ok(Results::default()) };
         let rows = encode(plan, &join.sides[side.index()], &batch)?;
-        let table = side == Side::Right && !matches!(join.join.kind, JoinKind::Within { .. });
+        let table = side == Side::Right && join.join.kind.has_table();
         let deletes = if table { tombstones(&batch) } else { Vec::new() };
         let input = Arrivals { keys, times: &batch.times, rows: &rows, deletes: &deletes, clock };
         let Joined { pairs, late } = match &mut self.operator {
             Operator::Interval(it) => it.process(side, &input),
+            Operator::Windowed(it) => it.process(side, &input),
             Operator::AsOf(it) => it.process(side, &input),
             Operator::Latest(it) => it.process(side, &input),
         };
         let mut results = Results { side, ..Results::default() };
-        push_late(plan, &batch, clock, &late, "the watermark had passed", &mut results);
+        let why = if matches!(self.operator, Operator::Windowed(_)) { CLOSED } else { "the watermark had passed" };
+        push_late(plan, &batch, clock, &late, why, &mut results);
         push(plan, join, pairs, clock, &mut results)?;
         Ok(results)
     }
@@ -71,6 +81,7 @@ impl JoinStep {
         let OperationPlan::Join(join) = &plan.operation else { return Ok(Results::default()) };
         let pairs = match &mut self.operator {
             Operator::Interval(it) => it.advance(watermark),
+            Operator::Windowed(it) => it.advance(watermark),
             Operator::AsOf(it) => it.advance(watermark),
             Operator::Latest(_) => return Ok(Results::default()),
         };
@@ -83,6 +94,7 @@ impl JoinStep {
     pub(super) fn seal(&mut self, table: TableId, delta: &mut Delta) {
         match &mut self.operator {
             Operator::Interval(it) => it.seal(table, delta),
+            Operator::Windowed(it) => it.seal(table, delta),
             Operator::AsOf(it) => it.seal(table, delta),
             Operator::Latest(it) => it.seal(table, delta),
         }
@@ -92,6 +104,7 @@ impl JoinStep {
     pub(super) fn restore(&mut self, entry: Entry<'_>) -> Result<(), String> {
         let restored = match &mut self.operator {
             Operator::Interval(it) => it.restore(entry),
+            Operator::Windowed(it) => it.restore(entry),
             Operator::AsOf(it) => it.restore(entry),
             Operator::Latest(it) => it.restore(entry),
         };
@@ -102,6 +115,7 @@ impl JoinStep {
     pub(super) fn resume(&mut self, watermark: EventTime) {
         match &mut self.operator {
             Operator::Interval(it) => it.resume(watermark),
+            Operator::Windowed(it) => it.resume(watermark),
             Operator::AsOf(it) => it.resume(watermark),
             Operator::Latest(_) => {}
         }
@@ -111,6 +125,7 @@ impl JoinStep {
     pub(super) fn keys(&self) -> u64 {
         let keys = match &self.operator {
             Operator::Interval(it) => it.keys(),
+            Operator::Windowed(it) => it.keys(),
             Operator::AsOf(it) => it.keys(),
             Operator::Latest(it) => it.keys(),
         };
@@ -179,9 +194,10 @@ fn push(
         return Ok(());
     }
     let clock = output_times(plan.hold_ms, &pairs, clock);
+    let (rows, starts, times) = (pairs.len(), pairs.starts, pairs.times);
     let mut sides = Vec::with_capacity(2);
     for (side, half) in join.sides.iter().zip(&pairs.rows) {
-        let mut columns: Vec<Column> = side.columns.iter().map(|it| Column::empty(it.kind(), pairs.len())).collect();
+        let mut columns: Vec<Column> = side.columns.iter().map(|it| Column::empty(it.kind(), rows)).collect();
         for (bytes, missing) in half.rows.iter().zip(&half.missing) {
             if *missing {
                 columns.iter_mut().for_each(Column::push_null);
@@ -192,15 +208,18 @@ fn push(
         }
         sides.push(columns);
     }
-    // Each is there once.
-    let taken =
-        |&(side, at): &(Side, usize)| std::mem::replace(&mut sides[side.index()][at], Column::empty(Kind::S64, 0));
+    let taken = |column: &RowColumn| match *column {
+        // Each is there once.
+        RowColumn::Of(side, at) => std::mem::replace(&mut sides[side.index()][at], Column::empty(Kind::S64, 0)),
+        RowColumn::WindowStart => Values::S64(starts.clone()).into(),
+        RowColumn::WindowEnd => Values::S64(times.iter().map(|it| it.saturating_add(1)).collect()).into(),
+    };
     let columns = join.columns.iter().map(taken).collect();
     let mut batch = Batch {
-        rows: pairs.len(),
+        rows,
         origin: None,
         offsets: Vec::new(),
-        times: pairs.times,
+        times,
         raw: None,
         key: Some(row_keys(pairs.keys)),
         value: None,
@@ -222,6 +241,9 @@ fn push(
 
 /// Event time at each pair, as the step's readers know it.
 fn output_times(hold_ms: i64, pairs: &Pairs, clock: &RowTimes) -> RowTimes {
+    if !pairs.starts.is_empty() {
+        return window_times(&pairs.times, clock.before);
+    }
     let held = |watermark: EventTime| watermark.saturating_sub(hold_ms);
     let mut stragglers = Vec::new();
     for (at, (row, time)) in pairs.origins.iter().zip(&pairs.times).enumerate() {

@@ -3,6 +3,7 @@
 use super::error::{PipelineError, chain};
 use super::flow::{self, Flow, FlowPort, LATE_PORT};
 use super::kinds::{input_kind, output_kind};
+use super::plan_join;
 use super::top_step;
 use crate::column::Kind;
 use crate::config::{self, Accumulate, Aggregate, Emit, Fold, Input, Late, Operation, Window};
@@ -66,8 +67,9 @@ impl Way<'_> {
             Operation::Window { window, fold: Fold::Plugin(options), .. } => self.fold(step, window, options)?,
             Operation::Join(join) => {
                 let with = flow_of(self.pipeline, &self.steps, &join.with)?;
-                let sides = Some(Arc::new([input.clone(), with]));
-                Forward::of(FlowPort::passing(Flow { sides, ..Flow::default() }, 0))
+                let (sides, made) = (Some(Arc::new([input.clone(), with])), plan_join::made_by(join));
+                let own = made.len();
+                Forward::of(FlowPort::passing(Flow { sides, made, ..Flow::default() }, own))
             }
             Operation::Select | Operation::Dedupe { .. } => Forward::of(FlowPort::passing(input.clone(), 0)),
         };

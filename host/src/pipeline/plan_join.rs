@@ -5,7 +5,7 @@ use super::flow::{Flow, SIDES, SideField, side_field};
 use super::plan::{Planner, Wanted};
 use super::reads::Pick;
 use crate::column::Kind;
-use crate::config::{self, Format, Join, JoinKind, Operation};
+use crate::config::{self, Format, Join, JoinKind, JoinWindow, Operation};
 use crate::join::{Interval, Side};
 use crate::schema::{Shape, ShapeColumn};
 use crate::sink::encode::Encoder;
@@ -18,8 +18,8 @@ pub(super) struct JoinPlan {
     pub join: Join,
     /// What each input hands over.
     pub sides: [SidePlan; 2],
-    /// The columns of a joined row, before `where` and `select`: the side and the place in its columns.
-    pub columns: Vec<(Side, usize)>,
+    /// The columns of a joined row, before `where` and `select`.
+    pub columns: Vec<RowColumn>,
     /// How many of these go on, the first ones; the others are only for `where`.
     pub out: usize,
 }
@@ -35,6 +35,28 @@ pub(super) struct SidePlan {
     pub columns: Vec<SideColumn>,
     /// The source whose records it may still hold raw, for messages.
     pub source: Option<usize>,
+}
+
+/// Where a column of a joined row comes from.
+#[derive(Clone, Copy)]
+pub(super) enum RowColumn {
+    /// A side, and the place in its columns.
+    Of(Side, usize),
+    /// The first millisecond of the window that the two share.
+    WindowStart,
+    /// The end of that window, exclusive.
+    WindowEnd,
+}
+
+/// The fields that a join within windows adds to its rows.
+pub(super) const WINDOW_FIELDS: [&str; 2] = ["window_start", "window_end"];
+
+/// The fields that a join adds to those of its two inputs.
+pub(super) fn made_by(join: &Join) -> Vec<Wanted> {
+    match join.kind {
+        JoinKind::Window(_) => WINDOW_FIELDS.iter().map(|it| (Arc::from(*it), Kind::S64)).collect(),
+        JoinKind::Within { .. } | JoinKind::AsOf | JoinKind::Latest => Vec::new(),
+    }
 }
 
 /// One thing that is kept of a record.
@@ -61,7 +83,7 @@ impl JoinPlan {
     pub(super) fn hold_ms(&self) -> i64 {
         match self.join.kind {
             JoinKind::Within { before_ms, after_ms } => Interval::new(before_ms, after_ms, self.join.keeps).hold_ms(),
-            JoinKind::AsOf | JoinKind::Latest => 0,
+            JoinKind::Window(_) | JoinKind::AsOf | JoinKind::Latest => 0,
         }
     }
 
@@ -69,6 +91,10 @@ impl JoinPlan {
     pub(super) fn signature(&self) -> String {
         let kind = match self.join.kind {
             JoinKind::Within { before_ms, after_ms } => format!("within before={before_ms}ms after={after_ms}ms"),
+            JoinKind::Window(JoinWindow::Aligned { size_ms, slide_ms, offset_ms }) => {
+                format!("within size={size_ms}ms slide={slide_ms}ms offset={offset_ms}ms")
+            }
+            JoinKind::Window(JoinWindow::Session { gap_ms }) => format!("within session={gap_ms}ms"),
             JoinKind::AsOf => "as-of event-time".to_owned(),
             JoinKind::Latest => "as-of latest".to_owned(),
         };
@@ -119,8 +145,8 @@ impl Planner<'_> {
     pub(super) fn wanted_of_rows(&self, index: usize) -> Result<Vec<Wanted>, String> {
         let step = &self.pipeline.steps[index];
         let rows = self.rows_of(step);
-        let mut wanted = match &step.select {
-            None => self.wanted_of_ports[index][0].clone(),
+        let mut wanted: Vec<Wanted> = match &step.select {
+            None => self.wanted_of_ports[index][0].iter().chain(&rows.made).cloned().collect(),
             Some(select) => select.iter().map(|(_, it)| (Arc::clone(it), self.select_kind(&rows, it))).collect(),
         };
         if let Some(condition) = &step.condition {
@@ -140,7 +166,9 @@ impl Planner<'_> {
     pub(super) fn rows_of(&self, step: &config::Step) -> Flow {
         let input = self.flow(&step.from);
         match &step.operation {
-            Operation::Join(join) => Flow { sides: Some(Arc::new([input, self.flow(&join.with)])), ..Flow::default() },
+            Operation::Join(join) => {
+                Flow { sides: Some(Arc::new([input, self.flow(&join.with)])), made: made_by(join), ..Flow::default() }
+            }
             _ => input,
         }
     }
@@ -170,7 +198,7 @@ impl Planner<'_> {
             })
         };
         let out = match &step.select {
-            None => self.wanted_of_ports[index][0].len(),
+            None => self.wanted_of_ports[index][0].len() + made_by(join).len(),
             Some(select) => select.len(),
         };
         let sides = [side(Side::Left)?, side(Side::Right)?];
@@ -229,19 +257,19 @@ pub(super) fn side_columns(
     wanted_of_side(wanted, side).map(column).collect()
 }
 
-/// Where each of the columns `wanted` is: its side, and its place among those that [`side_columns`] planned.
-pub(super) fn joined_columns(wanted: &[Wanted]) -> Vec<(Side, usize)> {
+/// Where each of the columns `wanted` is: with the window, or on a side among those that [`side_columns`] planned.
+pub(super) fn joined_columns(wanted: &[Wanted]) -> Vec<RowColumn> {
     let mut next = [0; 2];
-    let sides = wanted.iter().filter_map(|(field, _)| match side_field(field)? {
-        SideField::Whole(side) | SideField::Field(side, _) => Some(side),
-    });
-    sides
-        .map(|side| {
-            let at = &mut next[side.index()];
-            *at += 1;
-            (side, *at - 1)
-        })
-        .collect()
+    let of_row = |field: &str| match side_field(field) {
+        Some(SideField::Whole(side) | SideField::Field(side, _)) => {
+            next[side.index()] += 1;
+            Some(RowColumn::Of(side, next[side.index()] - 1))
+        }
+        None if field == WINDOW_FIELDS[0] => Some(RowColumn::WindowStart),
+        None if field == WINDOW_FIELDS[1] => Some(RowColumn::WindowEnd),
+        None => None,
+    };
+    wanted.iter().map(|(field, _)| &**field).filter_map(of_row).collect()
 }
 
 /// Why a field of joined rows cannot be read in a kind: a side as a whole is an object.

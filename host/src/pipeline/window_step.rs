@@ -284,8 +284,7 @@ fn answered(
 /// The batch that stands for fired windows: their time is their last millisecond, their key the step's.
 pub(super) fn windows_batch(plan: &StepPlan, keys: &Strings, ends: &[i64], before: EventTime) -> (Batch, RowTimes) {
     let times: Vec<EventTime> = ends.iter().map(|end| end.saturating_sub(1)).collect();
-    let behind = times.iter().enumerate().filter(|it| *it.1 <= before);
-    let stragglers = behind.map(|it| (it.0 as u32, before)).collect();
+    let clock = window_times(&times, before);
     let texts = Keys { texts: keys.clone(), hashes: vec![0; times.len()] };
     let batch = Batch {
         rows: times.len(),
@@ -298,7 +297,14 @@ pub(super) fn windows_batch(plan: &StepPlan, keys: &Strings, ends: &[i64], befor
         headers: Vec::new(),
         columns: Vec::new(),
     };
-    (batch, RowTimes { before, stragglers, after: before })
+    (batch, clock)
+}
+
+/// Event time at rows of windows with these `times`, for who reads them: it has not yet come to where they closed.
+pub(super) fn window_times(times: &[EventTime], before: EventTime) -> RowTimes {
+    let behind = times.iter().enumerate().filter(|it| *it.1 <= before);
+    let stragglers = behind.map(|it| (it.0 as u32, before)).collect();
+    RowTimes { before, stragglers, after: before }
 }
 
 /// Key fields, bounds, what is said of the pane, and aggregates as the window's columns.

@@ -38,10 +38,10 @@ pub(super) fn scenarios(case: &Value) -> Result<Vec<Scenario>, Unsupported> {
     Ok(vec![scenario, other])
 }
 
-/// Modes of a join within a session: only the one that writes every pair, at the end, is a join within the session's gap.
+/// Modes of a join within a session: only the one that writes every pair, at the end, is there.
 pub(super) fn modes(case: &Value) -> Result<Vec<Scenario>, Unsupported> {
     let gap_ms = case["window"]["gap_ms"].as_i64().unwrap_or(0);
-    let options = format!("type = \"inner\", within = {{ before = \"{gap_ms}ms\", after = \"{gap_ms}ms\" }}");
+    let options = format!("type = \"inner\", within = {{ session = \"{gap_ms}ms\" }}");
     let is_all = |it: &&Value| it["insert"] == "product" && it["emit"] == "final";
     let all = case["cases"].as_array().into_iter().flatten().filter(is_all);
     let scenarios = all.map(|example| {
@@ -52,7 +52,9 @@ pub(super) fn modes(case: &Value) -> Result<Vec<Scenario>, Unsupported> {
                 vec![Action::Records { source, input: None, records: vec![record(&of)] }]
             })
         };
-        let steps: Vec<_> = of_side(0).chain(of_side(1)).collect();
+        // There the input ends, which closes the session.
+        let end = [0, 1].map(|source| Action::Watermark { source, input: None, at: 1_000 * gap_ms });
+        let steps: Vec<_> = of_side(0).chain(of_side(1)).chain([end.to_vec()]).collect();
         let pairs = example["out"].as_array().into_iter().flatten();
         let pair = |it: &Value| {
             let fields = ["left.value", "right.value"].iter().zip([&it[0], &it[1]]);
@@ -66,9 +68,7 @@ pub(super) fn modes(case: &Value) -> Result<Vec<Scenario>, Unsupported> {
             late: Some(Vec::new()),
             dropped: Vec::new(),
         };
-        let notes = vec![
-            "the modes that keep one record of a side; a session, which is an interval as long as its gap".to_owned(),
-        ];
+        let notes = vec!["the modes that keep one record of a side".to_owned()];
         let pipeline = pipeline(&options);
         let (name, partitions, sources) = (String::new(), 0, 2);
         Scenario { name, pipeline, partitions, sources, steps, expected, since_1970: false, fixed: false, notes }

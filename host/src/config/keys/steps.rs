@@ -292,7 +292,7 @@ pub(in crate::config) static JOIN: Keys = Keys {
             "within",
             Table(&WITHIN),
             Means("-; needed without `as_of`"),
-            "Two streams: how far apart in event time records match.",
+            "Two streams: how far apart in event time records match, or which window they must share.",
         ),
         key(
             "as_of",
@@ -307,10 +307,37 @@ pub(in crate::config) static JOIN: Keys = Keys {
 pub(in crate::config) static WITHIN: Keys = Keys {
     name: "`within`",
     title: "`within` of a join",
-    about: "A left record at `t` matches right records from `t - before` to `t + after`, both included.",
+    about: "With `before` and `after` a left record at `t` matches right records from `t - before` to `t + after`, both included. With one \
+            of `tumbling`, `hopping` and `session` it matches those that are in the same window; rows are written when the window closes, with \
+            the fields `window_start` and `window_end` (ms since the Unix epoch, the end exclusive) beside `left` and `right`.",
     keys: &[
         key("before", SignedDuration, Absent::Text("0s"), "How much earlier the right record may be."),
         key("after", SignedDuration, Absent::Text("0s"), "How much later the right record may be."),
+        key(
+            "tumbling",
+            Duration { min_ms: 1, never: false },
+            Means("-"),
+            "Windows of this length, end to end, aligned to the Unix epoch.",
+        ),
+        key("hopping", Duration { min_ms: 1, never: false }, Means("-"), "Windows of this length, one every `slide`."),
+        key(
+            "slide",
+            Duration { min_ms: 1, never: false },
+            Means("-; needed with `hopping`"),
+            "The time from one hopping window's start to the next one's; at most the length.",
+        ),
+        key(
+            "session",
+            Duration { min_ms: 1, never: false },
+            Means("-"),
+            "Windows that end when a key has had no record of either input for this long.",
+        ),
+        key(
+            "offset",
+            Duration { min_ms: 0, never: false },
+            Absent::Text("0s"),
+            "Shifts the starts of tumbling windows (by less than their length) or hopping windows (by less than `slide`).",
+        ),
     ],
 };
 

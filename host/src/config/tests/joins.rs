@@ -13,6 +13,8 @@ fn a_join_says_with_what_on_what_and_when() {
         "with = \"in\", on = \"user\", within = { before = \"5m\", after = \"10m\" }, type = \"outer\"",
         "with = \"in\", on = [\"user\", \"shop\"], within = { after = \"-1ms\", before = \"2ms\" }",
         "with = \"in\", on = { user = \"id\" }, as_of = \"latest\", type = \"left\"",
+        "with = \"in\", on = \"user\", within = { tumbling = \"1h\", offset = \"15m\" }, type = \"outer\"",
+        "with = \"in\", on = \"user\", within = { session = \"30s\" }",
     ] {
         check(
             &with_join(join),
@@ -26,6 +28,11 @@ fn a_join_says_with_what_on_what_and_when() {
     let Operation::Join(join) = &pipeline.steps[0].operation else { panic!("the step joins") };
     assert_eq!(join.on, [("user".into(), "id".into())]);
     assert_eq!((join.keeps, join.kind), ([false; 2], JoinKind::Within { before_ms: 300_000, after_ms: 0 }));
+    let hopping = "with = \"in\", on = \"id\", within = { hopping = \"60s\", slide = \"10s\", offset = \"1s\" }";
+    let pipeline = parsed(&with_join(hopping), &[]).unwrap();
+    let Operation::Join(join) = &pipeline.steps[0].operation else { panic!("the step joins") };
+    let window = JoinWindow::Aligned { size_ms: 60_000, slide_ms: 10_000, offset_ms: 1_000 };
+    assert_eq!(join.kind, JoinKind::Window(window));
 }
 
 #[test]
@@ -41,6 +48,12 @@ fn what_is_wrong_with_a_join_is_said() {
         "with = \"in\", on = \"user\", as_of = \"eventtime\"",
         "with = \"in\", on = \"user\", within = { before = \"1s\", after = \"-2s\" }",
         "with = \"in\", on = \"user\", within = { before = 5 }",
+        "with = \"in\", on = \"user\", within = { tumbling = \"5m\", before = \"1s\" }",
+        "with = \"in\", on = \"user\", within = { tumbling = \"5m\", session = \"1s\" }",
+        "with = \"in\", on = \"user\", within = { hopping = \"5m\" }",
+        "with = \"in\", on = \"user\", within = { session = \"5m\", slide = \"1m\" }",
+        "with = \"in\", on = \"user\", within = { before = \"5m\", slide = \"1m\" }",
+        "with = \"in\", on = \"user\", within = { rolling = \"5m\" }",
         "with = \"in\", on = 5, as_of = \"latest\"",
         "with = \"in\", on = [], as_of = \"latest\"",
         "with = \"in\", on = { a = 1 }, as_of = \"latest\"",
@@ -76,6 +89,18 @@ fn what_is_wrong_with_a_join_is_said() {
         p.toml:7:45: steps.s.join.within: found nothing between 1000 ms before and -2000 ms after a record, expected `before` and `after` to be at least 0 ms together
         with = "in", on = "user", within = { before = 5 }
         p.toml:7:56: steps.s.join.within.before: found 5, expected a duration with its unit such as "5s" or "-5s"; write "5s" if seconds are meant
+        with = "in", on = "user", within = { tumbling = "5m", before = "1s" }
+        p.toml:7:73: steps.s.join.within.before: found it beside `tumbling`, expected one of the two: records match that are in the same window, or that are within `before` and `after` of each other
+        with = "in", on = "user", within = { tumbling = "5m", session = "1s" }
+        p.toml:7:45: steps.s.join.within: found `tumbling`, `session`, expected only one of them
+        with = "in", on = "user", within = { hopping = "5m" }
+        p.toml:7:36: steps.s.join.within.slide: missing, expected a duration of at most `hopping`; add `slide = ...`, or use `tumbling` for windows end to end
+        with = "in", on = "user", within = { session = "5m", slide = "1m" }
+        p.toml:7:71: steps.s.join.within.slide: goes with `hopping`, found it beside `session`
+        with = "in", on = "user", within = { before = "5m", slide = "1m" }
+        p.toml:7:70: steps.s.join.within.slide: goes with a window, which is missing; add `hopping = "5m"` or `tumbling = "5m"`, or drop it
+        with = "in", on = "user", within = { rolling = "5m" }
+        p.toml:7:47: steps.s.join.within.rolling: unknown key, expected one of `before`, `after`, `tumbling`, `hopping`, `slide`, `session`, `offset`; `rolling` is a key of `window`
         with = "in", on = 5, as_of = "latest"
         p.toml:7:28: steps.s.join.on: found 5, expected the name of a field
         with = "in", on = [], as_of = "latest"

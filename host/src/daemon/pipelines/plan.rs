@@ -1,7 +1,8 @@
 //! A pipeline as a graph: as JSON, and as Mermaid for a page or a terminal.
 
 use crate::config::{
-    Emit, Fold, Input, JoinKind, Operation, Pipeline, PluginOptions, SinkConnector, SourceConnector, Step, Window,
+    Emit, Fold, Input, JoinKind, JoinWindow, Operation, Pipeline, PluginOptions, SinkConnector, SourceConnector, Step,
+    Window,
 };
 use crate::daemon::api::{Edge, Node, Pin, Plan};
 use std::fmt::Write;
@@ -110,6 +111,15 @@ fn describe_operation(operation: &Operation, pins: &[Pin]) -> String {
         Operation::Join(join) => match join.kind {
             JoinKind::Within { before_ms, after_ms } => {
                 format!("join within {before_ms} ms before, {after_ms} ms after")
+            }
+            JoinKind::Window(JoinWindow::Aligned { size_ms, slide_ms, .. }) if size_ms == slide_ms => {
+                format!("join within tumbling {size_ms} ms")
+            }
+            JoinKind::Window(JoinWindow::Aligned { size_ms, slide_ms, .. }) => {
+                format!("join within hopping {size_ms} ms every {slide_ms} ms")
+            }
+            JoinKind::Window(JoinWindow::Session { gap_ms }) => {
+                format!("join within sessions with a gap of {gap_ms} ms")
             }
             JoinKind::AsOf => "join as of event time".to_owned(),
             JoinKind::Latest => "join with the latest".to_owned(),
