@@ -436,6 +436,11 @@ pub enum Window {
         /// Length.
         size_ms: i64,
     },
+    /// Every set of records of a key that are at most so far apart; both ends belong to it.
+    Sliding {
+        /// ms.
+        difference_ms: i64,
+    },
 }
 
 impl Window {

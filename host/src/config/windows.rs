@@ -49,7 +49,7 @@ const FUNCTIONS_ELSEWHERE: [(&str, &str); 9] = [
     ("latest", "last"),
 ];
 
-const KINDS: [&str; 7] = ["tumbling", "hopping", "session", "rolling", "calendar", "count", "global"];
+const KINDS: [&str; 8] = ["tumbling", "hopping", "session", "rolling", "sliding", "calendar", "count", "global"];
 
 /// Keys of `window` that only go with some kinds of window.
 const COMPANIONS: [(&str, &[&str]); 6] = [
@@ -82,6 +82,7 @@ pub(super) fn window(step: &Section<'_>, errors: &mut Errors) -> Option<Window> 
         "tumbling" | "hopping" => aligned(&section, kind, errors),
         "session" => session(&section, errors),
         "rolling" => Some(Window::Rolling { size_ms: length(&section, kind, errors)? }),
+        "sliding" => Some(Window::Sliding { difference_ms: length(&section, kind, errors)? }),
         "calendar" => calendar(&section, errors),
         "count" => count(&section, errors),
         _ => {
@@ -281,6 +282,9 @@ pub(super) fn emit(step: &Section<'_>, window: Option<&Window>, plugin: bool, er
     if let Some(emit) = on_arrival(step, window, output, errors) {
         return emit;
     }
+    if matches!(window, Some(Window::Sliding { .. })) {
+        refuse_memory(step, errors);
+    }
     let written = match step.entry("emit").map(|it| &it.node.value) {
         Some(Value::Table(_)) => step.table("emit", errors).map(|section| emit_table(&section, errors)),
         _ => step.choice("emit", &[("on-close", Emit::OnClose), ("on-update", Emit::OnUpdate)], errors),
@@ -340,6 +344,21 @@ fn on_arrival(
         step.wrong("output", problem, errors);
     }
     Some(emit)
+}
+
+/// Sliding windows are written when they close or when a record changes them, and remember nothing of it.
+fn refuse_memory(step: &Section<'_>, errors: &mut Errors) {
+    for name in ["allowed_lateness", "accumulate", "panes", "upsert"] {
+        if step.entry(name).is_some() {
+            let problem = format!("a sliding window does not remember what it wrote; drop `{name}`");
+            step.wrong(name, problem, errors);
+        }
+    }
+    if step.entry("emit").is_some_and(|it| matches!(it.node.value, Value::Table(_))) {
+        let problem = "found a table, but a sliding window is written when it closes or after every record; write \"on-close\" or \
+                       \"on-update\"";
+        step.wrong("emit", problem, errors);
+    }
 }
 
 /// The table form of `emit`.

@@ -50,6 +50,7 @@ fn window_signature(window: &Window, emit: Emit) -> String {
             format!("session={gap_ms}ms{boundary}{field}")
         }
         Window::Rolling { size_ms } => format!("rolling={size_ms}ms"),
+        Window::Sliding { difference_ms } => format!("sliding={difference_ms}ms"),
         Window::Calendar { unit, zone } => format!("calendar={unit:?} zone={zone}").to_lowercase(),
         Window::Count { records, every } => format!("count={records} every={every}"),
         Window::Global => "global".to_owned(),

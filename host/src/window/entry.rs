@@ -5,6 +5,8 @@
 //! | panes    | canonical key, number of the pane    | flags `u8`, accumulator                                      |
 //! | sessions | canonical key, first event time      | flags `u8`, last event time `i64`, accumulator               |
 //! | rolling  | canonical key, number of the bucket  | for each record: time `i64`, length `varint`, accumulator    |
+//! | sliding  | canonical key, event time            | for each record: number `varint`, length `varint`,           |
+//! |          |                                      | accumulator                                                  |
 //! | repeated | canonical key, start of the window   | see below                                                    |
 //! | counted  | canonical key, 0                     | waiting `varint`, then for each part: first and last event   |
 //! |          |                                      | time `i64`, records `varint`, length `varint`, accumulator   |

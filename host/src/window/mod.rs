@@ -21,6 +21,7 @@ mod panes;
 mod repeated;
 mod rolling;
 mod sessions;
+mod sliding;
 mod top;
 
 pub use accumulators::{Accumulators, Add, Merge, SlotId};
@@ -33,6 +34,7 @@ pub use panes::Panes;
 pub use repeated::Repeated;
 pub use rolling::Rolling;
 pub use sessions::Sessions;
+pub use sliding::Sliding;
 pub use top::{Ranked, Top};
 
 use crate::batch::{Keys, RowTimes};

@@ -3,7 +3,7 @@
 use super::accumulators::Accumulators;
 use super::entry::StateError;
 use super::fired::{Fired, Processed};
-use super::{Counted, Input, Panes, Repeated, Rolling, Sessions};
+use super::{Counted, Input, Panes, Repeated, Rolling, Sessions, Sliding};
 use crate::config::{Emit, Firing, Window};
 use crate::state::{Delta, Entry, TableId};
 
@@ -17,6 +17,8 @@ pub enum Operator<A> {
     Sessions(Sessions<A>),
     /// Rolling.
     Rolling(Rolling<A>),
+    /// Sliding.
+    Sliding(Sliding<A>),
     /// Any of time that may write several results.
     Repeated(Box<Repeated<A>>),
     /// Of a number of records.
@@ -30,6 +32,7 @@ macro_rules! each {
             Operator::Panes($it) => $call,
             Operator::Sessions($it) => $call,
             Operator::Rolling($it) => $call,
+            Operator::Sliding($it) => $call,
             Operator::Repeated($it) => $call,
             Operator::Counted($it) => $call,
         }
@@ -43,6 +46,9 @@ impl<A: Accumulators> Operator<A> {
     pub fn new(window: &Window, emit: Emit, folds: A) -> Self {
         match (window, emit) {
             (Window::Rolling { size_ms }, _) => Operator::Rolling(Rolling::new(*size_ms, folds)),
+            (Window::Sliding { difference_ms }, emit) => {
+                Operator::Sliding(Sliding::new(*difference_ms, emit == Emit::OnUpdate, folds))
+            }
             (Window::Count { records, every }, _) => Operator::Counted(Counted::new(*records, *every, folds)),
             (window, Emit::Repeatedly(firing)) => Operator::Repeated(Box::new(Repeated::new(window, firing, folds))),
             (Window::Tumbling { size_ms, offset_ms }, _) => {
@@ -74,6 +80,7 @@ impl<A: Accumulators> Operator<A> {
                 it.advance(watermark);
                 Ok(Fired::new(it.accumulators()))
             }
+            Operator::Sliding(it) => it.advance(watermark),
             Operator::Repeated(it) => it.advance(watermark),
             Operator::Counted(it) => Ok(Fired::new(it.accumulators())),
         }
@@ -97,6 +104,7 @@ impl<A: Accumulators> Operator<A> {
             Operator::Panes(it) => it.changed(),
             Operator::Sessions(it) => it.changed(),
             Operator::Rolling(it) => Ok(Fired::new(it.accumulators())),
+            Operator::Sliding(it) => Ok(Fired::new(it.accumulators())),
             Operator::Repeated(it) => it.changed(),
             Operator::Counted(it) => Ok(Fired::new(it.accumulators())),
         }
@@ -119,6 +127,7 @@ impl<A: Accumulators> Operator<A> {
             Operator::Panes(it) => it.resume(watermark),
             Operator::Sessions(it) => it.resume(watermark),
             Operator::Rolling(it) => return it.resume(watermark),
+            Operator::Sliding(it) => it.resume(watermark),
             Operator::Repeated(it) => it.resume(watermark),
             Operator::Counted(_) => {}
         }

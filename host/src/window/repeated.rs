@@ -134,8 +134,8 @@ impl<A: Accumulators> Repeated<A> {
             }
             Window::Session { gap_ms, touching, .. } => Assigner::Sessions(*gap_ms, *touching),
             Window::Calendar { unit, zone } => Assigner::Calendar(Calendar::new(*unit, zone)),
-            // The other two answer as records arrive and never come here.
-            Window::Global | Window::Rolling { .. } | Window::Count { .. } => Assigner::Global,
+            // The others have operators of their own and never come here.
+            Window::Global | Window::Rolling { .. } | Window::Sliding { .. } | Window::Count { .. } => Assigner::Global,
         };
         Repeated {
             assigner,

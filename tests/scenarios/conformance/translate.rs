@@ -66,9 +66,6 @@ fn windowed(case: &Value) -> Result<Scenario, Unsupported> {
     if case["window"]["time"] == "processing" {
         return Err(Unsupported("windows are by event time, never by processing time".to_owned()));
     }
-    if case["window"]["type"] == "rolling" {
-        return Err(Unsupported("a rolling window answers each record as it arrives".to_owned()));
-    }
     let mut notes = Vec::new();
     let keyed = keyed(case);
     let mut step = String::new();
@@ -142,6 +139,11 @@ fn window(case: &Value, dialect: Dialect) -> Result<String, Unsupported> {
             Ok(session(ms("gap_ms"), touching))
         }
         "global" => Ok("{ global = true }".to_owned()),
+        // Kafka Streams' sliding windows.
+        "rolling" if dialect == Dialect::KafkaStreams => {
+            Ok(format!("{{ sliding = \"{}ms\" }}", ms("time_difference_ms")))
+        }
+        "rolling" => Err(Unsupported("a rolling window answers each record as it arrives".to_owned())),
         other => Err(Unsupported(format!("windows of type {other}"))),
     }
 }
@@ -342,6 +344,9 @@ fn expected(case: &Value, dialect: Dialect, listed: Listed, notes: &mut Vec<Stri
                 "window_end" if case["window"]["end_inclusive"] == true => {
                     let gap = case["window"]["gap_ms"].as_i64().unwrap_or(0);
                     fields.push((name.clone(), json!(value.as_i64().unwrap_or(0) + gap + 1)));
+                }
+                "window_end" if case["window"]["both_ends_inclusive"] == true => {
+                    fields.push((name.clone(), json!(value.as_i64().unwrap_or(0) + 1)));
                 }
                 "pane" => fields.push((name.clone(), json!(pane(value.as_str().unwrap_or_default())))),
                 "value" => fields.push((name.clone(), shown(value, listed))),

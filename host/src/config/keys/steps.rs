@@ -149,7 +149,7 @@ pub(in crate::config) static STEP: Keys = Keys {
 pub(in crate::config) static WINDOW: Keys = Keys {
     name: "`window`",
     title: "`window` of a step",
-    about: "One of `tumbling`, `hopping`, `session`, `rolling`, `calendar`, `count` and `global` says the kind.",
+    about: "One of `tumbling`, `hopping`, `session`, `rolling`, `sliding`, `calendar`, `count` and `global` says the kind.",
     keys: &[
         key(
             "tumbling",
@@ -188,6 +188,14 @@ pub(in crate::config) static WINDOW: Keys = Keys {
             Duration { min_ms: 1, never: false },
             Means("-"),
             "For every record at time `t`, the records of its key seen so far in `(t - length, t]`.",
+        ),
+        key(
+            "sliding",
+            Duration { min_ms: 1, never: false },
+            Means("-"),
+            "Every different set of records of a key that are at most this far apart, as Kafka Streams' sliding windows: one window that ends with \
+             each record, and one that begins right after it where records follow. They are this length and 1 ms long; a window as long \
+             as this every `slide` is `hopping`.",
         ),
         key(
             "offset",

@@ -61,13 +61,13 @@ fn a_window_is_of_one_kind_and_its_parts_fit() {
     check(
         &window(""),
         expect![[r#"
-            p.toml:7:10: steps.s.window: no kind of window, expected one of `tumbling`, `hopping`, `session`, `rolling`, `calendar`, `count`, `global`; write `{ tumbling = "5m" }`
+            p.toml:7:10: steps.s.window: no kind of window, expected one of `tumbling`, `hopping`, `session`, `rolling`, `sliding`, `calendar`, `count`, `global`; write `{ tumbling = "5m" }`
         "#]],
     );
     check(
         &window("tumbling = \"5m\", session = \"1m\""),
         expect![[r#"
-            p.toml:7:10: steps.s.window: found `tumbling`, `session`, expected only one of `tumbling`, `hopping`, `session`, `rolling`, `calendar`, `count`, `global`
+            p.toml:7:10: steps.s.window: found `tumbling`, `session`, expected only one of `tumbling`, `hopping`, `session`, `rolling`, `sliding`, `calendar`, `count`, `global`
         "#]],
     );
     check(
@@ -184,6 +184,18 @@ fn emit_and_output_must_not_contradict_each_other() {
         expect![[r#"
             p.toml:9:8: steps.s.emit: a rolling window answers every record as it arrives; drop `emit`
             p.toml:10:10: steps.s.output: found "update", but a rolling window answers every record as it arrives, and that is final; drop it or write "append"
+        "#]],
+    );
+    check(
+        &with_step(
+            "window = { sliding = \"5m\", slide = \"1m\" }\naggregate = { n = \"count()\" }\nemit = { every = \"1s\" }\nallowed_lateness = \"1m\"\n\
+             upsert = true",
+        ),
+        expect![[r#"
+            p.toml:7:37: steps.s.window.slide: goes with `hopping`, found it beside `sliding`
+            p.toml:9:8: steps.s.emit: found a table, but a sliding window is written when it closes or after every record; write "on-close" or "on-update"
+            p.toml:10:20: steps.s.allowed_lateness: a sliding window does not remember what it wrote; drop `allowed_lateness`
+            p.toml:11:10: steps.s.upsert: a sliding window does not remember what it wrote; drop `upsert`
         "#]],
     );
     let of = |it: &str| match parsed(&emit(it), &[]).unwrap().steps.remove(0).operation {

@@ -152,6 +152,7 @@ fn describe_window(window: &Window) -> String {
         Window::Count { records, every } => format!("{records} records every {every}"),
         Window::Global => "all time".to_owned(),
         Window::Rolling { size_ms } => format!("rolling {size_ms} ms"),
+        Window::Sliding { difference_ms } => format!("sliding, at most {difference_ms} ms apart"),
     }
 }
 

@@ -4,6 +4,7 @@ mod properties;
 mod reference;
 mod repeated;
 mod scripts;
+mod sliding;
 mod top;
 mod trace;
 

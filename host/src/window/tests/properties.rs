@@ -36,7 +36,7 @@ fn values() -> impl Strategy<Value = Option<Number>> {
 }
 
 /// Records whose times wander upwards from `base`, each with a step ahead and a way back from there.
-fn records(base: i64) -> impl Strategy<Value = Vec<Record>> {
+pub(super) fn records(base: i64) -> impl Strategy<Value = Vec<Record>> {
     let record = (0..3usize, -2..7i64, prop_oneof![2 => Just(0i64), 1 => 0..40i64], values());
     prop::collection::vec(record, 1..60).prop_map(move |steps| {
         let mut now = base;
@@ -50,7 +50,7 @@ fn records(base: i64) -> impl Strategy<Value = Vec<Record>> {
 
 /// What happens after each record: a batch ends, `changed` is called (and a batch ends), the operator restarts.
 #[derive(Clone)]
-struct Cuts(Vec<(bool, bool, bool)>);
+pub(super) struct Cuts(pub(super) Vec<(bool, bool, bool)>);
 
 impl std::fmt::Debug for Cuts {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -63,13 +63,13 @@ impl std::fmt::Debug for Cuts {
     }
 }
 
-fn cuts() -> impl Strategy<Value = Cuts> {
+pub(super) fn cuts() -> impl Strategy<Value = Cuts> {
     let cut = |often: f64| (prop::bool::weighted(often), prop::bool::weighted(0.2), prop::bool::weighted(0.3));
     prop_oneof![prop::collection::vec(cut(0.2), 60), prop::collection::vec(cut(0.8), 60)].prop_map(Cuts)
 }
 
 /// Lines and late records of the operator.
-fn run(window: &Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) -> (Vec<String>, Vec<usize>) {
+pub(super) fn run(window: &Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) -> (Vec<String>, Vec<usize>) {
     let mut harness = Harness::new(window.clone(), emit);
     let (mut from, mut watermark) = (0, i64::MIN);
     for (at, &(cut, changed, restart)) in cuts.0.iter().enumerate().take(records.len()) {
@@ -111,7 +111,7 @@ fn expect(window: &Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cu
     (reference.lines, reference.late)
 }
 
-fn config(cases: u32) -> ProptestConfig {
+pub(super) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(cases) }
 }
 

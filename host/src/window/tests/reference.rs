@@ -152,7 +152,7 @@ fn line(open: &Open) -> String {
 }
 
 /// The aggregates of values whose sums are exact as floats.
-fn results(values: &[Option<Number>]) -> String {
+pub(super) fn results(values: &[Option<Number>]) -> String {
     let float = |it: Number| match it {
         Number::Int(value) => value as f64,
         Number::Float(value) => value,

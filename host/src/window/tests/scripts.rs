@@ -22,6 +22,7 @@ fn parse(spec: &str) -> (Window, Emit) {
         Some("hopping") => Window::Hopping { size_ms: at(0), slide_ms: at(1), offset_ms: at(2) },
         Some("session") => Window::session(at(0)),
         Some("rolling") => Window::Rolling { size_ms: at(0) },
+        Some("sliding") => Window::Sliding { difference_ms: at(0) },
         other => panic!("no such window: {other:?}"),
     };
     (window, emit)
@@ -29,7 +30,7 @@ fn parse(spec: &str) -> (Window, Emit) {
 
 /// One step a line: `KEY t=TIME [v=VALUE]`, `watermark W`, `changed`, or `restart`. A record is a batch of its own; the
 /// watermark moves only when the script says so.
-fn check(spec: &str, script: &str, expected: Expect) {
+pub(super) fn check(spec: &str, script: &str, expected: Expect) {
     let (window, emit) = parse(spec);
     let mut harness = Harness::new(window, emit);
     for line in script.lines() {
