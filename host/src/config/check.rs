@@ -148,6 +148,7 @@ fn steps(drafts: Vec<Draft>, names: &Names, sources: &[Source], errors: &mut Err
             select: draft.select,
             late,
             state_ttl_ms: draft.state_ttl_ms,
+            processing_time: draft.processing_time,
         });
     }
     (steps, positions)

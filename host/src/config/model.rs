@@ -262,6 +262,8 @@ pub struct Step {
     pub late: Late,
     /// How long after the last record of a key the state of a keyed plugin is kept, ms of event time; none for ever.
     pub state_ttl_ms: Option<i64>,
+    /// Whether its windows are by the time at which records come to it, and not by theirs.
+    pub processing_time: bool,
 }
 
 /// What a step does.

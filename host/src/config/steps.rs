@@ -13,7 +13,7 @@ use super::ranking::{dedupe, top};
 use super::section::Section;
 use super::sinks::select;
 use super::sources::late;
-use super::windows::{aggregates, emit, window};
+use super::windows::{aggregates, emit, is_by_processing_time, window};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ pub(super) struct Draft {
     /// None where it is as the source says.
     pub(super) late: Option<Late>,
     pub(super) state_ttl_ms: Option<i64>,
+    pub(super) processing_time: bool,
 }
 
 /// Where plugins are looked for: the pipeline file's folder, and whether a file is there.
@@ -61,6 +62,7 @@ pub(super) fn step(entry: &Entry, plugins: &Plugins<'_>, errors: &mut Errors) ->
         select: select(&section, errors),
         late: late(&section, errors),
         state_ttl_ms: section.duration("state_ttl", errors).map(|it| it as i64),
+        processing_time: is_by_processing_time(&section),
         key,
     })
 }

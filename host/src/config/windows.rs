@@ -77,6 +77,9 @@ pub(super) fn window(step: &Section<'_>, errors: &mut Errors) -> Option<Window> 
         }
         return None;
     };
+    if section.choice("time", &TIMES, errors) == Some(true) {
+        check_processing_time(step, &section, kind, errors);
+    }
     companions(&section, kind, &COMPANIONS.map(|it| it.0), errors);
     match kind {
         "tumbling" | "hopping" => aligned(&section, kind, errors),
@@ -101,6 +104,36 @@ pub(super) fn companions(section: &Section<'_>, kind: &str, names: &[&str], erro
             let kinds = kinds.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(" and ");
             section.wrong(name, format!("goes with {kinds}, found it beside `{kind}`"), errors);
         }
+    }
+}
+
+/// `window.time`: whether it is processing time.
+const TIMES: [(&str, bool); 2] = [("event", false), ("processing", true)];
+
+/// True where a step's windows are by processing time.
+pub(super) fn is_by_processing_time(step: &Section<'_>) -> bool {
+    // Whatever is wrong with it was or will be said by `window`.
+    let errors = &mut Errors::default();
+    step.entry("window").is_some()
+        && step.table("window", errors).and_then(|it| it.choice("time", &TIMES, errors)) == Some(true)
+}
+
+/// Windows by processing time close by the clock, and nothing comes too late for them.
+fn check_processing_time(step: &Section<'_>, window: &Section<'_>, kind: &str, errors: &mut Errors) {
+    const KINDS: [&str; 4] = ["tumbling", "hopping", "session", "calendar"];
+    if !KINDS.contains(&kind) {
+        let problem = format!("\"processing\" goes with one of {}, found it beside `{kind}`", listed(KINDS));
+        window.wrong("time", problem, errors);
+    }
+    for name in ["allowed_lateness", "late"].into_iter().filter(|it| step.entry(it).is_some()) {
+        step.wrong(name, format!("nothing is late for windows by processing time; drop `{name}`"), errors);
+    }
+    let emit = match step.entry("emit").map(|it| &it.node.value) {
+        Some(Value::Table(_)) => step.table("emit", &mut Errors::default()),
+        _ => None,
+    };
+    if let Some(emit) = emit.filter(|it| it.entry("event_time").is_some()) {
+        emit.wrong("event_time", "the windows are by processing time; write `every` in its place", errors);
     }
 }
 

@@ -78,6 +78,8 @@ impl Worker {
         if batch.rows == 0 {
             return Ok(());
         }
+        let processing_time = plan.steps[step].processing_time;
+        let (batch, clock) = if processing_time { self.arrivals.stamped(step, batch) } else { (batch, clock) };
         if self.workers == 1 {
             let mut others = WATERMARK_END;
             let is_direct = self.is_direct(plan, step);
@@ -198,20 +200,31 @@ impl Worker {
     ) -> Result<(), PipelineError> {
         for target in &stream.targets {
             let Target::Step(step, side) = *target else { continue };
-            if self.is_direct(plan, step) {
-                self.advance(plan, step, now)?;
-                continue;
+            if let Some(now) = self.arrivals.heard(&plan.steps[step], step, now) {
+                self.advance_target(plan, (step, side), now)?;
             }
-            let now = if plan.steps[step].is_timeless(side) { without_time(now) } else { now };
-            let (workers, Some(inbox)) = (self.workers, &mut self.steps[step].inbox) else { continue };
-            if workers == 1 {
-                let now = inbox.advance(side.index(), now);
-                self.advance(plan, step, now)?;
-                continue;
-            }
-            for worker in 0..workers {
-                inbox.exchanges[side.index()].send(worker, Message::Watermark(now));
-            }
+        }
+        Ok(())
+    }
+
+    /// Tells an input of a step how far time is in it.
+    pub(super) fn advance_target(
+        &mut self,
+        plan: &Plan,
+        (step, side): (usize, Side),
+        now: TimeStatus,
+    ) -> Result<(), PipelineError> {
+        if self.is_direct(plan, step) {
+            return self.advance(plan, step, now);
+        }
+        let now = if plan.steps[step].is_timeless(side) { without_time(now) } else { now };
+        let (workers, Some(inbox)) = (self.workers, &mut self.steps[step].inbox) else { return Ok(()) };
+        if workers == 1 {
+            let now = inbox.advance(side.index(), now);
+            return self.advance(plan, step, now);
+        }
+        for worker in 0..workers {
+            inbox.exchanges[side.index()].send(worker, Message::Watermark(now));
         }
         Ok(())
     }

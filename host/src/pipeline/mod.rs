@@ -2,6 +2,7 @@
 //! place that names two stages.
 
 mod alignment;
+mod arrival;
 mod clock;
 mod commit;
 mod conditions;

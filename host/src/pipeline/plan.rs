@@ -176,6 +176,8 @@ pub(super) struct StepPlan {
     pub hold_ms: i64,
     /// How long after its last use a key's state is kept, ms.
     pub state_ttl_ms: Option<i64>,
+    /// Whether records have the time at which they come to it.
+    pub processing_time: bool,
 }
 
 /// A sink and what it reads.

@@ -83,6 +83,7 @@ impl Building<'_> {
             late: step.late,
             hold_ms,
             state_ttl_ms: step.state_ttl_ms,
+            processing_time: step.processing_time,
         })
     }
 

@@ -55,13 +55,14 @@ impl Plan {
     }
 
     /// True where a step works by the event time of a source's records: those are the keyed ones, unless they take what they need from a table
-    /// as it is.
+    /// as it is, or go by the clock.
     pub(super) fn reads_time_of(&self, source: usize) -> bool {
         self.reached_from(source).into_iter().any(|it| self.works_by_time(it))
     }
 
     fn works_by_time(&self, (step, side): (usize, Side)) -> bool {
-        self.steps[step].key.is_some() && !self.steps[step].is_timeless(side)
+        let plan = &self.steps[step];
+        plan.key.is_some() && !plan.is_timeless(side) && !plan.processing_time
     }
 
     /// Why a source's records would all be refused: lines of a file have no time of their own.

@@ -121,6 +121,7 @@ impl Rehearsal {
             recovered,
             tables: &tables,
             now_ms: self.now_ms,
+            clock_unix_ms: 0,
             probation: None,
             reads: false,
         };

@@ -6,6 +6,11 @@ use crate::config::{Emit, Window};
 impl StepPlan {
     /// What shapes the step's state, as text. Stored with the state: another signature is another shape.
     pub(super) fn signature(&self) -> String {
+        let signature = self.operation_signature();
+        if self.processing_time { format!("processing-time {signature}") } else { signature }
+    }
+
+    fn operation_signature(&self) -> String {
         let key = self.key_names.join(",");
         match &self.operation {
             OperationPlan::Transform(_) | OperationPlan::Select(_) => "stateless".to_owned(),

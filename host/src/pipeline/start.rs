@@ -1,6 +1,7 @@
 //! Starts an attempt: sinks opened, state restored, partitions and key groups shared out, threads running.
 
 use super::alignment::Lows;
+use super::arrival::Arrivals;
 use super::commit::{Committer, Identity};
 use super::control::Control;
 use super::coordinator::WorkerHandle;
@@ -95,6 +96,7 @@ pub(super) fn start(
         recovered: &recovered,
         tables: &tables,
         now_ms: control.clock().now_ms(),
+        clock_unix_ms: control.clock().started_unix_ms(),
         probation: trial.map(|it| it.step),
         reads: true,
     };
@@ -210,6 +212,8 @@ pub(super) struct Scene<'a> {
     pub recovered: &'a Recovered,
     pub tables: &'a Tables,
     pub now_ms: u64,
+    /// When the clock of `now_ms` was 0, ms since the Unix epoch.
+    pub clock_unix_ms: i64,
     /// The step whose plugin must not fail in the first epoch.
     pub probation: Option<usize>,
     /// False where no source is opened: records are handed to the workers.
@@ -267,6 +271,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
                 PipelineError::stop(Failure::Config, format!("sink `{}`: {}", sink.name, chain(&error)))
             })
         };
+        let told = steps.iter().map(|it| it.watermark).collect();
         let mut worker = Worker {
             index,
             workers: count,
@@ -301,6 +306,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
             ended: false,
             gauge: Gauge::new(plan.steps.len()),
             firsts: firsts.pop(),
+            arrivals: Arrivals::new(scene.clock_unix_ms, scene.now_ms, told),
         };
         worker.begin_lineages();
         made.push(worker);

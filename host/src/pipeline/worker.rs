@@ -5,6 +5,7 @@
 //! and while something waits the worker only serves the steps after that queue.
 
 use super::alignment::Alignment;
+use super::arrival::Arrivals;
 use super::error::{Failure, PipelineError};
 use super::first::Firsts;
 use super::gauge::Gauge;
@@ -165,6 +166,8 @@ pub(super) struct Worker {
     pub gauge: Gauge,
     /// What is to be read before all else; none once it is in place.
     pub firsts: Option<Firsts>,
+    /// Processing time.
+    pub arrivals: Arrivals,
 }
 
 /// What a turn of the loop came to.
@@ -272,6 +275,7 @@ impl Worker {
     /// Everything that there is to do now, a little of each.
     pub(super) fn turn(&mut self, plan: &Plan, now_ms: u64) -> Result<Turn, PipelineError> {
         let mut busy = false;
+        self.arrivals.set(now_ms);
         if let Ok(Command::Barrier { epoch, last, swap }) = self.commands.try_recv() {
             self.begin_seal(plan, epoch, last, swap)?;
             busy = true;
@@ -295,6 +299,7 @@ impl Worker {
         free &= !self.paused.load(Relaxed);
         if free && !stopping {
             busy |= self.read(plan, now_ms)?;
+            self.tell_time(plan)?;
             self.emit_on_time(plan, now_ms)?;
             let open = self.sources.iter().any(|it| it.open > 0);
             if !open && !self.ended {
@@ -395,6 +400,7 @@ impl Worker {
         raw: crate::batch::RawBatch,
         now_ms: u64,
     ) -> Result<(), PipelineError> {
+        self.arrivals.set(now_ms);
         let source = &mut self.sources[index];
         let origin = raw.origin;
         match source.positions.iter_mut().find(|it| it.0 == origin.partition) {
@@ -594,8 +600,9 @@ impl Worker {
             let before = std::mem::replace(&mut step.watermark, now.watermark);
             if now.watermark != WATERMARK_END {
                 step.reached = now.watermark;
-                // A step that nothing has come to in this worker says nothing.
-                let reached = self.steps.iter().map(|it| it.reached).filter(|it| *it != WATERMARK_NONE);
+                // A step that nothing has come to in this worker says nothing, nor does one that goes by the clock.
+                let by_event_time = self.steps.iter().filter(|it| !it.plan.processing_time);
+                let reached = by_event_time.map(|it| it.reached).filter(|it| *it != WATERMARK_NONE);
                 self.counters.watermarks[self.index].store(reached.min().unwrap_or(WATERMARK_NONE), Relaxed);
             }
             let mut more = true;

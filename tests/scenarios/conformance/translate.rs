@@ -63,13 +63,14 @@ fn windowed(case: &Value) -> Result<Scenario, Unsupported> {
         Some("spark") => Dialect::Spark,
         _ => Dialect::Flink,
     };
-    if case["window"]["time"] == "processing" {
-        return Err(Unsupported("windows are by event time, never by processing time".to_owned()));
-    }
     let mut notes = Vec::new();
     let keyed = keyed(case);
     let mut step = String::new();
-    let _ = writeln!(step, "window = {}", window(case, dialect)?);
+    let mut window = window(case, dialect)?;
+    if by_clock(case) {
+        window = window.replace(" }", ", time = \"processing\" }");
+    }
+    let _ = writeln!(step, "window = {window}");
     step.push_str(&emit(case, dialect)?);
     let tombstones = rows_of(case).iter().any(|it| it["value"].is_null() && it.get("window_start").is_some());
     if tombstones {
@@ -88,7 +89,7 @@ fn windowed(case: &Value) -> Result<Scenario, Unsupported> {
     let expected = expected(case, dialect, listed, &mut notes);
     Ok(Scenario {
         name: String::new(),
-        pipeline: pipeline(&delay, keyed, &step),
+        pipeline: if by_clock(case) { pipeline_by_clock(keyed, &step) } else { pipeline(&delay, keyed, &step) },
         // Kafka Streams' time is that of all records: they come from one partition.
         partitions: i32::from(dialect == Dialect::KafkaStreams),
         sources: 1,
@@ -111,6 +112,17 @@ fn keyed(case: &Value) -> bool {
         batch.chain(step.get("record"))
     });
     records.any(|it| !it["key"].is_null())
+}
+
+/// True for windows by processing time.
+fn by_clock(case: &Value) -> bool {
+    case["window"]["time"] == "processing"
+}
+
+/// The same for windows for which nothing is late.
+fn pipeline_by_clock(keyed: bool, step: &str) -> String {
+    let late = ["late = \"side-output\"\n", "[sinks.late]\nfrom = \"w.late\"\nconnector = \"stdout\"\n"];
+    late.iter().fold(pipeline(FAR, keyed, step), |text, it| text.replace(it, ""))
 }
 
 /// A pipeline of one source, the step `w` and the sinks `out` and `late`.
@@ -202,7 +214,7 @@ fn trigger(trigger: &Value) -> Result<Vec<String>, Unsupported> {
     let number = |text: &str| text.chars().filter(char::is_ascii_digit).collect::<String>();
     let mut parts = Vec::new();
     match trigger["type"].as_str().unwrap_or("default") {
-        "default" | "event_time" => {}
+        "default" | "event_time" | "processing_time" => {}
         "count" => parts.push(format!("records = {}", trigger["count"])),
         "continuous_event_time" => parts.push(format!("event_time = \"{}ms\"", trigger["interval_ms"])),
         "repeatedly(after_first(count 2, past_end_of_window))" => parts.push("records = 2".to_owned()),

@@ -54,7 +54,7 @@ pub(in crate::config) static STEP: Keys = Keys {
              Comparisons (`=` `<>` `<` `<=` `>` `>=`), `between`, `in` and `is null` over fields, numbers, texts in single \
              quotes, `true` and `false`, joined by `and`, `or`, `not` and brackets. The others are counted and dropped.",
         ),
-        key("window", Table(&WINDOW), Means("no window"), "How records are grouped by event time."),
+        key("window", Table(&WINDOW), Means("no window"), "How records are grouped by time."),
         key(
             "aggregate",
             Map(
@@ -202,6 +202,14 @@ pub(in crate::config) static WINDOW: Keys = Keys {
             Duration { min_ms: 0, never: false },
             Absent::Text("0s"),
             "Shifts the starts of tumbling windows (by less than their length) or hopping windows (by less than `slide`).",
+        ),
+        key(
+            "time",
+            Choice { now: &["event", "processing"], later: &[] },
+            Absent::Text("event"),
+            "`processing`: records of `tumbling`, `hopping`, `session` and `calendar` windows are grouped by when they come to the step, whatever \
+             their own time. Windows close by the clock and nothing is late; what a result holds depends on when records \
+             were read.",
         ),
         key(
             "calendar",

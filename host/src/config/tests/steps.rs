@@ -102,6 +102,29 @@ fn a_window_is_of_one_kind_and_its_parts_fit() {
     "#]],
     );
     check(
+        &with_step(
+            "window = { session = \"5m\", time = \"processing\" }\naggregate = { n = \"count()\" }\nlate = \"drop\"\n\
+             allowed_lateness = \"1m\"\nemit = { event_time = \"1m\" }",
+        ),
+        expect![[r#"
+            p.toml:9:8: steps.s.late: nothing is late for windows by processing time; drop `late`
+            p.toml:10:20: steps.s.allowed_lateness: nothing is late for windows by processing time; drop `allowed_lateness`
+            p.toml:11:23: steps.s.emit.event_time: the windows are by processing time; write `every` in its place
+        "#]],
+    );
+    check(
+        &window("rolling = \"5m\", time = \"processing\""),
+        expect![[r#"
+        p.toml:7:36: steps.s.window.time: "processing" goes with one of `tumbling`, `hopping`, `session`, `calendar`, found it beside `rolling`
+    "#]],
+    );
+    check(
+        &window("tumbling = \"5m\", time = \"ingestion\""),
+        expect![[r#"
+        p.toml:7:37: steps.s.window.time: found "ingestion", expected one of "event", "processing"
+    "#]],
+    );
+    check(
         &window("session = \"5m\", offset = \"1m\""),
         expect![[r#"
         p.toml:7:37: steps.s.window.offset: goes with `tumbling` and `hopping`, found it beside `session`

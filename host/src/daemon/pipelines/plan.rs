@@ -89,7 +89,10 @@ fn describe_sink(connector: &SinkConnector) -> String {
 }
 
 fn describe_step(step: &Step, pins: &[Pin]) -> String {
-    let does = describe_operation(&step.operation, pins);
+    let mut does = describe_operation(&step.operation, pins);
+    if step.processing_time {
+        does.push_str(", by processing time");
+    }
     match (&step.condition, &step.operation) {
         (None, _) => does,
         (Some(_), Operation::Select) if step.select.is_none() => "where".to_owned(),

@@ -63,6 +63,7 @@ impl Planned {
             source: Some(0),
             hold_ms: 0,
             state_ttl_ms: None,
+            processing_time: false,
         };
         let projection = projection(&input, options)?;
         Ok((Planned { step, projection, key }, opened))
