@@ -117,8 +117,43 @@ pub mod headers {
 pub struct Origin {
     /// Index of the source, in the order of the pipeline file.
     pub source: u32,
-    /// The partition.
+    /// The partition; where a source reads several topics, those of all of them are told apart by [`TopicPartition`].
     pub partition: i32,
+}
+
+/// Which topic of its source a partition is of, and its number there.
+///
+/// As one number, a partition of the first topic is its number: most sources read one topic, and files and made records are as one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// Index into the source's topics, less than [`TopicPartition::TOPICS_MAX`].
+    pub topic: usize,
+    /// The partition's number in it, less than [`TopicPartition::PARTITIONS_MAX`].
+    pub number: i32,
+}
+
+impl TopicPartition {
+    /// Topics of a source.
+    pub const TOPICS_MAX: usize = 256;
+    /// Partitions of a topic.
+    pub const PARTITIONS_MAX: i32 = 1 << TopicPartition::NUMBER_BITS;
+
+    const NUMBER_BITS: u32 = 23;
+
+    /// The place of a source's partition.
+    pub fn of(partition: i32) -> Self {
+        TopicPartition { topic: (partition >> TopicPartition::NUMBER_BITS) as usize, number: partition & (TopicPartition::PARTITIONS_MAX - 1) }
+    }
+
+    /// The source's partition.
+    pub fn partition(self) -> i32 {
+        (self.topic as i32) << TopicPartition::NUMBER_BITS | self.number
+    }
+
+    /// Which of `workers` reads it.
+    pub fn worker(self, workers: usize) -> usize {
+        (self.topic + self.number as usize) % workers
+    }
 }
 
 /// A run of raw records from one partition and the offsets they account for.
@@ -245,6 +280,17 @@ mod tests {
         let read: Vec<_> = headers::iter(&bytes).collect();
         assert_eq!(read, [(&b"trace"[..], Some(&b"1"[..])), (b"trace", None), (b"", Some(b""))]);
         assert_eq!(headers::iter(&bytes[..bytes.len() - 1]).count(), 2);
+    }
+
+    #[test]
+    fn a_partition_of_the_first_topic_is_its_number_and_all_are_told_apart() {
+        for (topic, number, partition) in [(0, 0, 0), (0, 7, 7), (1, 0, 1 << 23), (255, (1 << 23) - 1, i32::MAX)] {
+            let place = TopicPartition { topic, number };
+            assert_eq!((place.partition(), TopicPartition::of(partition)), (partition, place));
+        }
+        // Topics of one partition each are spread over the workers too.
+        let workers = (0..4).map(|topic| TopicPartition { topic, number: 0 }.worker(4));
+        assert_eq!(workers.collect::<Vec<_>>(), [0, 1, 2, 3]);
     }
 
     #[test]

@@ -64,18 +64,24 @@ fn die_at(purchases: &mut Purchases<'_>, spec: &str, share: usize) {
 
 #[test]
 fn from_kafka_to_kafka_every_record_counts_once_whenever_the_process_is_killed() {
-    count_once("kafka to kafka", Output::Kafka, settings::records(), KILLS);
+    count_once("kafka to kafka", (Input::Kafka, Output::Kafka), settings::records(), KILLS);
 }
 
 #[test]
 fn by_librdkafka_too_every_record_counts_once_whenever_the_process_is_killed() {
-    count_once("kafka to kafka by librdkafka", Output::Librdkafka, settings::records() / 4, KILLS / 4);
+    let ways = (Input::Kafka, Output::Librdkafka);
+    count_once("kafka to kafka by librdkafka", ways, settings::records() / 4, KILLS / 4);
 }
 
-fn count_once(name: &str, output: Output, records: u64, kills: u64) {
+#[test]
+fn from_several_topics_every_record_counts_once_whenever_the_process_is_killed() {
+    count_once("topics to kafka", (Input::Topics, Output::Kafka), settings::records() / 4, KILLS / 4);
+}
+
+fn count_once(name: &str, (input, output): (Input, Output), records: u64, kills: u64) {
     let seed = settings::seed(name);
     let mut random = Random::new(seed);
-    let mut purchases = Purchases::new(&mut random, Input::Kafka, output, records);
+    let mut purchases = Purchases::new(&mut random, input, output, records);
     let failpoints = failpoints();
     assert!(failpoints.len() >= 10, "the host names its failpoints: {failpoints:?}");
     let share = records as usize / (kills as usize + failpoints.len() + 1);

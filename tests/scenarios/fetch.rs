@@ -33,6 +33,7 @@ fn options(broker: &Broker, topic: &str, fetch: Fetch) -> KafkaOptions {
     KafkaOptions {
         brokers: broker.address().to_owned(),
         topic: topic.to_owned(),
+        more_topics: Vec::new(),
         start: KafkaStart::Earliest,
         fetch,
         fetch_bytes_max: None,

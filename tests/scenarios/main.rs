@@ -22,6 +22,7 @@ mod reference;
 mod run;
 mod takeover;
 mod tidy;
+mod topics;
 mod upgrade;
 mod windows;
 mod workers;

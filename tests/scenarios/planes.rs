@@ -46,6 +46,7 @@ fn options(broker: &Broker, topic: &str) -> KafkaOptions {
     KafkaOptions {
         brokers: broker.address().to_owned(),
         topic: topic.to_owned(),
+        more_topics: Vec::new(),
         start: KafkaStart::Earliest,
         fetch: Fetch::Auto,
         fetch_bytes_max: None,

@@ -106,6 +106,7 @@ fn read(broker: &Broker, topic: &str, fetch: Fetch) -> Vec<Vec<Seen>> {
     let options = KafkaOptions {
         brokers: broker.address().to_owned(),
         topic: topic.to_owned(),
+        more_topics: Vec::new(),
         start: KafkaStart::Earliest,
         fetch,
         fetch_bytes_max: None,

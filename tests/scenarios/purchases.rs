@@ -27,6 +27,8 @@ const OUTPUTS: [&str; 4] = ["rolling", "tumbling", "counted", "dead"];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
     Kafka,
+    /// Two topics of one source, with half of the partitions each.
+    Topics,
     Files,
 }
 
@@ -48,9 +50,9 @@ pub(crate) struct Purchases<'a> {
     input: Input,
     events: Vec<Event>,
     sent: usize,
-    source_topic: String,
+    source_topics: Vec<String>,
     topics: Vec<String>,
-    writer: Writer,
+    writers: Vec<Writer>,
     watch: Watch,
 }
 
@@ -61,14 +63,17 @@ impl<'a> Purchases<'a> {
     }
 
     /// The same on another broker.
-    pub(crate) fn on(broker: &'a Broker, random: &mut Random, input: Input, output: Output, count: u64) -> Self {
+    pub(crate) fn on(broker: &'a Broker, random: &mut Random, input: Input, output: Output, records: u64) -> Self {
         let folder = Folder::new();
-        let events = events(random, count, USERS, PARTITIONS);
-        let source_topic = broker.topic("purchases", PARTITIONS as i32);
+        let events = events(random, records, USERS, PARTITIONS);
+        let count = if input == Input::Topics { 2 } else { 1 };
+        let source_topics: Vec<String> =
+            (0..count).map(|_| broker.topic("purchases", (PARTITIONS / count) as i32)).collect();
         let topics: Vec<String> = OUTPUTS.iter().map(|it| broker.topic(it, PARTITIONS as i32)).collect();
-        let (writer, watch) = (Writer::new(broker, &source_topic), Watch::new(broker, &topics[0]));
+        let writers = source_topics.iter().map(|it| Writer::new(broker, it)).collect();
+        let watch = Watch::new(broker, &topics[0]);
         let purchases =
-            Purchases { folder, broker, output, input, events, sent: 0, source_topic, topics, writer, watch };
+            Purchases { folder, broker, output, input, events, sent: 0, source_topics, topics, writers, watch };
         purchases.folder.write("pipeline.toml", purchases.pipeline());
         purchases
     }
@@ -77,7 +82,10 @@ impl<'a> Purchases<'a> {
         let brokers = self.broker.address();
         let source = match self.input {
             Input::Kafka => {
-                format!("connector = \"kafka\"\nbrokers = \"{brokers}\"\ntopic = \"{}\"", self.source_topic)
+                format!("connector = \"kafka\"\nbrokers = \"{brokers}\"\ntopic = \"{}\"", self.source_topics[0])
+            }
+            Input::Topics => {
+                format!("connector = \"kafka\"\nbrokers = \"{brokers}\"\ntopics = {:?}", self.source_topics)
             }
             Input::Files => "connector = \"file\"\npath = \"in\"".to_owned(),
         };
@@ -89,7 +97,7 @@ impl<'a> Purchases<'a> {
             ),
             Output::Files => format!("connector = \"file\"\npath = \"{}\"", OUTPUTS[index]),
         };
-        let name = &self.source_topic; // Unique, as a name of a pipeline on a shared broker must be.
+        let name = &self.source_topics[0]; // Unique, as a name of a pipeline on a shared broker must be.
         format!(
             r#"
 name = "{name}"
@@ -157,11 +165,16 @@ from = "counted"
         let events = &self.events[self.sent..end];
         self.sent = end;
         match self.input {
-            Input::Kafka => {
-                let records = events.iter().map(|it| {
-                    (it.partition as i32, Some(it.user.clone().into_bytes()), Some(it.json().to_string().into_bytes()))
-                });
-                self.writer.send(records);
+            Input::Kafka | Input::Topics => {
+                let each = PARTITIONS / self.writers.len();
+                for (topic, writer) in self.writers.iter().enumerate() {
+                    let own = events.iter().filter(|it| it.partition / each == topic);
+                    let records = own.map(|it| {
+                        let (key, value) = (it.user.clone().into_bytes(), it.json().to_string().into_bytes());
+                        ((it.partition % each) as i32, Some(key), Some(value))
+                    });
+                    writer.send(records);
+                }
             }
             Input::Files => {
                 for partition in 0..PARTITIONS {

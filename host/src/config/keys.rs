@@ -42,6 +42,8 @@ pub(super) enum Expects {
     Size { min: u64 },
     /// An integer.
     Integer { min: i64, max: i64 },
+    /// A list of texts, at least one.
+    Texts,
     /// A field, or a list of fields.
     Fields,
     /// The same, or a table of fields by field.
@@ -76,7 +78,7 @@ pub(super) enum Absent {
 use Absent::{Means, Required};
 use Expects::{
     Boolean, Choice, ChoiceOr, Duration, DurationOr, FieldPairs, Fields, Integer, Map, NotYet, SignedDuration, Size,
-    Table, Text,
+    Table, Text, Texts,
 };
 
 const fn key(name: &'static str, expects: Expects, absent: Absent, meaning: &'static str) -> Key {
@@ -199,11 +201,18 @@ pub(super) static SOURCE: Keys = Keys {
 pub(super) static SOURCE_KAFKA: Keys = Keys {
     name: "a Kafka source",
     title: "`[sources.NAME]` with `connector = \"kafka\"`",
-    about: "Reads a topic, committed records only. Exactly-once: the position is committed in the transaction of the \
+    about: "Reads one topic or several, committed records only. Exactly-once: the positions are committed in the transaction of the \
             output.",
     keys: &[
         BROKERS,
-        TOPIC,
+        key("topic", Text, Means("-; needed without `topics`"), "The topic. It is not created: it must exist."),
+        key(
+            "topics",
+            Texts,
+            Means("`topic` alone"),
+            "Several topics, which are read as one stream: `[\"orders-eu\", \"orders-us\"]`. Each partition has a watermark of its own. Topics may be \
+             added and taken away between two runs; those that stay are read on from where they were.",
+        ),
         key(
             "start",
             Choice { now: &["earliest", "latest"], later: &[] },
@@ -464,6 +473,7 @@ impl Expects {
             Size { .. } => "a size with its unit such as \"64MiB\"".to_owned(),
             Integer { min, max: i64::MAX } => format!("an integer of at least {min}"),
             Integer { min, max } => format!("an integer from {min} to {max}"),
+            Texts => "a list of texts".to_owned(),
             Fields => "a field or a list of fields".to_owned(),
             FieldPairs => "a field, a list of fields, or a table of fields of the left and the right input".to_owned(),
             Table(keys) => format!("a table with {}", super::errors::listed(keys.usable())),

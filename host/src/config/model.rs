@@ -82,7 +82,7 @@ pub struct Source {
 /// `connector` of a source with its options.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceConnector {
-    /// A Kafka topic.
+    /// Kafka topics.
     Kafka(KafkaOptions),
     /// JSON lines in files.
     File {
@@ -126,6 +126,8 @@ pub struct KafkaOptions {
     pub brokers: String,
     /// The topic.
     pub topic: String,
+    /// Those that are read beside it (sources only).
+    pub more_topics: Vec<String>,
     /// Where a partition without a committed position starts (sources only).
     pub start: KafkaStart,
     /// Which reader reads (sources only).
@@ -142,6 +144,18 @@ pub struct KafkaOptions {
     pub transaction_timeout_ms: u64,
     /// Further properties of the client: those of a named connection.
     pub properties: ClientProperties,
+}
+
+impl KafkaOptions {
+    /// All topics that are read, in the order of the file.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.topic).chain(&self.more_topics).map(String::as_str)
+    }
+
+    /// The way to one of several topics alone.
+    pub fn of_topic(&self, topic: &str) -> Self {
+        KafkaOptions { topic: topic.to_owned(), more_topics: Vec::new(), ..self.clone() }
+    }
 }
 
 /// Properties of the Kafka client by name. Values may be credentials, so they are never shown.

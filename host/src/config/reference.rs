@@ -68,6 +68,7 @@ fn expects(expects: &Expects) -> String {
         Expects::Size { min } => format!("size of at least `{min}B`"),
         Expects::Integer { min, max: i64::MAX } => format!("integer from {min}"),
         Expects::Integer { min, max } => format!("integer from {min} to {max}"),
+        Expects::Texts => "list of texts".to_owned(),
         Expects::Fields => "field, or list of fields".to_owned(),
         Expects::FieldPairs => "field, list of fields, or table of fields".to_owned(),
         Expects::Table(keys) => format!("table, see {}", keys.title),

@@ -60,6 +60,7 @@ fn kafka(section: &Section<'_>, errors: &mut Errors) -> KafkaOptions {
     let produces = [("auto", Produce::Auto), ("native", Produce::Native), ("librdkafka", Produce::Librdkafka)];
     let codecs = ["none", "lz4", "zstd", "gzip", "snappy"].map(|it| (it, it));
     KafkaOptions {
+        more_topics: Vec::new(),
         brokers: brokers(section, errors),
         topic: topic(section, errors),
         start: KafkaStart::Earliest,

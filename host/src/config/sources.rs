@@ -8,6 +8,7 @@ use super::model::{
     SourceConnector, TimeFormat,
 };
 use super::section::{Section, Span};
+use crate::batch::TopicPartition;
 use crate::column::Kind;
 use std::path::Path;
 use std::sync::Arc;
@@ -70,12 +71,54 @@ pub(super) fn late(section: &Section<'_>, errors: &mut Errors) -> Option<Late> {
     section.choice("late", &values, errors)
 }
 
+/// The topics of a source, in the order of the file.
+fn topics(section: &Section<'_>, errors: &mut Errors) -> Vec<String> {
+    let Some(entry) = section.entry("topics") else {
+        if section.entry("topic").is_none() {
+            let problem = "missing, expected a text; add `topic = ...`, or `topics = [...]` for several";
+            section.wrong("topic", problem, errors);
+            return Vec::new();
+        }
+        return vec![topic(section, errors)];
+    };
+    if section.entry("topic").is_some() {
+        section.wrong("topic", "found it beside `topics`; drop one of the two", errors);
+    }
+    let Value::List(items) = &entry.node.value else {
+        let problem = format!("found {}, expected a list of topics such as [\"a\", \"b\"]", entry.node.shown());
+        section.wrong("topics", problem, errors);
+        return Vec::new();
+    };
+    if items.is_empty() || items.len() > TopicPartition::TOPICS_MAX {
+        let problem = format!("found {} topics, expected 1 to {}", items.len(), TopicPartition::TOPICS_MAX);
+        section.wrong("topics", problem, errors);
+    }
+    let mut topics: Vec<String> = Vec::with_capacity(items.len());
+    for item in items {
+        let problem = match &item.value {
+            Value::Text(topic) if topics.contains(topic) => format!("found {topic:?} twice, expected each topic once"),
+            Value::Text(topic) => {
+                topics.push(topic.clone());
+                match wrong_topic(topic) {
+                    Some(problem) => problem,
+                    None => continue,
+                }
+            }
+            _ => format!("found {}, expected the name of a topic", item.shown()),
+        };
+        errors.push(&item.at, section.path_of("topics"), problem);
+    }
+    topics
+}
+
 fn kafka(section: &Section<'_>, errors: &mut Errors) -> KafkaOptions {
+    let mut topics = topics(section, errors).into_iter();
     let fetches = [("auto", Fetch::Auto), ("native", Fetch::Native), ("librdkafka", Fetch::Librdkafka)];
     let starts = [("earliest", KafkaStart::Earliest), ("latest", KafkaStart::Latest)];
     KafkaOptions {
         brokers: brokers(section, errors),
-        topic: topic(section, errors),
+        topic: topics.next().unwrap_or_default(),
+        more_topics: topics.collect(),
         start: section.choice("start", &starts, errors).unwrap_or(KafkaStart::Earliest),
         fetch: section.choice("fetch", &fetches, errors).unwrap_or(Fetch::Auto),
         fetch_bytes_max: None,
@@ -113,15 +156,21 @@ pub(super) fn brokers(section: &Section<'_>, errors: &mut Errors) -> String {
 
 /// The key `topic`, by Kafka's own rule for names.
 pub(super) fn topic(section: &Section<'_>, errors: &mut Errors) -> String {
-    const TOPIC_LEN_MAX: usize = 249;
     let Some(topic) = section.text("topic", errors) else { return String::new() };
-    let legal = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '-');
-    if !topic.chars().all(legal) || topic.len() > TOPIC_LEN_MAX || topic == "." || topic == ".." {
-        let problem =
-            format!("found {topic:?}, expected a Kafka topic: at most {TOPIC_LEN_MAX} letters, digits, `.`, `_`, `-`");
+    if let Some(problem) = wrong_topic(&topic) {
         section.wrong("topic", problem, errors);
     }
     topic
+}
+
+/// What is wrong with the name of a topic.
+fn wrong_topic(topic: &str) -> Option<String> {
+    const TOPIC_LEN_MAX: usize = 249;
+    let legal = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '-');
+    let is_right = topic.chars().all(legal) && (1..=TOPIC_LEN_MAX).contains(&topic.len()) && topic != "." && topic != "..";
+    (!is_right).then(|| {
+        format!("found {topic:?}, expected a Kafka topic: at most {TOPIC_LEN_MAX} letters, digits, `.`, `_`, `-`")
+    })
 }
 
 fn file(section: &Section<'_>, base: &Path, errors: &mut Errors) -> String {

@@ -1,6 +1,7 @@
 mod joins;
 mod ranking;
 mod steps;
+mod topics;
 
 use super::*;
 use expect_test::{Expect, expect};
@@ -54,6 +55,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                         KafkaOptions {
                             brokers: "b:9092",
                             topic: "t",
+                            more_topics: [],
                             start: Earliest,
                             fetch: Auto,
                             fetch_bytes_max: None,

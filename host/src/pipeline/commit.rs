@@ -18,8 +18,8 @@ pub(super) struct Anchor {
     pub topic: String,
     /// The partition.
     pub partition: i32,
-    /// The source whose position it says; none where it stands in for a position, and says the epoch.
-    pub source: Option<String>,
+    /// The source and the name of the position that it says; none where it stands in for a position, and says the epoch.
+    pub position: Option<(String, String)>,
 }
 
 /// What is the same in every commit of an attempt.
@@ -127,12 +127,9 @@ impl Committer {
     }
 
     fn offsets(&self, epoch: u64, meta: &Meta) -> Vec<OffsetCommit> {
-        let offset = |anchor: &Anchor| match &anchor.source {
+        let offset = |anchor: &Anchor| match &anchor.position {
             None => Some(epoch as i64),
-            Some(source) => {
-                let positions = meta.positions.get(source)?;
-                positions.get(&anchor.partition.to_string()).map(|it| it.next_offset)
-            }
+            Some((source, name)) => meta.positions.get(source)?.get(name).map(|it| it.next_offset),
         };
         let commit = |anchor: &Anchor| {
             let (topic, partition) = (anchor.topic.clone(), anchor.partition);

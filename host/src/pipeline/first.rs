@@ -5,6 +5,7 @@
 //! taken all that came before a barrier when it takes the first that came after it.
 
 use super::recover::{self, Found, Recovered};
+use crate::batch::TopicPartition;
 use crate::config::Pipeline;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -45,7 +46,7 @@ impl Firsts {
             for it in &found.partitions {
                 let end = it.high.unwrap_or(it.low);
                 if recover::start_of(pipeline, number, it, recovered) < end {
-                    own[it.id as usize % workers].push((number, it.id, end));
+                    own[TopicPartition::of(it.id).worker(workers)].push((number, it.id, end));
                 }
             }
         }

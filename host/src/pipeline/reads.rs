@@ -1,6 +1,6 @@
 //! Where a step's inputs come from: a column of the batch, as it is or converted, or something that every record has.
 
-use crate::batch::{Batch, Keys, headers};
+use crate::batch::{Batch, Keys, TopicPartition, headers};
 use crate::column::{Column, Kind, Number, Strings, Values};
 use crate::decode::key_text;
 use crate::schema::{Field, Shape, Slot};
@@ -85,7 +85,7 @@ impl Read {
             }
             Read::Topic => Column::null(Kind::Text, batch.rows),
             Read::Partition => match batch.origin {
-                Some(origin) => Values::S64(vec![i64::from(origin.partition); batch.rows]).into(),
+                Some(origin) => Values::S64(vec![i64::from(TopicPartition::of(origin.partition).number); batch.rows]).into(),
                 None => Column::null(Kind::S64, batch.rows),
             },
             Read::Offset if batch.offsets.len() == batch.rows => Values::S64(batch.offsets.clone()).into(),

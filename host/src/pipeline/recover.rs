@@ -4,6 +4,7 @@ use super::RunOptions;
 use super::commit::{Anchor, store_failed};
 use super::error::{Failure, PipelineError};
 use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, kafka_sinks, source_failed};
+use crate::batch::TopicPartition;
 use crate::checkpoint::{Pointer, Restored, Store};
 use crate::config::{KafkaOptions, KafkaStart, Pipeline, SourceConnector};
 use crate::sink::kafka::{Committed, KafkaSink, Mode, Timeouts};
@@ -25,14 +26,12 @@ pub(super) fn discover(pipeline: &Pipeline, source: usize) -> Result<Found, Pipe
     let name = &pipeline.sources[source].name;
     match &pipeline.sources[source].connector {
         SourceConnector::Kafka(options) => {
-            let partitions = kafka::partitions(options).map_err(|error| kafka_failed(name, error))?;
-            let info = |it: kafka::Partition| PartitionInfo {
-                id: it.id,
-                name: it.id.to_string(),
-                low: it.low,
-                high: Some(it.high),
-            };
-            Ok(Found { partitions: partitions.into_iter().map(info).collect(), files: None })
+            let mut found = Vec::new();
+            for (index, topic) in options.topics().enumerate() {
+                let partitions = kafka::partitions(&options.of_topic(topic)).map_err(|error| kafka_failed(name, error))?;
+                found.extend(partitions.into_iter().map(|it| of_topic(options, (index, topic), it)));
+            }
+            Ok(Found { partitions: found, files: None })
         }
         SourceConnector::File { path } => {
             let files = Files::discover(path).map_err(|error| source_failed(name, error))?;
@@ -43,6 +42,21 @@ pub(super) fn discover(pipeline: &Pipeline, source: usize) -> Result<Found, Pipe
             Ok(Found { partitions: options.map(|it| it.partitions()).unwrap_or_default(), files: None })
         }
     }
+}
+
+/// A partition of one of the topics that a source reads.
+///
+/// Positions are kept by number where there is one topic, and by topic and number where there are several. A source that has come to
+/// read several goes on where it was in the first of them.
+fn of_topic(options: &KafkaOptions, (index, topic): (usize, &str), it: kafka::Partition) -> PartitionInfo {
+    let (plain, whole) = (it.id.to_string(), format!("{topic}/{}", it.id));
+    let (name, former_name) = match (options.more_topics.is_empty(), index) {
+        (true, _) => (plain, Some(whole)),
+        (false, 0) => (whole, Some(plain)),
+        (false, _) => (whole, None),
+    };
+    let id = TopicPartition { topic: index, number: it.id }.partition();
+    PartitionInfo { id, name, former_name, low: it.low, high: Some(it.high) }
 }
 
 /// A generator's options; none for another connector.
@@ -75,17 +89,18 @@ pub(super) fn anchors(pipeline: &Pipeline, commit_point: CommitPoint, found: &[F
     for (source, found) in pipeline.sources.iter().zip(found) {
         let SourceConnector::Kafka(options) = &source.connector else { continue };
         if Some(&options.brokers) == cluster.as_ref() {
-            let anchor = |it: &PartitionInfo| Anchor {
-                topic: options.topic.clone(),
-                partition: it.id,
-                source: Some(source.name.clone()),
+            let topics: Vec<&str> = options.topics().collect();
+            let anchor = |it: &PartitionInfo| {
+                let place = TopicPartition::of(it.id);
+                let position = Some((source.name.clone(), it.name.clone()));
+                Some(Anchor { topic: (*topics.get(place.topic)?).to_owned(), partition: place.number, position })
             };
-            anchors.extend(found.partitions.iter().map(anchor));
+            anchors.extend(found.partitions.iter().filter_map(anchor));
         }
     }
     if anchors.is_empty() && commit_point == CommitPoint::Transaction {
         let sink = kafka_sinks(pipeline).next();
-        anchors.extend(sink.map(|it| Anchor { topic: it.topic.clone(), partition: 0, source: None }));
+        anchors.extend(sink.map(|it| Anchor { topic: it.topic.clone(), partition: 0, position: None }));
     }
     anchors
 }
@@ -198,7 +213,7 @@ fn newest(committed: &[Committed]) -> Option<Pointer> {
 fn committed_positions(anchors: &[Anchor], committed: &[Committed]) -> BTreeMap<(String, String), i64> {
     let pairs = anchors.iter().zip(committed);
     let position = |(anchor, committed): (&Anchor, &Committed)| {
-        Some(((anchor.source.clone()?, anchor.partition.to_string()), committed.offset?))
+        Some((anchor.position.clone()?, committed.offset?))
     };
     pairs.filter_map(position).collect()
 }
@@ -248,5 +263,6 @@ pub(super) fn position_of(
     recovered: &Recovered,
 ) -> Option<crate::checkpoint::Position> {
     let manifest = &recovered.restored.as_ref()?.manifest;
-    manifest.meta.positions.get(source)?.get(&found.name).copied()
+    let positions = manifest.meta.positions.get(source)?;
+    positions.get(&found.name).or_else(|| positions.get(found.former_name.as_ref()?)).copied()
 }

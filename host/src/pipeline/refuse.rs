@@ -4,7 +4,7 @@ use super::error::{Failure, PipelineError};
 use super::plan::Plan;
 use super::step::Refused;
 use super::worker::{DEAD_LETTERS, Output, Report, Worker};
-use crate::batch::Batch;
+use crate::batch::{Batch, TopicPartition};
 use crate::config::BadRecords;
 use crate::schema::Shape;
 use crate::sink::encode::{DeadLetters, Refusal};
@@ -45,7 +45,10 @@ impl Worker {
                 let source = &self.sources[source];
                 match source.files.get(origin.partition as usize) {
                     Some(file) => format!(" at `{file}`, byte {offset}"),
-                    None => format!(" at `{}` partition {}, offset {offset}", source.topic, origin.partition),
+                    None => {
+                        let (topic, partition) = (source.topic(Some(origin)), TopicPartition::of(origin.partition).number);
+                        format!(" at `{topic}` partition {partition}, offset {offset}")
+                    }
                 }
             }
             _ => String::new(),
@@ -71,7 +74,8 @@ impl Worker {
             let origin = batch.origin.zip(offset).map(|(origin, offset)| {
                 let source = &self.sources[origin.source as usize];
                 let file = source.files.get(origin.partition as usize);
-                (file.unwrap_or(&source.topic).as_str(), origin.partition, *offset)
+                let topic = file.map_or_else(|| source.topic(Some(origin)), String::as_str);
+                (topic, TopicPartition::of(origin.partition).number, *offset)
             });
             let refusal = Refusal { reason, step: &refused.step, plugin: refused.plugin.as_deref(), origin };
             letters.push_row(batch, shape, row, &refusal);

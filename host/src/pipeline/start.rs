@@ -18,8 +18,9 @@ use super::step::Step;
 use super::upgrade::{Trial, plugin_plan};
 use super::worker::{Command, OUTPUT_MESSAGES_MAX, Report, Worker, WorkerSettings, WorkerSource, WorkerStep};
 use super::{RunOptions, Until};
+use crate::batch::TopicPartition;
 use crate::checkpoint::{CheckpointError, PluginState, Restored, Store, extend_tables};
-use crate::config::{KafkaOptions, Pipeline, SourceConnector};
+use crate::config::{Pipeline, SourceConnector};
 use crate::decode::{Decoder, Projection};
 use crate::exchange::{Exchange, Wakers, owner};
 use crate::join::Side;
@@ -320,18 +321,18 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
 fn without_partitions(plan: &Plan, found: &[Found], step: (usize, Side), workers: usize) -> Vec<usize> {
     let source = (0..found.len()).find(|it| plan.reached_from(*it).contains(&step));
     let reads = move |worker: usize| {
-        let of = |source: usize| found[source].partitions.iter().any(|it| it.id as usize % workers == worker);
+        let of = |source: usize| found[source].partitions.iter().any(|it| TopicPartition::of(it.id).worker(workers) == worker);
         source.is_none_or(of)
     };
     (0..workers).filter(|it| !reads(*it)).collect()
 }
 
-/// Source `number` as worker `index` reads it: partition `p` belongs to worker `p % workers`.
+/// Source `number` as worker `index` reads it.
 fn source(scene: &Scene<'_>, lows: &Lows, index: usize, number: usize) -> Result<WorkerSource, PipelineError> {
     let Scene { pipeline, plan, options, recovered, now_ms, .. } = *scene;
     let (count, found) = (options.workers, &scene.found[number]);
     let source = &pipeline.sources[number];
-    let own: Vec<&PartitionInfo> = found.partitions.iter().filter(|it| it.id as usize % count == index).collect();
+    let own: Vec<&PartitionInfo> = found.partitions.iter().filter(|it| TopicPartition::of(it.id).worker(count) == index).collect();
     let bounded = options.until != Until::Forever;
     // Kafka's topics go on; files and counted generators end by themselves.
     let goes_on = matches!(source.connector, SourceConnector::Kafka(_)) && !bounded;
@@ -372,9 +373,9 @@ fn source(scene: &Scene<'_>, lows: &Lows, index: usize, number: usize) -> Result
     };
     let projection = Projection::plan(&plan.sources[number].wanted, &source.event_time, source.format)
         .map_err(|error| PipelineError::from_error(Failure::Config, &format!("source `{name}`"), &error))?;
-    let topic = match &source.connector {
-        SourceConnector::Kafka(KafkaOptions { topic, .. }) => topic.clone(),
-        SourceConnector::File { .. } | SourceConnector::Generator { .. } => name.clone(),
+    let topics = match &source.connector {
+        SourceConnector::Kafka(options) => options.topics().map(str::to_owned).collect(),
+        SourceConnector::File { .. } | SourceConnector::Generator { .. } => vec![name.clone()],
     };
     let files = match source.connector {
         SourceConnector::File { .. } => found.partitions.iter().map(|it| it.name.clone()).collect(),
@@ -387,7 +388,7 @@ fn source(scene: &Scene<'_>, lows: &Lows, index: usize, number: usize) -> Result
         decoder.map_err(|error| PipelineError::from_error(Failure::Config, &format!("source `{name}`"), &error))?;
     let alignment = lows.of(source, number, (index, count), &time);
     let first = source.first;
-    Ok(WorkerSource { reader, decoder, time, positions, topic, files, open, said: None, alignment, first })
+    Ok(WorkerSource { reader, decoder, time, positions, topics, files, open, said: None, alignment, first })
 }
 
 /// Gives every entry of the snapshot to the worker that owns its key group now.

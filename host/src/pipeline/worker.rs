@@ -17,7 +17,7 @@ use super::refuse::Place;
 use super::sinks::source_failed;
 use super::step::{Refused, Results, Step, gather_keys};
 use super::upgrade::{Candidate, plugin_plan};
-use crate::batch::{Batch, EventTime, Keys, Origin, RawRows, RowTimes};
+use crate::batch::{Batch, EventTime, Keys, Origin, TopicPartition, RawRows, RowTimes};
 use crate::checkpoint::Position;
 use crate::config::{BadRecords, Late};
 use crate::decode::{Decoder, canonical_keys};
@@ -104,8 +104,8 @@ pub(super) struct WorkerSource {
     pub time: Partitions,
     /// Where reading goes on, by partition.
     pub positions: Vec<(i32, i64)>,
-    /// What slot `topic` says.
-    pub topic: String,
+    /// Its topics, and of files and made records its name: what slot `topic` says.
+    pub topics: Vec<String>,
     /// The files, by partition, where it reads files.
     pub files: Vec<String>,
     /// Partitions not read to their end; meaningful only for bounded ones.
@@ -550,7 +550,7 @@ impl Worker {
         clock: &RowTimes,
     ) -> Result<(), PipelineError> {
         self.counters.per_step[index].0.fetch_add(batch.rows as u64, Relaxed);
-        let topic = plan.steps[index].source.map_or("", |it| &*self.sources[it].topic).to_owned();
+        let topic = plan.steps[index].source.map_or("", |it| self.sources[it].topic(batch.origin)).to_owned();
         let step = &mut self.steps[index];
         if self.probes.steps[index].wants_input() {
             let input = Input::of(&batch, keys.as_ref(), clock, step.watermark, &topic);
@@ -705,6 +705,14 @@ impl Worker {
         let Some(sealing) = self.sealing.take() else { return false };
         self.report(Report::Sealed(sealing.sealed));
         sealing.last
+    }
+}
+
+impl WorkerSource {
+    /// The topic that records of `origin` are from.
+    pub(super) fn topic(&self, origin: Option<Origin>) -> &str {
+        let index = origin.map_or(0, |it| TopicPartition::of(it.partition).topic);
+        self.topics.get(index).map_or("", String::as_str)
     }
 }
 

@@ -63,6 +63,7 @@ impl Files {
         let info = |(id, it): (usize, &FoundFile)| PartitionInfo {
             id: id as i32,
             name: it.name.clone(),
+            former_name: None,
             low: 0,
             high: Some(it.len as i64),
         };

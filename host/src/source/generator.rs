@@ -32,6 +32,7 @@ impl GeneratorOptions {
         let info = |id: u32| PartitionInfo {
             id: id as i32,
             name: id.to_string(),
+            former_name: None,
             low: 0,
             high: self.count.map(|count| self.offset_of(count, id)),
         };

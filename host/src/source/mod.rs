@@ -32,6 +32,8 @@ pub struct PartitionInfo {
     pub id: i32,
     /// Under which name its position is kept: the number may be another's tomorrow where partitions are files.
     pub name: String,
+    /// Under which name its position was kept where the source has come to read several topics since, or one of them alone.
+    pub former_name: Option<String>,
     /// The first offset.
     pub low: i64,
     /// The offset after the last record; none where records are made without end.
@@ -119,7 +121,7 @@ pub enum SourceError {
 /// The partitions that one worker reads of one source.
 #[derive(Debug)]
 pub enum Source {
-    /// A Kafka topic.
+    /// Kafka topics.
     Kafka(KafkaSource),
     /// Files.
     File(FileSource),

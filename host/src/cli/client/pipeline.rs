@@ -279,12 +279,16 @@ fn partition(source: &SourceFigures, it: &PartitionFigures) -> [String; 7] {
     let says = match it {
         PartitionFigures { ended: true, .. } => "ended",
         PartitionFigures { idle: true, .. } => "idle",
-        _ if source.held_back_by == Some(it.partition) && source.partitions.len() > 1 => "holds the watermark back",
+        _ if source.partitions.len() > 1
+            && (source.held_back_by, &source.held_back_by_topic) == (Some(it.partition), &it.topic) =>
+        {
+            "holds the watermark back"
+        }
         _ => "",
     };
     [
         source.source.clone(),
-        it.partition.to_string(),
+        it.name(),
         grouped(it.records_in),
         format!("{}/s", grouped(it.rate as u64)),
         it.lag.map(grouped).unwrap_or_default(),

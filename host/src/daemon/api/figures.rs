@@ -78,6 +78,9 @@ pub struct SourceFigures {
     pub partitions: Vec<PartitionFigures>,
     /// The partition that holds the watermark back: its own is the lowest of those that are neither idle nor read to their end.
     pub held_back_by: Option<i32>,
+    /// The topic of that partition, where the source reads several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_back_by_topic: Option<String>,
 }
 
 /// How far a partition is.
@@ -85,6 +88,9 @@ pub struct SourceFigures {
 pub struct PartitionFigures {
     /// Its number; of files that of the file.
     pub partition: i32,
+    /// Its topic, where the source reads several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
     /// Records read since the start.
     pub records_in: u64,
     /// Records a second, of the last seconds.
@@ -99,6 +105,16 @@ pub struct PartitionFigures {
     pub idle: bool,
     /// True when it was read to its end.
     pub ended: bool,
+}
+
+impl PartitionFigures {
+    /// Its name: the number, after the topic where the source reads several.
+    pub fn name(&self) -> String {
+        match &self.topic {
+            Some(topic) => format!("{topic}/{}", self.partition),
+            None => self.partition.to_string(),
+        }
+    }
 }
 
 /// What a step has done.

@@ -117,7 +117,7 @@ fn add(samples: &mut Samples, status: &PipelineStatus) {
 }
 
 fn add_partition(samples: &mut Samples, [name, source]: [&str; 2], figures: &PartitionFigures) {
-    let labels = [name, source, &figures.partition.to_string()];
+    let labels = [name, source, &figures.name()];
     samples.add(metrics::PARTITION_IN, &labels, figures.records_in as f64);
     if let Some(lag) = figures.lag {
         samples.add(metrics::PARTITION_LAG, &labels, lag as f64);

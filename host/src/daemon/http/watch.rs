@@ -3,6 +3,7 @@
 use super::answer::{blocking, query};
 use super::events::{Events, SILENCE_MAX, events};
 use super::predicate::Predicate;
+use crate::batch::TopicPartition;
 use crate::daemon::Daemon;
 use crate::daemon::api::{LogLine, TapEnd, TappedRecord};
 use crate::daemon::problem::{Code, Problem};
@@ -130,7 +131,7 @@ async fn show(mut tap: Tap, events: Events, mut wish: Wish) {
 fn shown(record: Seen) -> TappedRecord {
     let text = |it: Vec<u8>| String::from_utf8_lossy(&it).into_owned();
     TappedRecord {
-        partition: record.origin.map(|it| it.partition),
+        partition: record.origin.map(|it| TopicPartition::of(it.partition).number),
         offset: record.offset,
         time_ms: record.time_ms,
         key: record.key.map(text),

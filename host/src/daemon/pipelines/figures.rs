@@ -1,8 +1,8 @@
 //! The figures of a pipeline: what the engine counts, by the names of the pipeline file.
 
 use super::upgrade::plugin_of;
-use crate::batch::EventTime;
-use crate::config::{Input, Operation, Pipeline};
+use crate::batch::{EventTime, TopicPartition};
+use crate::config::{Input, Operation, Pipeline, Source, SourceConnector};
 use crate::daemon::api::{
     Figures, LateRecords, PartitionFigures, PluginFigures, SinkFigures, SourceFigures, StepFigures, WorkerFigures,
 };
@@ -47,18 +47,30 @@ fn workers(progress: &Progress) -> Vec<WorkerFigures> {
 
 fn sources(progress: &Progress, pipeline: &Pipeline) -> Vec<SourceFigures> {
     let partitions = progress.view.partitions();
-    let of = |index: usize| partitions.iter().filter(move |it| it.source == index).map(|it| partition(it));
-    let source = |(index, source): (usize, &crate::config::Source)| SourceFigures {
-        source: source.name.clone(),
-        partitions: of(index).collect(),
-        held_back_by: progress.view.held_back_by(&[index]).map(|it| it.partition),
+    let of = |index: usize| partitions.iter().filter(move |it| it.source == index);
+    let source = |(index, source): (usize, &Source)| {
+        let holds = progress.view.held_back_by(&[index]);
+        SourceFigures {
+            source: source.name.clone(),
+            partitions: of(index).map(|it| partition(source, it)).collect(),
+            held_back_by: holds.map(|it| TopicPartition::of(it.partition).number),
+            held_back_by_topic: holds.and_then(|it| topic(source, it.partition)),
+        }
     };
     pipeline.sources.iter().enumerate().map(source).collect()
 }
 
-fn partition(view: &PartitionView) -> PartitionFigures {
+/// The topic of a partition, where its source reads several.
+fn topic(source: &Source, partition: i32) -> Option<String> {
+    let SourceConnector::Kafka(options) = &source.connector else { return None };
+    let topic = options.topics().nth(TopicPartition::of(partition).topic)?;
+    (!options.more_topics.is_empty()).then(|| topic.to_owned())
+}
+
+fn partition(source: &Source, view: &PartitionView) -> PartitionFigures {
     PartitionFigures {
-        partition: view.partition,
+        partition: TopicPartition::of(view.partition).number,
+        topic: topic(source, view.partition),
         records_in: view.records,
         rate: tenths(view.rate),
         next_offset: view.next_offset,
@@ -76,7 +88,10 @@ fn steps(progress: &Progress, flow: &Flow, pipeline: &Pipeline) -> Vec<StepFigur
         let did = flow.plugins.get(index)?;
         let view = progress.view.step(index);
         let held_back_by = progress.view.held_back_by(&sources_of(pipeline, index));
-        let source = |it: &PartitionView| pipeline.sources.get(it.source).map(|source| (&source.name, it.partition));
+        let holds = |it: &PartitionView| {
+            let source = pipeline.sources.get(it.source)?;
+            Some(format!("{}/{}", source.name, partition(source, it).name()))
+        };
         Some(StepFigures {
             records_in,
             records_out,
@@ -85,7 +100,7 @@ fn steps(progress: &Progress, flow: &Flow, pipeline: &Pipeline) -> Vec<StepFigur
             busy: share(view.busy),
             backpressured: share(view.backpressured),
             watermark_ms: known(view.watermark),
-            held_back_by: held_back_by.and_then(source).map(|(name, number)| format!("{name}/{number}")),
+            held_back_by: held_back_by.and_then(holds),
             state_keys: view.state_keys,
             checkpoint_bytes: view.checkpoint_bytes,
             plugin: plugin_of(pipeline, &name).map(|_| plugin(did)),

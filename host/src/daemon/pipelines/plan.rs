@@ -74,7 +74,8 @@ fn escape(text: &str) -> String {
 
 fn describe_source(connector: &SourceConnector) -> String {
     match connector {
-        SourceConnector::Kafka(options) => format!("kafka topic {}", options.topic),
+        SourceConnector::Kafka(options) if options.more_topics.is_empty() => format!("kafka topic {}", options.topic),
+        SourceConnector::Kafka(options) => format!("kafka topics {}", options.topics().collect::<Vec<_>>().join(", ")),
         SourceConnector::File { path } => format!("files {path}"),
         SourceConnector::Generator { partitions, .. } => format!("generator, {partitions} partitions"),
     }

@@ -1,4 +1,4 @@
-//! Reads a Kafka topic: static partitions, committed records only, positions that account for everything read.
+//! Reads Kafka topics: static partitions, committed records only, positions that account for everything read.
 //!
 //! There is no group membership: the caller says which partitions to read from where, and commits positions through the
 //! sink's transaction. A partition's position passes what is never handed over: transaction markers, the records of
@@ -9,13 +9,15 @@
 
 mod librdkafka;
 mod native;
+mod topic;
 
 pub use super::{Polled, Start};
-use crate::config::{Fetch, KafkaOptions};
+use crate::batch::TopicPartition;
+use crate::config::KafkaOptions;
 pub use crate::kafka::KafkaError;
-use crate::kafka::{Deadline, metadata, wire};
-use librdkafka::{Librdkafka, connect, open_topic, other};
-use native::{Native, NativeError};
+use crate::kafka::{Deadline, metadata};
+use librdkafka::{connect, open_topic, other};
+use topic::TopicReader;
 
 /// A question about watermarks, ms; longer waits are many questions.
 const ASK_MS_MAX: u64 = 2_000;
@@ -31,7 +33,7 @@ pub struct Partition {
     pub high: i64,
 }
 
-/// The partitions of the topic of `options` with their watermarks, by number.
+/// The partitions of the first topic of `options` with their watermarks, by number.
 ///
 /// Waits up to `options.wait_ms` for a broker.
 pub fn partitions(options: &KafkaOptions) -> Result<Vec<Partition>, KafkaError> {
@@ -52,49 +54,28 @@ pub fn partitions(options: &KafkaOptions) -> Result<Vec<Partition>, KafkaError> 
     ids.into_iter().map(watermarks).collect()
 }
 
-/// A reader of some partitions of one topic.
+/// A reader of some partitions of some topics. Partitions are told apart by [`TopicPartition`].
+#[derive(Debug)]
 pub struct KafkaSource {
-    plane: Plane,
-    source: u32,
-    options: KafkaOptions,
-}
-
-/// Who reads.
-enum Plane {
-    Native(Box<Native>),
-    Librdkafka(Box<Librdkafka>),
-}
-
-impl std::fmt::Debug for KafkaSource {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (plane, positions) = match &self.plane {
-            Plane::Native(it) => ("native", Vec::from_iter(it.positions())),
-            Plane::Librdkafka(it) => ("librdkafka", Vec::from_iter(it.positions())),
-        };
-        out.debug_struct("KafkaSource")
-            .field("topic", &self.options.topic)
-            .field("plane", &plane)
-            .field("positions", &positions)
-            .finish()
-    }
+    /// Each with the number of its topic.
+    topics: Vec<(usize, TopicReader)>,
+    /// Which of them has its turn.
+    turn: usize,
 }
 
 impl KafkaSource {
     /// Starts to read; does not wait for a broker. `source` is the index that goes into every batch's origin.
     pub fn open(options: &KafkaOptions, source: u32, starts: Vec<Start>) -> Result<Self, KafkaError> {
-        let plane = match (options.fetch, wire::refusal(&options.brokers, &options.properties)) {
-            (Fetch::Native, Some(reason)) => return Err(refused(options, reason)),
-            (Fetch::Native | Fetch::Auto, None) => {
-                let opened = Native::open(options, source, &starts);
-                Plane::Native(Box::new(opened.map_err(|it| refused(options, it.to_string()))?))
+        let mut topics = Vec::new();
+        for (index, topic) in options.topics().enumerate() {
+            let own = starts.iter().filter(|it| TopicPartition::of(it.partition).topic == index);
+            let own: Vec<Start> =
+                own.map(|it| Start { partition: TopicPartition::of(it.partition).number, ..*it }).collect();
+            if !own.is_empty() {
+                topics.push((index, TopicReader::open(&options.of_topic(topic), source, &own, starts.len())?));
             }
-            (Fetch::Auto, Some(reason)) => {
-                tell(options, &reason);
-                by_librdkafka(options, source, &starts)?
-            }
-            (Fetch::Librdkafka, _) => by_librdkafka(options, source, &starts)?,
-        };
-        Ok(KafkaSource { plane, source, options: options.clone() })
+        }
+        Ok(KafkaSource { topics, turn: 0 })
     }
 
     /// The next batch of any partition, each in its turn: at most `rows_max` records and, but for a first record that is
@@ -114,64 +95,34 @@ impl KafkaSource {
         bytes_max: usize,
         held: &dyn Fn(i32) -> bool,
     ) -> Result<Polled, KafkaError> {
-        let native = match &mut self.plane {
-            Plane::Librdkafka(it) => return it.poll(rows_max, bytes_max, held),
-            Plane::Native(it) => it,
-        };
-        match native.poll(rows_max, bytes_max, held) {
-            Ok(polled) => Ok(polled),
-            // What was handed over is accounted for by the positions, and the rest is the same records.
-            Err(NativeError::Unsupported(reason)) if self.options.fetch == Fetch::Auto => {
-                tell(&self.options, &reason);
-                self.plane = by_librdkafka(&self.options, self.source, &native.rest())?;
-                Ok(Polled::Empty)
+        for _ in 0..self.topics.len() {
+            let at = self.turn;
+            self.turn = (self.turn + 1) % self.topics.len();
+            let Some((topic, reader)) = self.topics.get_mut(at) else { break };
+            let partition = |number: i32| TopicPartition { topic: *topic, number }.partition();
+            match reader.poll(rows_max, bytes_max, &|number| held(partition(number)))? {
+                Polled::Empty => {}
+                Polled::Ended(number) => return Ok(Polled::Ended(partition(number))),
+                Polled::Batch(mut batch) => {
+                    batch.origin.partition = partition(batch.origin.partition);
+                    return Ok(Polled::Batch(batch));
+                }
             }
-            Err(NativeError::Unsupported(reason)) => Err(refused(&self.options, reason)),
-            Err(NativeError::Kafka(error)) => Err(explained(&self.options, error)),
         }
+        Ok(Polled::Empty)
     }
 
     /// How many offsets are left to read, by partition, as of the last fetch: to the end of a bounded one, to the high watermark
     /// of another. Those whose end is not known yet are left out.
     pub fn lags(&self) -> Vec<(i32, i64)> {
-        match &self.plane {
-            Plane::Native(it) => it.lags(),
-            Plane::Librdkafka(it) => it.lags(),
-        }
+        let topics = self.topics.iter().map(|(topic, reader)| (*topic, reader.lags()));
+        let partition = |topic, number| TopicPartition { topic, number }.partition();
+        topics.flat_map(|(topic, lags)| lags.into_iter().map(move |it| (partition(topic, it.0), it.1))).collect()
     }
 
     /// The newest trouble that is being waited out (a broker that does not answer), once; none when there was none since
     /// the last call.
     pub fn trouble(&mut self) -> Option<String> {
-        match &self.plane {
-            Plane::Native(it) => it.trouble(),
-            Plane::Librdkafka(it) => it.trouble(),
-        }
-    }
-}
-
-fn by_librdkafka(options: &KafkaOptions, source: u32, starts: &[Start]) -> Result<Plane, KafkaError> {
-    Librdkafka::open(options, source, starts).map(|it| Plane::Librdkafka(Box::new(it)))
-}
-
-fn tell(options: &KafkaOptions, reason: &str) {
-    tracing::info!(topic = options.topic, "reading with librdkafka, which costs more: {reason}");
-}
-
-fn refused(options: &KafkaOptions, reason: String) -> KafkaError {
-    KafkaError::Other { doing: format!("read `{}` with fetch = \"native\"", options.topic), reason }
-}
-
-/// Adds to an error what only a question to the brokers can tell.
-fn explained(options: &KafkaOptions, error: KafkaError) -> KafkaError {
-    let asked = KafkaOptions { wait_ms: ASK_MS_MAX, ..options.clone() };
-    match error {
-        KafkaError::OffsetOutOfRange { topic, partition, offset, .. } => {
-            let found = partitions(&asked).unwrap_or_default().into_iter().find(|it| it.id == partition);
-            let (low, high) = found.map_or((-1, -1), |it| (it.low, it.high));
-            KafkaError::OffsetOutOfRange { topic, partition, offset, low, high }
-        }
-        KafkaError::TopicMissing { .. } => partitions(&asked).err().unwrap_or(error),
-        other => other,
+        self.topics.iter_mut().find_map(|it| it.1.trouble())
     }
 }

@@ -78,9 +78,14 @@ struct Reading {
 }
 
 impl Librdkafka {
-    /// Starts to read; does not wait for a broker.
-    pub(super) fn open(options: &KafkaOptions, source: u32, starts: &[Start]) -> Result<Self, KafkaError> {
-        let client = connect(options, starts.len())?;
+    /// Starts to read; does not wait for a broker. What may be fetched ahead is shared by `partitions`.
+    pub(super) fn open(
+        options: &KafkaOptions,
+        source: u32,
+        starts: &[Start],
+        partitions: usize,
+    ) -> Result<Self, KafkaError> {
+        let client = connect(options, partitions)?;
         let topic = open_topic(&client, options)?;
         let start = |it: &Start| {
             let ended = it.end.is_some_and(|end| it.offset >= end);

@@ -65,10 +65,15 @@ struct Reading {
 }
 
 impl Native {
-    /// Starts to read; does not wait for a broker.
-    pub(super) fn open(options: &KafkaOptions, source: u32, starts: &[Start]) -> std::io::Result<Native> {
+    /// Starts to read; does not wait for a broker. What may be fetched ahead is shared by `partitions`.
+    pub(super) fn open(
+        options: &KafkaOptions,
+        source: u32,
+        starts: &[Start],
+        partitions: usize,
+    ) -> std::io::Result<Native> {
         let span = |it: &Start| wire::Span { partition: it.partition, offset: it.offset, end: it.end };
-        let share = PREFETCH_BYTES_MAX / starts.len().max(1);
+        let share = PREFETCH_BYTES_MAX / partitions.max(1);
         let reader = Reader::start(wire::Reading {
             brokers: addresses(&options.brokers),
             topic: options.topic.clone(),
