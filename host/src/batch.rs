@@ -142,7 +142,10 @@ impl TopicPartition {
 
     /// The place of a source's partition.
     pub fn of(partition: i32) -> Self {
-        TopicPartition { topic: (partition >> TopicPartition::NUMBER_BITS) as usize, number: partition & (TopicPartition::PARTITIONS_MAX - 1) }
+        TopicPartition {
+            topic: (partition >> TopicPartition::NUMBER_BITS) as usize,
+            number: partition & (TopicPartition::PARTITIONS_MAX - 1),
+        }
     }
 
     /// The source's partition.

@@ -16,6 +16,7 @@ mod languages;
 mod misbehaving;
 mod planes;
 mod plugin_cli;
+mod processing_time;
 mod produce;
 mod purchases;
 mod reference;

@@ -63,7 +63,8 @@ fn topics_are_read_as_one_stream_and_a_dead_letter_names_its_own() {
         let expected: Vec<i64> = (0..60).map(|it| it / 2).collect();
         assert_eq!(ids(&folder.records("out")), expected, "{fetch}, {workers} workers");
         let dead = folder.records("dead");
-        let places: Vec<_> = dead.iter().map(|it| (text(it, "topic"), int(it, "partition"), int(it, "offset"))).collect();
+        let places: Vec<_> =
+            dead.iter().map(|it| (text(it, "topic"), int(it, "partition"), int(it, "offset"))).collect();
         assert_eq!(places, [(topics[1].as_str(), 2, 10)], "{dead:?}");
     }
 }
@@ -77,7 +78,8 @@ fn topics_come_and_go_between_runs_and_what_stays_is_read_on() {
     // Ten records more in each topic.
     let mut more = || {
         for topic in &topics {
-            Writer::new(broker, topic).send((next..next + 10).map(|it| record(it as i32 % 2, &json!({"id": it, "at": 1_000 + it}))));
+            Writer::new(broker, topic)
+                .send((next..next + 10).map(|it| record(it % 2, &json!({"id": it, "at": 1_000 + it}))));
             next += 10;
         }
     };

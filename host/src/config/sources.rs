@@ -167,7 +167,8 @@ pub(super) fn topic(section: &Section<'_>, errors: &mut Errors) -> String {
 fn wrong_topic(topic: &str) -> Option<String> {
     const TOPIC_LEN_MAX: usize = 249;
     let legal = |it: char| it.is_ascii_alphanumeric() || matches!(it, '.' | '_' | '-');
-    let is_right = topic.chars().all(legal) && (1..=TOPIC_LEN_MAX).contains(&topic.len()) && topic != "." && topic != "..";
+    let is_right =
+        topic.chars().all(legal) && (1..=TOPIC_LEN_MAX).contains(&topic.len()) && topic != "." && topic != "..";
     (!is_right).then(|| {
         format!("found {topic:?}, expected a Kafka topic: at most {TOPIC_LEN_MAX} letters, digits, `.`, `_`, `-`")
     })

@@ -106,6 +106,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                     select: None,
                     late: Drop,
                     state_ttl_ms: None,
+                    processing_time: false,
                 },
             ],
             sinks: [
@@ -119,6 +120,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
                         KafkaOptions {
                             brokers: "b:9092",
                             topic: "o",
+                            more_topics: [],
                             start: Earliest,
                             fetch: Auto,
                             fetch_bytes_max: None,
@@ -324,6 +326,7 @@ fn every_key_reaches_the_model() {
                     ),
                     late: Drop,
                     state_ttl_ms: None,
+                    processing_time: false,
                 },
                 Step {
                     name: "last",
@@ -349,6 +352,7 @@ fn every_key_reaches_the_model() {
                     select: None,
                     late: DeadLetter,
                     state_ttl_ms: None,
+                    processing_time: false,
                 },
             ],
             sinks: [
@@ -383,6 +387,7 @@ fn every_key_reaches_the_model() {
                         KafkaOptions {
                             brokers: "a:1,b",
                             topic: "t",
+                            more_topics: [],
                             start: Earliest,
                             fetch: Auto,
                             fetch_bytes_max: None,

@@ -29,7 +29,8 @@ pub fn warnings(pipeline: &Pipeline) -> Vec<String> {
             let (SinkConnector::Kafka(to), SourceConnector::Kafka(from)) = (&sink.connector, &source.connector) else {
                 continue;
             };
-            if from.topics().any(|it| it == to.topic) && !addresses(&to.brokers).is_disjoint(&addresses(&from.brokers)) {
+            if from.topics().any(|it| it == to.topic) && !addresses(&to.brokers).is_disjoint(&addresses(&from.brokers))
+            {
                 let (sink, source, topic) = (&sink.name, &source.name, &to.topic);
                 warnings.push(format!(
                     "{sink}: writes the topic {topic} that the source {source} reads: a loop without end"

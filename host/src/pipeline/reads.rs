@@ -85,7 +85,9 @@ impl Read {
             }
             Read::Topic => Column::null(Kind::Text, batch.rows),
             Read::Partition => match batch.origin {
-                Some(origin) => Values::S64(vec![i64::from(TopicPartition::of(origin.partition).number); batch.rows]).into(),
+                Some(origin) => {
+                    Values::S64(vec![i64::from(TopicPartition::of(origin.partition).number); batch.rows]).into()
+                }
                 None => Column::null(Kind::S64, batch.rows),
             },
             Read::Offset if batch.offsets.len() == batch.rows => Values::S64(batch.offsets.clone()).into(),

@@ -28,7 +28,8 @@ pub(super) fn discover(pipeline: &Pipeline, source: usize) -> Result<Found, Pipe
         SourceConnector::Kafka(options) => {
             let mut found = Vec::new();
             for (index, topic) in options.topics().enumerate() {
-                let partitions = kafka::partitions(&options.of_topic(topic)).map_err(|error| kafka_failed(name, error))?;
+                let partitions =
+                    kafka::partitions(&options.of_topic(topic)).map_err(|error| kafka_failed(name, error))?;
                 found.extend(partitions.into_iter().map(|it| of_topic(options, (index, topic), it)));
             }
             Ok(Found { partitions: found, files: None })
@@ -212,9 +213,7 @@ fn newest(committed: &[Committed]) -> Option<Pointer> {
 
 fn committed_positions(anchors: &[Anchor], committed: &[Committed]) -> BTreeMap<(String, String), i64> {
     let pairs = anchors.iter().zip(committed);
-    let position = |(anchor, committed): (&Anchor, &Committed)| {
-        Some((anchor.position.clone()?, committed.offset?))
-    };
+    let position = |(anchor, committed): (&Anchor, &Committed)| Some((anchor.position.clone()?, committed.offset?));
     pairs.filter_map(position).collect()
 }
 

@@ -46,7 +46,8 @@ impl Worker {
                 match source.files.get(origin.partition as usize) {
                     Some(file) => format!(" at `{file}`, byte {offset}"),
                     None => {
-                        let (topic, partition) = (source.topic(Some(origin)), TopicPartition::of(origin.partition).number);
+                        let (topic, partition) =
+                            (source.topic(Some(origin)), TopicPartition::of(origin.partition).number);
                         format!(" at `{topic}` partition {partition}, offset {offset}")
                     }
                 }

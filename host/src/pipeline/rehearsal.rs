@@ -78,13 +78,7 @@ impl Rehearsal {
     pub fn new(pipeline: Pipeline, partitions: i32, workers: usize, dir: &Path) -> Result<Self, PipelineError> {
         let plan = Arc::new(plan(&pipeline, &engine(None)?)?);
         let store = Store::open(dir, &pipeline.name, &run_token(), CompactionLimits::default());
-        let info = |id: i32| PartitionInfo {
-            id,
-            name: id.to_string(),
-            former_name: None,
-            low: 0,
-            high: None,
-        };
+        let info = |id: i32| PartitionInfo { id, name: id.to_string(), former_name: None, low: 0, high: None };
         let found = || Found { partitions: (0..partitions).map(info).collect(), files: None };
         let mut rehearsal = Rehearsal {
             counters: Arc::new(Counters::new(plan.steps.len(), pipeline.sinks.len(), workers)),

@@ -321,7 +321,9 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
 fn without_partitions(plan: &Plan, found: &[Found], step: (usize, Side), workers: usize) -> Vec<usize> {
     let source = (0..found.len()).find(|it| plan.reached_from(*it).contains(&step));
     let reads = move |worker: usize| {
-        let of = |source: usize| found[source].partitions.iter().any(|it| TopicPartition::of(it.id).worker(workers) == worker);
+        let of = |source: usize| {
+            found[source].partitions.iter().any(|it| TopicPartition::of(it.id).worker(workers) == worker)
+        };
         source.is_none_or(of)
     };
     (0..workers).filter(|it| !reads(*it)).collect()
@@ -332,7 +334,8 @@ fn source(scene: &Scene<'_>, lows: &Lows, index: usize, number: usize) -> Result
     let Scene { pipeline, plan, options, recovered, now_ms, .. } = *scene;
     let (count, found) = (options.workers, &scene.found[number]);
     let source = &pipeline.sources[number];
-    let own: Vec<&PartitionInfo> = found.partitions.iter().filter(|it| TopicPartition::of(it.id).worker(count) == index).collect();
+    let own: Vec<&PartitionInfo> =
+        found.partitions.iter().filter(|it| TopicPartition::of(it.id).worker(count) == index).collect();
     let bounded = options.until != Until::Forever;
     // Kafka's topics go on; files and counted generators end by themselves.
     let goes_on = matches!(source.connector, SourceConnector::Kafka(_)) && !bounded;

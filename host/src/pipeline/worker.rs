@@ -17,7 +17,7 @@ use super::refuse::Place;
 use super::sinks::source_failed;
 use super::step::{Refused, Results, Step, gather_keys};
 use super::upgrade::{Candidate, plugin_plan};
-use crate::batch::{Batch, EventTime, Keys, Origin, TopicPartition, RawRows, RowTimes};
+use crate::batch::{Batch, EventTime, Keys, Origin, RawRows, RowTimes, TopicPartition};
 use crate::checkpoint::Position;
 use crate::config::{BadRecords, Late};
 use crate::decode::{Decoder, canonical_keys};
@@ -603,7 +603,10 @@ impl Worker {
                 // A step that nothing has come to in this worker says nothing, nor does one that goes by the clock.
                 let by_event_time = self.steps.iter().filter(|it| !it.plan.processing_time);
                 let reached = by_event_time.map(|it| it.reached).filter(|it| *it != WATERMARK_NONE);
-                self.counters.watermarks[self.index].store(reached.min().unwrap_or(WATERMARK_NONE), Relaxed);
+                // There are as many as there were workers at first; a rehearsal may go on with more.
+                if let Some(place) = self.counters.watermarks.get(self.index) {
+                    place.store(reached.min().unwrap_or(WATERMARK_NONE), Relaxed);
+                }
             }
             let mut more = true;
             while more {

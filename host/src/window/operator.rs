@@ -93,6 +93,7 @@ impl<A: Accumulators> Operator<A> {
         match self {
             Operator::Panes(it) => it.advance_some(watermark, rows_max),
             Operator::Sessions(it) => it.advance_some(watermark, rows_max),
+            Operator::Sliding(it) => it.advance_some(watermark, rows_max),
             Operator::Repeated(it) => it.advance_some(watermark, rows_max),
             Operator::Rolling(_) | Operator::Counted(_) => self.advance(watermark).map(|it| (it, true)),
         }

@@ -65,6 +65,8 @@ pub struct Sliding<A> {
     answer: SlotId,
     merges: Vec<Merge>,
     dirty: Vec<(KeyId, i64)>,
+    /// True while an advance has stopped before its end.
+    unfinished: bool,
     removed: Removed,
 }
 
@@ -82,6 +84,7 @@ impl<A: Accumulators> Sliding<A> {
             answer,
             merges: Vec::new(),
             dirty: Vec::new(),
+            unfinished: false,
             removed: Removed::default(),
         }
     }
@@ -96,7 +99,7 @@ impl<A: Accumulators> Sliding<A> {
         for row in 0..input.times.len() as u32 {
             // What had closed before this record must not see it. Those that are not behind are in no window that closes meanwhile.
             if let Some(straggler) = stragglers.next_if(|it| it.0 == row) {
-                self.close_until(straggler.1, &mut out.fired)?;
+                self.close_until(straggler.1, usize::MAX, &mut out.fired)?;
             }
             let Some(add) = adds.next_if(|it| it.row == row) else { continue };
             let id = self.keys.intern(input.keys.hashes[row as usize], input.keys.texts.get(row as usize));
@@ -193,8 +196,7 @@ impl<A: Accumulators> Sliding<A> {
     fn write(&mut self, id: KeyId, (first, last): (i64, i64), out: &mut Fired<A::Output>) -> Result<(), A::Error> {
         let key = &self.keys[id];
         let inside = key.state.range(first, last);
-        let mut records: Vec<(u64, SlotId)> =
-            key.state.by_time.range(inside).map(|it| (it.number, it.slot)).collect();
+        let mut records: Vec<(u64, SlotId)> = key.state.by_time.range(inside).map(|it| (it.number, it.slot)).collect();
         records.sort_unstable_by_key(|it| it.0); // Mostly in order already.
         self.merges.clear();
         self.merges.extend(records.iter().map(|it| Merge { into: self.answer, from: it.1 }));
@@ -206,18 +208,33 @@ impl<A: Accumulators> Sliding<A> {
 
     /// Closes every window whose last millisecond `watermark` has reached. A lower watermark than before changes nothing.
     pub fn advance(&mut self, watermark: i64) -> Result<Fired<A::Output>, A::Error> {
-        let mut out = Fired::new(&self.folds);
-        self.close_until(watermark, &mut out)?;
-        Ok(out)
+        self.advance_some(watermark, usize::MAX).map(|it| it.0)
     }
 
-    fn close_until(&mut self, watermark: i64, out: &mut Fired<A::Output>) -> Result<(), A::Error> {
-        if watermark <= self.watermark {
-            return Ok(());
+    /// As [`super::Operator::advance_some`].
+    pub(super) fn advance_some(
+        &mut self,
+        watermark: i64,
+        rows_max: usize,
+    ) -> Result<(Fired<A::Output>, bool), A::Error> {
+        let mut out = Fired::new(&self.folds);
+        let done = self.close_until(watermark, rows_max, &mut out)?;
+        Ok((out, done))
+    }
+
+    /// Closes what `watermark` has reached, in the order of the windows' ends until there are `rows_max` rows. False where some are
+    /// left.
+    fn close_until(&mut self, watermark: i64, rows_max: usize, out: &mut Fired<A::Output>) -> Result<bool, A::Error> {
+        if watermark <= self.watermark && !self.unfinished {
+            return Ok(true);
         }
         self.watermark = watermark;
         let mut ids = Vec::new();
         while let Some(&Reverse((last, _))) = self.timers.peek().filter(|it| it.0.0 <= watermark) {
+            self.unfinished = out.len() >= rows_max;
+            if self.unfinished {
+                return Ok(false);
+            }
             while let Some(Reverse((_, id))) = self.timers.peek().filter(|it| it.0.0 == last).copied() {
                 self.timers.pop();
                 ids.push(id);
@@ -228,7 +245,8 @@ impl<A: Accumulators> Sliding<A> {
                 self.close(id, last, out)?;
             }
         }
-        Ok(())
+        self.unfinished = false;
+        Ok(true)
     }
 
     /// Writes what closes with `last`, where there is such a window, and lets go what no later one needs.

@@ -119,10 +119,11 @@ fn by_clock(case: &Value) -> bool {
     case["window"]["time"] == "processing"
 }
 
-/// The same for windows for which nothing is late.
+/// The same for windows for which nothing is late, of records whose time nobody reads.
 fn pipeline_by_clock(keyed: bool, step: &str) -> String {
-    let late = ["late = \"side-output\"\n", "[sinks.late]\nfrom = \"w.late\"\nconnector = \"stdout\"\n"];
-    late.iter().fold(pipeline(FAR, keyed, step), |text, it| text.replace(it, ""))
+    let parts =
+        ["field = \"ts\", ", "late = \"side-output\"\n", "[sinks.late]\nfrom = \"w.late\"\nconnector = \"stdout\"\n"];
+    parts.iter().fold(pipeline(FAR, keyed, step), |text, it| text.replace(it, ""))
 }
 
 /// A pipeline of one source, the step `w` and the sinks `out` and `late`.

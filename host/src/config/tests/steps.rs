@@ -115,14 +115,14 @@ fn a_window_is_of_one_kind_and_its_parts_fit() {
     check(
         &window("rolling = \"5m\", time = \"processing\""),
         expect![[r#"
-        p.toml:7:36: steps.s.window.time: "processing" goes with one of `tumbling`, `hopping`, `session`, `calendar`, found it beside `rolling`
-    "#]],
+            p.toml:7:35: steps.s.window.time: "processing" goes with one of `tumbling`, `hopping`, `session`, `calendar`, found it beside `rolling`
+        "#]],
     );
     check(
         &window("tumbling = \"5m\", time = \"ingestion\""),
         expect![[r#"
-        p.toml:7:37: steps.s.window.time: found "ingestion", expected one of "event", "processing"
-    "#]],
+            p.toml:7:36: steps.s.window.time: found "ingestion", expected one of "event", "processing"
+        "#]],
     );
     check(
         &window("session = \"5m\", offset = \"1m\""),
@@ -215,7 +215,7 @@ fn emit_and_output_must_not_contradict_each_other() {
              upsert = true",
         ),
         expect![[r#"
-            p.toml:7:37: steps.s.window.slide: goes with `hopping`, found it beside `sliding`
+            p.toml:7:36: steps.s.window.slide: goes with `hopping`, found it beside `sliding`
             p.toml:9:8: steps.s.emit: found a table, but a sliding window is written when it closes or after every record; write "on-close" or "on-update"
             p.toml:10:20: steps.s.allowed_lateness: a sliding window does not remember what it wrote; drop `allowed_lateness`
             p.toml:11:10: steps.s.upsert: a sliding window does not remember what it wrote; drop `upsert`

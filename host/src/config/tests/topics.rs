@@ -27,13 +27,13 @@ fn a_source_reads_one_topic_or_several_different_ones() {
         seen.push_str(&format!("{}\n", errors.trim_end()));
     }
     expect![[r#"
-        p.toml:2:2: sources.in.topic: missing, expected a text; add `topic = ...`, or `topics = [...]` for several
+        p.toml:2:10: sources.in.topic: missing, expected a text; add `topic = ...`, or `topics = [...]` for several
         p.toml:5:9: sources.in.topic: found it beside `topics`; drop one of the two
         p.toml:5:10: sources.in.topics: found 0 topics, expected 1 to 256
         p.toml:5:10: sources.in.topics: found "a", expected a list of topics such as ["a", "b"]
-        p.toml:5:22: sources.in.topics: found "a" twice, expected each topic once
-        p.toml:5:27: sources.in.topics: found 5, expected the name of a topic
-        p.toml:5:30: sources.in.topics: found "c d", expected a Kafka topic: at most 249 letters, digits, `.`, `_`, `-`
+        p.toml:5:21: sources.in.topics: found "a" twice, expected each topic once
+        p.toml:5:26: sources.in.topics: found 5, expected the name of a topic
+        p.toml:5:29: sources.in.topics: found "c d", expected a Kafka topic: at most 249 letters, digits, `.`, `_`, `-`
         p.toml:5:11: sources.in.topics: found "", expected a Kafka topic: at most 249 letters, digits, `.`, `_`, `-`
     "#]]
     .assert_eq(&seen);
@@ -41,7 +41,8 @@ fn a_source_reads_one_topic_or_several_different_ones() {
 
 #[test]
 fn a_sink_that_writes_one_of_the_topics_that_are_read_is_warned_of() {
-    let text = source("topics = [\"a\", \"t\"]").replace("connector = \"stdout\"", "connector = \"kafka\"\nbrokers = \"b:9092\"\ntopic = \"t\"");
+    let text = source("topics = [\"a\", \"t\"]")
+        .replace("connector = \"stdout\"", "connector = \"kafka\"\nbrokers = \"b:9092\"\ntopic = \"t\"");
     check(
         &text,
         expect![[r#"

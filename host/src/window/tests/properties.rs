@@ -69,7 +69,13 @@ pub(super) fn cuts() -> impl Strategy<Value = Cuts> {
 }
 
 /// Lines and late records of the operator.
-pub(super) fn run(window: &Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) -> (Vec<String>, Vec<usize>) {
+pub(super) fn run(
+    window: &Window,
+    emit: Emit,
+    delay: i64,
+    records: &[Record],
+    cuts: &Cuts,
+) -> (Vec<String>, Vec<usize>) {
     let mut harness = Harness::new(window.clone(), emit);
     let (mut from, mut watermark) = (0, i64::MIN);
     for (at, &(cut, changed, restart)) in cuts.0.iter().enumerate().take(records.len()) {

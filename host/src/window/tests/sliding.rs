@@ -24,8 +24,8 @@ fn each_record_ends_a_window_and_begins_one_right_after_it_where_records_follow(
          watermark 200",
         expect![[r#"
             ann [90,101) n=1 sum=1 min=1 max=1 avg=1.0
-            ann [95,106) n=2 sum=3 min=1 max=2 avg=1.5
             bob [95,106) n=1 sum=7 min=7 max=7 avg=7.0
+            ann [95,106) n=2 sum=3 min=1 max=2 avg=1.5
             ann [101,112) n=1 sum=2 min=2 max=2 avg=2.0
             ann [110,121) n=1 sum=4 min=4 max=4 avg=4.0
         "#]],
@@ -179,6 +179,7 @@ proptest! {
 fn at_the_end_of_time_everything_goes() {
     let record = |time: i64| Record { key: "ann".to_owned(), time, value: None };
     let records = [i64::MAX - 30, i64::MAX - 12, i64::MAX - 1].map(record);
-    let (lines, late) = run(&Window::Sliding { difference_ms: 20 }, Emit::OnClose, 0, &records, &Cuts(vec![(true, false, true); 3]));
+    let (lines, late) =
+        run(&Window::Sliding { difference_ms: 20 }, Emit::OnClose, 0, &records, &Cuts(vec![(true, false, true); 3]));
     assert_eq!((lines.len(), late.len()), (4, 0), "{lines:?}");
 }
