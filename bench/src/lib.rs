@@ -1,6 +1,6 @@
 //! What the benchmarks measure with: the records, and what a child process used.
 //!
-//! `benches/parts.rs` times the parts of the host in this process; the binary times whole pipelines, as processes of their own,
+//! `benches/parts` times the parts of the host in this process; the binary times whole pipelines, as processes of their own,
 //! on a topic that was filled before; `wasmill-nexmark` does so with Nexmark's queries, and `wasmill-latency`
 //! measures how long records take.
 

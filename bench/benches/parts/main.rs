@@ -1,5 +1,7 @@
 //! The parts of the host, each alone in this process. Figures are items a second: a thousand million over them is ns a record.
 
+mod stateful;
+
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use std::cell::RefCell;
