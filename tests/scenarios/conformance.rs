@@ -5,6 +5,7 @@ mod outcome;
 mod play;
 mod scenario;
 mod special;
+mod tables;
 mod translate;
 
 use expect_test::expect_file;

@@ -21,6 +21,7 @@ mod produce;
 mod purchases;
 mod reference;
 mod run;
+mod tables;
 mod takeover;
 mod tidy;
 mod topics;

@@ -4,6 +4,7 @@ use super::deployment::connect;
 use super::document::{self, Entry, Value};
 use super::errors::{ConfigErrors, Errors, Place};
 use super::graph::{Names, check_distinct, group, order};
+use super::joins;
 use super::keys;
 use super::model::{BadRecords, Delivery, Input, Late, Operation, Pipeline, Sink, Source, Step};
 use super::section::Section;
@@ -45,7 +46,8 @@ fn pipeline(root: &Section<'_>, plugins: &Plugins<'_>, errors: &mut Errors) -> P
     let sink_entries = group(root, "sinks", errors);
     check_distinct(source_entries, step_entries, errors);
     let sources: Vec<Source> = source_entries.iter().filter_map(|it| source(it, plugins.base, errors)).collect();
-    let drafts: Vec<Draft> = step_entries.iter().filter_map(|it| step(it, plugins, errors)).collect();
+    let drafts = step_entries.iter().filter_map(|it| step(it, plugins, errors));
+    let drafts: Vec<Draft> = drafts.flat_map(joins::parts).collect();
     let names = Names::new(sources.iter().map(|it| it.name.clone()).collect(), &drafts);
     let (steps, positions) = steps(drafts, &names, &sources, errors);
     let sinks: Vec<(Sink, &Entry)> = sink_entries
@@ -124,10 +126,13 @@ fn steps(drafts: Vec<Draft>, names: &Names, sources: &[Source], errors: &mut Err
     let mut source_late: Vec<Late> = Vec::with_capacity(order.len());
     for &index in &order {
         let Some(mut draft) = by_draft[index].take() else { continue };
-        if let (Operation::Join(join), Some(with)) = (&mut draft.operation, &with[index]) {
-            join.with = renumbered(with.clone(), &positions);
-        }
         let from = renumbered(inputs[index].clone().unwrap_or(Input::Source(0)), &positions);
+        let with = with[index].clone().map(|it| renumbered(it, &positions));
+        match (&mut draft.operation, with) {
+            (Operation::Join(join), Some(with)) => join.with = with,
+            (Operation::Tables(tables), with) => joins::resolve_part(tables, &from, with, &steps),
+            _ => {}
+        }
         let inherited = match &from {
             Input::Source(source) => sources.get(*source).map(|it| it.event_time.late),
             Input::Step(step, _) => source_late.get(*step).copied(), // It came before, but for a cycle's.

@@ -70,7 +70,9 @@ impl Names {
             }
             return Some(Input::Step(index, from.port.clone()));
         }
-        let known = || self.sources.iter().map(String::as_str).chain(self.steps.iter().map(|it| it.0.as_str()));
+        // A name with a dot is a part of a step.
+        let steps = || self.steps.iter().map(|it| it.0.as_str()).filter(|it| !it.contains('.'));
+        let known = || self.sources.iter().map(String::as_str).chain(steps());
         let expected = listed(known());
         let problem = format!("found {:?}, expected the name of a source or step: one of {expected}", from.name);
         errors.push_near(&from.at, &from.path, problem, nearest(&from.name, known()));

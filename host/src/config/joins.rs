@@ -3,8 +3,9 @@
 use super::document::{Node, Value};
 use super::errors::{Errors, listed};
 use super::graph::Reference;
-use super::model::{Input, Join, JoinKind, JoinWindow, Window};
+use super::model::{Input, Join, JoinKind, JoinWindow, Operation, Step, Tables, TablesPart, Window};
 use super::section::Section;
+use super::steps::Draft;
 use super::windows;
 use std::sync::Arc;
 
@@ -19,26 +20,86 @@ pub(super) fn join(step: &Section<'_>, errors: &mut Errors) -> Option<(Join, Opt
     let as_of = section.choice("as_of", &[("event-time", JoinKind::AsOf), ("latest", JoinKind::Latest)], errors);
     let has = |name: &str| section.entry(name).is_some();
     let within = within(&section, errors);
-    match (has("within"), has("as_of")) {
-        (true, true) => {
+    let key = section.fields("key", errors);
+    match (has("within"), has("as_of"), has("key")) {
+        (true, true, _) => {
             let problem = "found it beside `within`, expected one of the two: `within` joins two streams, `as_of` a stream \
                            with a table";
             section.wrong("as_of", problem, errors);
         }
-        (false, false) => {
+        (within, as_of, true) if within || as_of => {
+            let other =
+                if within { "`within`, which joins two streams" } else { "`as_of`, which joins a stream with a table" };
+            let problem =
+                format!("found it beside {other}, expected one of the two: with `key` both inputs are tables");
+            section.wrong("key", problem, errors);
+        }
+        (false, false, false) => {
             let problem = "missing, expected how far apart in time records match, as in `within = { before = \"5m\", after = \
-                           \"5m\" }`; where the other input is a table, write `as_of = \"event-time\"` instead";
+                           \"5m\" }`; where the other input is a table, write `as_of = \"event-time\"` instead, and where \
+                           both are, `key = \"FIELD\"` with the left one's own key";
             section.wrong("within", problem, errors);
         }
         _ => {}
     }
-    if has("as_of") && keeps.is_some_and(|it| it[1]) {
+    if has("key") && step.entry("late").is_some() {
+        step.wrong("late", "found it beside a join of two tables, for which no record is late; drop it", errors);
+    }
+    if (has("as_of") || has("key")) && keeps.is_some_and(|it| it[1]) {
         let problem = "found \"outer\", but a table's rows wait for no record; write \"inner\" or \"left\"";
         section.wrong("type", problem, errors);
     }
-    let kind = within.or(as_of)?;
+    let kind = within.or(as_of).or((!key.is_empty()).then_some(JoinKind::Tables))?;
     // An input that is wrong was reported; this one never leaves `check`.
-    Some((Join { with: Input::Source(0), on, keeps: keeps?, kind }, with))
+    Some((Join { with: Input::Source(0), on, keeps: keeps?, kind, key }, with))
+}
+
+/// A join of two tables as its parts, each of which reads the one before; any other step as it is. Their names have a dot, so that no
+/// other step can have them.
+pub(super) fn parts(mut draft: Draft) -> Vec<Draft> {
+    let Operation::Join(join) = &draft.operation else { return vec![draft] };
+    if join.kind != JoinKind::Tables {
+        return vec![draft];
+    }
+    let path = format!("steps.{}.join", draft.name);
+    let part = |part: TablesPart, suffix: &str, from: Option<Reference>, with: Option<Reference>| Draft {
+        name: format!("{}{suffix}", draft.name),
+        at: draft.at.clone(),
+        from,
+        with,
+        key: Vec::new(),
+        condition: None,
+        operation: Operation::Tables(Tables { part, left: Input::Source(0), join: join.clone() }),
+        select: None,
+        late: None,
+        state_ttl_ms: None,
+        processing_time: false,
+    };
+    let reads = |before: &Draft| {
+        Some(Reference { name: before.name.clone(), port: None, at: draft.at.clone(), path: path.clone() })
+    };
+    let changes = part(TablesPart::Changes, ".changes", draft.from.clone(), None);
+    let matches = part(TablesPart::Matches, ".matches", reads(&changes), draft.with.clone());
+    let results = part(TablesPart::Results, "", reads(&matches), None);
+    (draft.from, draft.with, draft.operation) = (results.from, None, results.operation);
+    vec![changes, matches, draft]
+}
+
+/// Tells a part of a join of two tables, which reads `from` and `with`, what the join's inputs are; `before` are the steps before it.
+pub(super) fn resolve_part(tables: &mut Tables, from: &Input, with: Option<Input>, before: &[Step]) {
+    let part_before = match from {
+        Input::Step(step, _) => before.get(*step).map(|it| &it.operation),
+        Input::Source(_) => None,
+    };
+    match (tables.part, part_before) {
+        (TablesPart::Changes, _) => tables.left = from.clone(),
+        (_, Some(Operation::Tables(part))) => {
+            tables.left = part.left.clone();
+            tables.join.with = with.unwrap_or_else(|| part.join.with.clone());
+        }
+        // Of a cycle, which was reported.
+        _ => {}
+    }
 }
 
 fn within(join: &Section<'_>, errors: &mut Errors) -> Option<JoinKind> {

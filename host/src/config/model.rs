@@ -280,6 +280,18 @@ pub struct Step {
     pub processing_time: bool,
 }
 
+impl Step {
+    /// The other input of a step that has two.
+    pub fn with(&self) -> Option<&Input> {
+        match &self.operation {
+            Operation::Join(join) | Operation::Tables(Tables { part: TablesPart::Matches, join, .. }) => {
+                Some(&join.with)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
@@ -296,6 +308,8 @@ pub enum Operation {
     },
     /// `join`: two inputs become one.
     Join(Join),
+    /// One of the three parts of a `join` of two tables.
+    Tables(Tables),
     /// `dedupe`: of records of a key less than this far apart in event time only the first to come goes on.
     Dedupe {
         /// ms, at least 1.
@@ -316,6 +330,30 @@ pub struct Join {
     pub keeps: [bool; 2],
     /// Which rows of a key match.
     pub kind: JoinKind,
+    /// The fields of the left input that are its own key, where that is a table; otherwise empty.
+    pub key: Vec<Arc<str>>,
+}
+
+/// A part of a `join` of two tables, which is a step of its own: what it needs is elsewhere than what the others need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tables {
+    /// Which part.
+    pub part: TablesPart,
+    /// The left table: what the first part reads.
+    pub left: Input,
+    /// The whole join; the second part reads what it is `with`.
+    pub join: Join,
+}
+
+/// The parts of a join of two tables, in the order in which they read each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TablesPart {
+    /// The left table by its own key.
+    Changes,
+    /// Both tables by the foreign key.
+    Matches,
+    /// The result by the left table's key.
+    Results,
 }
 
 /// Which rows of a key a join matches.
@@ -334,6 +372,8 @@ pub enum JoinKind {
     AsOf,
     /// Each left row with the right row that is the newest when it arrives.
     Latest,
+    /// The row of each left key with the right row that it names, whenever one of the two changes.
+    Tables,
 }
 
 impl JoinKind {
@@ -341,7 +381,7 @@ impl JoinKind {
     pub fn has_table(self) -> bool {
         match self {
             JoinKind::Within { .. } | JoinKind::Window(_) => false,
-            JoinKind::AsOf | JoinKind::Latest => true,
+            JoinKind::AsOf | JoinKind::Latest | JoinKind::Tables => true,
         }
     }
 }

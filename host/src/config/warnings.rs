@@ -1,17 +1,11 @@
 //! What is allowed in a pipeline but likely a slip.
 
-use super::model::{Input, Operation, Pipeline, SinkConnector, SourceConnector};
+use super::model::{Input, Pipeline, SinkConnector, SourceConnector};
 use super::sinks::addresses;
 
 /// What a user should know before running `pipeline`, one sentence each, in the order of the file.
 pub fn warnings(pipeline: &Pipeline) -> Vec<String> {
-    let joined = || {
-        pipeline.steps.iter().filter_map(|it| match &it.operation {
-            Operation::Join(join) => Some(&join.with),
-            _ => None,
-        })
-    };
-    let steps = || pipeline.steps.iter().map(|it| &it.from).chain(joined());
+    let steps = || pipeline.steps.iter().flat_map(|it| [&it.from].into_iter().chain(it.with()));
     let inputs = || steps().chain(pipeline.sinks.iter().map(|it| &it.from));
     let mut warnings = Vec::new();
     for (index, source) in pipeline.sources.iter().enumerate() {

@@ -10,7 +10,9 @@
 //! | [`AsOf`]     | waits until the watermark has its time   | versions, the newest at each time | Flink's event-time temporal join |
 //! | [`Latest`]   | answered on arrival                      | the value of each key             | Kafka Streams' `KStream`-`KTable` |
 //!
-//! Rules that all share: an empty key is no key and matches nothing (SQL's null); rows of one key keep the order in which they came. A
+//! [`tables`] joins two tables by a foreign key, with rules of its own.
+//!
+//! Rules that all others share: an empty key is no key and matches nothing (SQL's null); rows of one key keep the order in which they came. A
 //! record is late when its time is *before* the watermark, and one at the watermark is taken, as Flink's joins have it; for windows it
 //! is late when they have all closed.
 
@@ -20,6 +22,7 @@ mod interval;
 mod latest;
 pub mod row;
 mod store;
+pub mod tables;
 mod windowed;
 
 pub use as_of::AsOf;

@@ -5,14 +5,18 @@
 
 use super::error::PipelineError;
 use super::join_step::tombstones;
-use super::plan::{OperationPlan, Plan, Stream, Target};
+use super::plan::{OperationPlan, Plan, StepPlan, Stream, Target};
+use super::reads::Pick;
 use super::table_keys::TableKeys;
+use super::tables_step;
 use super::worker::Worker;
 use crate::batch::{Batch, Keys, RowTimes};
+use crate::config::TablesPart;
 use crate::decode::canonical_keys;
 use crate::exchange::{Exchange, Message, Parcel, TimeStatus, gather_times, joined_times, split};
 use crate::join::Side;
 use crate::watermark::{Valve, WATERMARK_END, WATERMARK_NONE};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Messages taken from one queue before the next one has its turn.
@@ -58,6 +62,37 @@ impl Inbox {
 fn without_time(now: TimeStatus) -> TimeStatus {
     let ended = now.watermark == WATERMARK_END;
     TimeStatus { watermark: if ended { WATERMARK_END } else { WATERMARK_NONE }, idle: !ended }
+}
+
+/// How the records of an input of a join get their keys.
+struct KeyOf<'a> {
+    /// The columns that make it.
+    picks: &'a [Pick],
+    /// The fields that these are.
+    fields: Vec<&'a Arc<str>>,
+    /// Whether the records are values of their keys, and a tombstone is one too.
+    is_table: bool,
+    /// Whether a record without a key goes on.
+    keeps: bool,
+}
+
+/// None for what one part of a join of two tables sends to the next: that has its keys with it.
+fn key_of(step: &StepPlan, side: Side) -> Option<KeyOf<'_>> {
+    let (join, own) = match (&step.operation, side) {
+        (OperationPlan::Join(join), _) | (OperationPlan::Tables(TablesPart::Matches, join), Side::Right) => {
+            (join, false)
+        }
+        (OperationPlan::Tables(TablesPart::Changes, join), _) => (join, true),
+        _ => return None,
+    };
+    if own {
+        return Some(KeyOf { picks: &join.own, fields: join.join.key.iter().collect(), is_table: true, keeps: false });
+    }
+    let is_table = side == Side::Right && join.join.kind.has_table();
+    let fields = join.join.on.iter().map(|(left, right)| if side == Side::Left { left } else { right });
+    // The rows of a table that have no key are nobody's.
+    let keeps = join.join.keeps[side.index()];
+    Some(KeyOf { picks: &join.sides[side.index()].key, fields: fields.collect(), is_table, keeps })
 }
 
 impl Worker {
@@ -110,9 +145,11 @@ impl Worker {
         mut batch: Batch,
         mut clock: RowTimes,
     ) -> Result<(), PipelineError> {
-        let OperationPlan::Join(join) = &plan.steps[step].operation else { return Ok(()) };
-        let is_table = side == Side::Right && join.join.kind.has_table();
-        let picks = &join.sides[side.index()].key;
+        let Some(key) = key_of(&plan.steps[step], side) else {
+            let Some(keys) = tables_step::travelling_keys(&mut batch) else { return Ok(()) };
+            return self.exchange(plan, (step, side), batch, keys, clock);
+        };
+        let KeyOf { picks, fields, is_table, keeps } = key;
         let columns: Vec<_> = picks.iter().map(|it| it.of(&batch)).collect();
         let columns: Vec<_> = columns.iter().map(|it| &**it).collect();
         let (mut keys, mut keyless) = canonical_keys(&batch, &columns);
@@ -120,13 +157,13 @@ impl Worker {
         let mut rows: Option<Vec<u32>> = None;
         if is_table && empty.contains(&true) {
             // The fields of a record without a value are those of its key.
-            let found = TableKeys::new(&join.join.on, &batch).with_tombstones(keys, &keyless, &empty);
+            let found = TableKeys::new(fields, &batch).with_tombstones(keys, &keyless, &empty);
             (keys, rows, keyless) = (found.keys, Some(found.rows), found.keyless);
         }
         let count = keys.hashes.len() as u32;
         // Without a value there is nothing to join: Kafka Streams drops such records of a stream as well.
         let nothing = |row: u32| !is_table && empty[row as usize];
-        let unkept = |row: u32| keyless.binary_search(&row).is_ok() && !join.join.keeps[side.index()];
+        let unkept = |row: u32| keyless.binary_search(&row).is_ok() && !keeps;
         let kept: Vec<u32> = (0..count).filter(|&row| !nothing(row) && !unkept(row)).collect();
         if kept.len() < count as usize {
             let dropped = u64::from(count) - kept.len() as u64;

@@ -39,7 +39,8 @@ impl JoinStep {
                 Operator::Windowed(Windowed::sessions(gap_ms, join.join.keeps))
             }
             JoinKind::AsOf => Operator::AsOf(AsOf::new(join.join.keeps[0])),
-            JoinKind::Latest => Operator::Latest(Latest::new(join.join.keeps[0])),
+            // Two tables are joined in steps of their own.
+            JoinKind::Latest | JoinKind::Tables => Operator::Latest(Latest::new(join.join.keeps[0])),
         };
         JoinStep { operator }
     }
@@ -144,7 +145,7 @@ pub(super) fn tombstones(batch: &Batch) -> Vec<bool> {
 }
 
 /// What is kept of each record.
-fn encode(plan: &StepPlan, side: &SidePlan, batch: &Batch) -> Result<Strings, PipelineError> {
+pub(super) fn encode(plan: &StepPlan, side: &SidePlan, batch: &Batch) -> Result<Strings, PipelineError> {
     let columns: Vec<Cow<'_, Column>> =
         side.columns.iter().map(|it| column(plan, it, batch)).collect::<Result<_, _>>()?;
     let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
@@ -193,7 +194,22 @@ fn push(
     if pairs.is_empty() {
         return Ok(());
     }
-    let clock = output_times(plan.hold_ms, &pairs, clock);
+    let mut clock = output_times(plan.hold_ms, &pairs, clock);
+    let mut batch = rows_of(plan, join, pairs)?;
+    if let Some(kept) = plan.filter.as_ref().and_then(|it| it.kept(&batch)) {
+        results.filtered += (batch.rows - kept.len()) as u64;
+        batch = batch.gather(&kept);
+        clock = gather_times(&clock, &kept);
+    }
+    if batch.rows > 0 {
+        batch.columns.truncate(join.out);
+        results.outputs.push((0, batch, clock));
+    }
+    Ok(())
+}
+
+/// The rows that pairs are, with the columns that only the step's condition reads at the end.
+pub(super) fn rows_of(plan: &StepPlan, join: &JoinPlan, pairs: Pairs) -> Result<Batch, PipelineError> {
     let (rows, starts, times) = (pairs.len(), pairs.starts, pairs.times);
     let mut sides = Vec::with_capacity(2);
     for (side, half) in join.sides.iter().zip(&pairs.rows) {
@@ -215,7 +231,7 @@ fn push(
         RowColumn::WindowEnd => Values::S64(times.iter().map(|it| it.saturating_add(1)).collect()).into(),
     };
     let columns = join.columns.iter().map(taken).collect();
-    let mut batch = Batch {
+    Ok(Batch {
         rows,
         origin: None,
         offsets: Vec::new(),
@@ -225,18 +241,7 @@ fn push(
         value: None,
         headers: Vec::new(),
         columns,
-    };
-    let mut clock = clock;
-    if let Some(kept) = plan.filter.as_ref().and_then(|it| it.kept(&batch)) {
-        results.filtered += (batch.rows - kept.len()) as u64;
-        batch = batch.gather(&kept);
-        clock = gather_times(&clock, &kept);
-    }
-    if batch.rows > 0 {
-        batch.columns.truncate(join.out);
-        results.outputs.push((0, batch, clock));
-    }
-    Ok(())
+    })
 }
 
 /// Event time at each pair, as the step's readers know it.

@@ -5,7 +5,7 @@
 
 use super::plan::StepPlan;
 use super::upgrade::plugin_plan;
-use crate::config::{Input, Operation, Pipeline};
+use crate::config::{Input, Pipeline};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ impl Lineage {
             if steps.insert(*step) {
                 let step = &pipeline.steps[*step];
                 open.push(&step.from);
-                open.extend(if let Operation::Join(join) = &step.operation { Some(&join.with) } else { None });
+                open.extend(step.with());
             }
         }
         // Each step comes after what it reads.

@@ -9,9 +9,10 @@ use super::flow::{Flow, SIDES};
 use super::kinds::{gap_kind, input_kind, rank_kind};
 use super::plan_forward::{Forward, flow_of, forward};
 use super::plan_join::{self, JoinPlan};
+use super::plan_tables;
 use super::reads::{Pick, Read};
 use crate::column::{Column, Kind};
-use crate::config::{self, Aggregate, Emit, Firing, Fold, Format, Input, Operation, Window};
+use crate::config::{self, Aggregate, Emit, Fold, Format, Input, Operation, Window};
 use crate::join::Side;
 use crate::plugin::{Opened, Plugin, PluginEngine};
 use crate::schema::{Field, Shape, ShapeColumn, Slot};
@@ -142,6 +143,8 @@ pub(super) enum OperationPlan {
     },
     /// Two inputs become one.
     Join(Box<JoinPlan>),
+    /// A part of a join of two tables.
+    Tables(config::TablesPart, Box<JoinPlan>),
     /// The records that repeat none.
     Dedupe {
         /// How far apart records are that do not repeat each other, ms.
@@ -321,7 +324,7 @@ impl Planner<'_> {
             self.want(&who, &step.from, key, Kind::Json);
         }
         self.refuse_upserts(step, &who);
-        if matches!(step.operation, Operation::Join(_)) {
+        if matches!(step.operation, Operation::Join(_) | Operation::Tables(_)) {
             return self.demand_of_join(index, &who);
         }
         let flow = self.flow(&step.from);
@@ -349,13 +352,12 @@ impl Planner<'_> {
 
     /// The results of one step that replace each other are nothing that another step could take in.
     fn refuse_upserts(&mut self, step: &config::Step, who: &str) {
-        let with = if let Operation::Join(join) = &step.operation { Some(&join.with) } else { None };
-        for input in [&step.from].into_iter().chain(with) {
+        for input in [&step.from].into_iter().chain(step.with()) {
             let Input::Step(from, None) = input else { continue };
             let from = &self.pipeline.steps[*from];
-            if let Operation::Window { emit: Emit::Repeatedly(Firing { upsert: true, .. }), .. } = &from.operation {
+            if plan_tables::replaces(&from.operation) {
                 self.errors.push(format!(
-                    "{who} reads `{}`, whose results replace each other (upsert): they go to sinks only",
+                    "{who} reads `{}`, whose results replace each other: they go to sinks only",
                     from.name
                 ));
             }
@@ -411,7 +413,7 @@ impl Planner<'_> {
         let steps = self.pipeline.steps.iter().enumerate();
         let sinks = self.pipeline.sinks.iter().enumerate();
         let lefts = steps.clone().filter(|it| is(&it.1.from)).map(|it| Target::Step(it.0, Side::Left));
-        let joins = |step: &config::Step| matches!(&step.operation, Operation::Join(join) if is(&join.with));
+        let joins = |step: &config::Step| step.with().is_some_and(&is);
         let rights = steps.filter(|it| joins(it.1)).map(|it| Target::Step(it.0, Side::Right));
         lefts.chain(rights).chain(sinks.filter(|it| is(&it.1.from)).map(|it| Target::Sink(it.0))).collect()
     }

@@ -63,10 +63,13 @@ impl Building<'_> {
         let operation = self.operation()?;
         let filter = match &step.condition {
             None => None,
-            Some(condition) => Some(self.filter(condition, matches!(operation, OperationPlan::Join(_)))?),
+            Some(condition) => {
+                let joins = matches!(operation, OperationPlan::Join(_) | OperationPlan::Tables(..));
+                Some(self.filter(condition, joins)?)
+            }
         };
         let key = match &operation {
-            OperationPlan::Join(join) => Some(join.sides[0].key.clone()),
+            OperationPlan::Join(join) | OperationPlan::Tables(_, join) => Some(join.sides[0].key.clone()),
             OperationPlan::Transform(_) | OperationPlan::Select(_) => None,
             _ => Some(step.key.iter().map(|field| self.pick(field, Kind::Json)).collect::<Result<_, _>>()?),
         };
@@ -114,6 +117,10 @@ impl Building<'_> {
             Operation::Window { window, fold: Fold::Top(top), emit } => self.top(window, top, *emit)?,
             Operation::Dedupe { within_ms } => OperationPlan::Dedupe { within_ms: *within_ms },
             Operation::Join(join) => OperationPlan::Join(Box::new(self.planner.build_join(self.index, join)?)),
+            Operation::Tables(tables) => {
+                let join = self.planner.build_join(self.planner.result_of(self.index), &tables.join)?;
+                OperationPlan::Tables(tables.part, Box::new(join))
+            }
             Operation::Select => {
                 let pick = |field: &Arc<str>| self.pick(field, self.planner.select_kind(&self.flow, field));
                 let picks = |fields: &Vec<(Arc<str>, Arc<str>)>| fields.iter().map(|(_, field)| pick(field)).collect();

@@ -4,6 +4,7 @@ use super::error::{PipelineError, chain};
 use super::flow::{self, Flow, FlowPort, LATE_PORT};
 use super::kinds::{input_kind, output_kind};
 use super::plan_join;
+use super::plan_tables;
 use super::top_step;
 use crate::column::Kind;
 use crate::config::{self, Accumulate, Aggregate, Emit, Fold, Input, Late, Operation, Window};
@@ -67,9 +68,10 @@ impl Way<'_> {
             Operation::Window { window, fold: Fold::Plugin(options), .. } => self.fold(step, window, options)?,
             Operation::Join(join) => {
                 let with = flow_of(self.pipeline, &self.steps, &join.with)?;
-                let (sides, made) = (Some(Arc::new([input.clone(), with])), plan_join::made_by(join));
-                let own = made.len();
-                Forward::of(FlowPort::passing(Flow { sides, made, ..Flow::default() }, own))
+                Forward::of(plan_join::port(join, [input.clone(), with]))
+            }
+            Operation::Tables(tables) => {
+                Forward::of(plan_tables::port(tables, |it| flow_of(self.pipeline, &self.steps, it))?)
             }
             Operation::Select | Operation::Dedupe { .. } => Forward::of(FlowPort::passing(input.clone(), 0)),
         };
@@ -183,7 +185,7 @@ impl Way<'_> {
             places.extend(from.made.iter().position(|it| it.0 == *field));
             made.push((Arc::clone(name), from.kind_of(self.pipeline, field).unwrap_or(Kind::Json)));
         }
-        if !matches!(step.operation, Operation::Select | Operation::Join(_)) {
+        if !matches!(step.operation, Operation::Select | Operation::Join(_) | Operation::Tables(_)) {
             if from.is_open() {
                 return Err(format!(
                     "step `{}`: its records pass on as they are, so `select` belongs on the sink or on a step of its own after it",

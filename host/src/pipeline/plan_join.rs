@@ -1,11 +1,11 @@
 //! The plan of a join: which columns each input hands over, what is kept of them, and what a joined row is made of.
 
 use super::conditions::condition_of;
-use super::flow::{Flow, SIDES, SideField, side_field};
+use super::flow::{Flow, FlowPort, SIDES, SideField, side_field};
 use super::plan::{Planner, Wanted};
 use super::reads::Pick;
 use crate::column::Kind;
-use crate::config::{self, Format, Join, JoinKind, JoinWindow, Operation};
+use crate::config::{self, Format, Input, Join, JoinKind, JoinWindow, Operation, Tables, TablesPart};
 use crate::join::{Interval, Side};
 use crate::schema::{Shape, ShapeColumn};
 use crate::sink::encode::Encoder;
@@ -18,6 +18,8 @@ pub(super) struct JoinPlan {
     pub join: Join,
     /// What each input hands over.
     pub sides: [SidePlan; 2],
+    /// The columns of the left table's own key, in a join of two tables.
+    pub own: Vec<Pick>,
     /// The columns of a joined row, before `where` and `select`.
     pub columns: Vec<RowColumn>,
     /// How many of these go on, the first ones; the others are only for `where`.
@@ -55,7 +57,7 @@ pub(super) const WINDOW_FIELDS: [&str; 2] = ["window_start", "window_end"];
 pub(super) fn made_by(join: &Join) -> Vec<Wanted> {
     match join.kind {
         JoinKind::Window(_) => WINDOW_FIELDS.iter().map(|it| (Arc::from(*it), Kind::S64)).collect(),
-        JoinKind::Within { .. } | JoinKind::AsOf | JoinKind::Latest => Vec::new(),
+        JoinKind::Within { .. } | JoinKind::AsOf | JoinKind::Latest | JoinKind::Tables => Vec::new(),
     }
 }
 
@@ -83,7 +85,7 @@ impl JoinPlan {
     pub(super) fn hold_ms(&self) -> i64 {
         match self.join.kind {
             JoinKind::Within { before_ms, after_ms } => Interval::new(before_ms, after_ms, self.join.keeps).hold_ms(),
-            JoinKind::Window(_) | JoinKind::AsOf | JoinKind::Latest => 0,
+            JoinKind::Window(_) | JoinKind::AsOf | JoinKind::Latest | JoinKind::Tables => 0,
         }
     }
 
@@ -97,6 +99,7 @@ impl JoinPlan {
             JoinKind::Window(JoinWindow::Session { gap_ms }) => format!("within session={gap_ms}ms"),
             JoinKind::AsOf => "as-of event-time".to_owned(),
             JoinKind::Latest => "as-of latest".to_owned(),
+            JoinKind::Tables => format!("tables key={}", self.join.key.join(",")),
         };
         let keeps = match self.join.keeps {
             [false, false] => "inner",
@@ -122,13 +125,15 @@ impl JoinPlan {
 impl Planner<'_> {
     /// A join wants of its inputs what is wanted of its rows.
     pub(super) fn demand_of_join(&mut self, index: usize, who: &str) {
-        let step = &self.pipeline.steps[index];
-        let Operation::Join(join) = &step.operation else { return };
+        let Some((join, inputs)) = joined(&self.pipeline.steps[index]) else { return };
         let wanted = match self.wanted_of_rows(index) {
             Ok(wanted) => wanted,
             Err(error) => return self.errors.push(error),
         };
-        for (side, input) in [(Side::Left, &step.from), (Side::Right, &join.with)] {
+        for field in &join.key {
+            self.want(who, inputs[0], field, Kind::Json);
+        }
+        for (side, input) in [Side::Left, Side::Right].into_iter().zip(inputs) {
             for (left, right) in &join.on {
                 self.want(who, input, if side == Side::Left { left } else { right }, Kind::Json);
             }
@@ -164,19 +169,16 @@ impl Planner<'_> {
 
     /// What a step's condition is over: what it reads, or the rows of its join.
     pub(super) fn rows_of(&self, step: &config::Step) -> Flow {
-        let input = self.flow(&step.from);
-        match &step.operation {
-            Operation::Join(join) => {
-                Flow { sides: Some(Arc::new([input, self.flow(&join.with)])), made: made_by(join), ..Flow::default() }
-            }
-            _ => input,
+        match joined(step) {
+            Some((join, inputs)) => rows_of(join, inputs.map(|it| self.flow(it))),
+            None => self.flow(&step.from),
         }
     }
 
     pub(super) fn build_join(&self, index: usize, join: &config::Join) -> Result<JoinPlan, String> {
         let step = &self.pipeline.steps[index];
         let wanted = self.wanted_of_rows(index)?;
-        let inputs = [&step.from, &join.with];
+        let inputs = joined(step).map_or([&step.from, &join.with], |it| it.1);
         let kinds = |(left, right): &(Arc<str>, Arc<str>)| {
             let kinds = [(0, left), (1, right)].map(|(at, it)| self.flow(inputs[at]).kind_of(self.pipeline, it));
             check_kinds(&step.name, (left, right), kinds)
@@ -201,9 +203,35 @@ impl Planner<'_> {
             None => self.wanted_of_ports[index][0].len() + made_by(join).len(),
             Some(select) => select.len(),
         };
-        let sides = [side(Side::Left)?, side(Side::Right)?];
-        Ok(JoinPlan { join: join.clone(), sides, columns: joined_columns(&wanted), out })
+        let left = self.shape(inputs[0]);
+        let own = join.key.iter().map(|it| {
+            Pick::find(&left, it, Kind::Json)
+                .ok_or_else(|| format!("step `{}`: `{it}` cannot be read as json", step.name))
+        });
+        let (own, sides) = (own.collect::<Result<_, _>>()?, [side(Side::Left)?, side(Side::Right)?]);
+        Ok(JoinPlan { join: join.clone(), sides, own, columns: joined_columns(&wanted), out })
     }
+}
+
+/// The join whose rows a step gives out, with its inputs; none for any other step, and for the parts of a join before the last.
+pub(super) fn joined(step: &config::Step) -> Option<(&Join, [&Input; 2])> {
+    match &step.operation {
+        Operation::Join(join) => Some((join, [&step.from, &join.with])),
+        Operation::Tables(Tables { part: TablesPart::Results, left, join }) => Some((join, [left, &join.with])),
+        _ => None,
+    }
+}
+
+/// The rows of a join of two inputs.
+fn rows_of(join: &Join, inputs: [Flow; 2]) -> Flow {
+    Flow { sides: Some(Arc::new(inputs)), made: made_by(join), ..Flow::default() }
+}
+
+/// The output of a join of two inputs.
+pub(super) fn port(join: &Join, inputs: [Flow; 2]) -> FlowPort {
+    let rows = rows_of(join, inputs);
+    let own = rows.made.len();
+    FlowPort::passing(rows, own)
 }
 
 /// Refuses two fields of declared kinds that can never be equal.

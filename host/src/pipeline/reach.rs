@@ -2,26 +2,39 @@
 //! for a person.
 
 use super::plan::{OperationPlan, Plan, StepPlan, Stream, Target};
-use crate::config;
+use crate::config::{self, TablesPart};
 use crate::join::Side;
 use crate::schema::Shape;
 
 impl StepPlan {
     /// The step's inputs.
     pub(super) fn sides(&self) -> &'static [Side] {
-        if matches!(self.operation, OperationPlan::Join(_)) { &[Side::Left, Side::Right] } else { &[Side::Left] }
+        match self.operation {
+            OperationPlan::Join(_) | OperationPlan::Tables(TablesPart::Matches, _) => &[Side::Left, Side::Right],
+            _ => &[Side::Left],
+        }
     }
 
-    /// True for an input whose event time means nothing: a table that is looked up in as it is.
+    /// True where its batches take the way of joined ones.
+    pub(super) fn joins(&self) -> bool {
+        matches!(self.operation, OperationPlan::Join(_) | OperationPlan::Tables(..))
+    }
+
+    /// True for an input whose event time means nothing: a table that is looked up in as it is, or joined with another one.
     pub(super) fn is_timeless(&self, side: Side) -> bool {
-        let latest = |join: &super::plan_join::JoinPlan| join.join.kind == config::JoinKind::Latest;
-        matches!((&self.operation, side), (OperationPlan::Join(join), Side::Right) if latest(join))
+        match (&self.operation, side) {
+            (OperationPlan::Join(join), Side::Right) => join.join.kind == config::JoinKind::Latest,
+            (OperationPlan::Tables(..), _) => true,
+            _ => false,
+        }
     }
 
     /// What batches of an input look like, and the source whose records they may still hold raw.
     pub(super) fn input_of(&self, side: Side) -> (&Shape, Option<usize>) {
         match (&self.operation, side) {
-            (OperationPlan::Join(join), Side::Right) => (&join.sides[1].input, join.sides[1].source),
+            (OperationPlan::Join(join) | OperationPlan::Tables(_, join), Side::Right) => {
+                (&join.sides[1].input, join.sides[1].source)
+            }
             _ => (&self.input, self.source),
         }
     }
@@ -105,6 +118,7 @@ impl Plan {
                 OperationPlan::Top { .. } => "top".to_owned(),
                 OperationPlan::Dedupe { .. } => "dedupe".to_owned(),
                 OperationPlan::Join(_) => "join".to_owned(),
+                OperationPlan::Tables(part, _) => format!("{part:?} of a join of tables").to_lowercase(),
                 OperationPlan::Select(_) => "select".to_owned(),
             };
             format!("step {}: {kind}, {}, gives {gives}", step.name, step.signature())

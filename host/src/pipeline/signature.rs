@@ -16,6 +16,7 @@ impl StepPlan {
             OperationPlan::Transform(_) | OperationPlan::Select(_) => "stateless".to_owned(),
             OperationPlan::Keyed(_) => format!("keyed key={key}"),
             OperationPlan::Join(join) => join.signature(),
+            OperationPlan::Tables(part, join) => format!("{} {}", format!("{part:?}").to_lowercase(), join.signature()),
             OperationPlan::Dedupe { within_ms } => format!("dedupe={within_ms}ms key={key}"),
             OperationPlan::Top { window, top, by, columns, emit, .. } => {
                 let column = |it: &usize| {

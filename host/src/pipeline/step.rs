@@ -8,6 +8,7 @@ use super::join_step::JoinStep;
 use super::plan::{OperationPlan, PluginPlan, PortPlan, StepPlan};
 use super::reads::Pick;
 use super::reads::{self, Read};
+use super::tables_step::TablesStep;
 use super::window_step::WindowStep;
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
@@ -72,6 +73,7 @@ enum Operator {
     Keyed(Box<KeyedRunner>, KeyedState),
     Window(Box<WindowStep>),
     Join(JoinStep),
+    Tables(TablesStep),
     Dedupe(Dedupe),
     Select,
 }
@@ -95,6 +97,7 @@ impl Step {
                 Operator::Window(Box::new(WindowStep::start(plan)?))
             }
             OperationPlan::Join(join) => Operator::Join(JoinStep::start(join)),
+            OperationPlan::Tables(part, join) => Operator::Tables(TablesStep::start(*part, join, table)),
             OperationPlan::Dedupe { within_ms } => Operator::Dedupe(Dedupe::new(*within_ms, table)),
             OperationPlan::Select(_) => Operator::Select,
         };
@@ -121,6 +124,7 @@ impl Step {
             }
             (Operator::Window(window), _) => window.process(plan, batch, &keys, clock, topic),
             (Operator::Join(join), _) => join.process(plan, side, batch, &keys, clock),
+            (Operator::Tables(part), _) => part.process(plan, side, batch, keys),
             (Operator::Dedupe(dedupe), _) => Ok(dedupe_step::process(dedupe, plan, &batch, &keys, clock)),
             (_, OperationPlan::Select(None)) => {
                 let columns = plan.ports[0].carry.iter().map(|&it| batch.columns[it].clone()).collect();
@@ -180,6 +184,7 @@ impl Step {
         match &mut self.operator {
             Operator::Window(window) => window.seal(table, delta),
             Operator::Join(join) => join.seal(table, delta),
+            Operator::Tables(part) => part.seal(table, delta),
             Operator::Keyed(_, state) => state.seal(delta),
             Operator::Dedupe(dedupe) => dedupe.seal(delta),
             Operator::Transform(_) | Operator::Select => {}
@@ -192,6 +197,7 @@ impl Step {
         let restored = match &mut self.operator {
             Operator::Window(window) => window.restore(entry),
             Operator::Join(join) => join.restore(entry),
+            Operator::Tables(part) => part.restore(entry),
             Operator::Keyed(_, state) => state.restore(entry).map_err(|error| chain(&error)),
             Operator::Dedupe(dedupe) => dedupe.restore(entry).map_err(|error| chain(&error)),
             Operator::Transform(_) | Operator::Select => Ok(()),
@@ -225,6 +231,10 @@ impl Step {
                 join.resume(watermark);
                 Ok(())
             }
+            (Operator::Tables(part), _) => {
+                part.resume();
+                Ok(())
+            }
             (Operator::Dedupe(dedupe), _) => {
                 dedupe.resume(watermark);
                 Ok(())
@@ -254,7 +264,7 @@ impl Step {
             Operator::Transform(runner) => Some((runner.vitals(), runner.counters())),
             Operator::Keyed(runner, _) => Some((runner.vitals(), runner.counters())),
             Operator::Window(window) => window.health(),
-            Operator::Join(_) | Operator::Dedupe(_) | Operator::Select => None,
+            Operator::Join(_) | Operator::Tables(_) | Operator::Dedupe(_) | Operator::Select => None,
         }
     }
 
@@ -288,6 +298,7 @@ impl Step {
         match &self.operator {
             Operator::Window(window) => window.keys(),
             Operator::Join(join) => join.keys(),
+            Operator::Tables(part) => part.keys(),
             Operator::Keyed(_, state) => state.len() as u64,
             Operator::Dedupe(dedupe) => dedupe.keys() as u64,
             Operator::Transform(_) | Operator::Select => 0,

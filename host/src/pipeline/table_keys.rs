@@ -27,9 +27,9 @@ pub(super) struct Found {
 }
 
 impl<'a> TableKeys<'a> {
-    /// Of a batch of the right input of a join on the fields `on`, of the left and of the right one.
-    pub(super) fn new(on: &'a [(Arc<str>, Arc<str>)], batch: &'a Batch) -> Self {
-        TableKeys { batch, on: on.iter().map(|it| &it.1).collect() }
+    /// Of a batch of a table whose key is the fields `on`.
+    pub(super) fn new(on: Vec<&'a Arc<str>>, batch: &'a Batch) -> Self {
+        TableKeys { batch, on }
     }
 
     /// `keys` with those of the rows that are `empty`.
@@ -169,7 +169,11 @@ mod tests {
             none.hashes.push(hash(b""));
         }
         let keyless: Vec<u32> = (0..rows as u32).collect();
-        let found = TableKeys::new(&on, &batch).with_tombstones(none, &keyless, &vec![true; rows]);
+        let found = TableKeys::new(on.iter().map(|it| &it.1).collect(), &batch).with_tombstones(
+            none,
+            &keyless,
+            &vec![true; rows],
+        );
         let shown = |(at, row): (usize, &u32)| {
             let keyless = found.keyless.contains(&(at as u32));
             assert_eq!(found.keys.hashes[at], hash(found.keys.texts.get(at)));

@@ -219,7 +219,11 @@ fn candidates(next: &Running, step: usize) -> Result<Vec<Candidate>, PipelineErr
 fn plugin_of(operation: &mut Operation) -> Option<&mut PluginOptions> {
     match operation {
         Operation::Plugin(options) | Operation::Window { fold: Fold::Plugin(options), .. } => Some(options),
-        Operation::Window { .. } | Operation::Join(_) | Operation::Dedupe { .. } | Operation::Select => None,
+        Operation::Window { .. }
+        | Operation::Join(_)
+        | Operation::Tables(_)
+        | Operation::Dedupe { .. }
+        | Operation::Select => None,
     }
 }
 

@@ -11,7 +11,7 @@ use super::first::Firsts;
 use super::gauge::Gauge;
 use super::inbox::Inbox;
 use super::lineage::Lineage;
-use super::plan::{OperationPlan, Plan, PluginPlan, SourcePlan, StepPlan, Stream, Target};
+use super::plan::{Plan, PluginPlan, SourcePlan, StepPlan, Stream, Target};
 use super::probe::{Input, Probes};
 use super::refuse::Place;
 use super::sinks::source_failed;
@@ -469,9 +469,7 @@ impl Worker {
     ) -> Result<(), PipelineError> {
         match target {
             Target::Sink(sink) => self.write(plan, sink, &batch, epoch),
-            Target::Step(step, side) if matches!(plan.steps[step].operation, OperationPlan::Join(_)) => {
-                self.key_of_join(plan, (step, side), batch, clock)
-            }
+            Target::Step(step, side) if plan.steps[step].joins() => self.key_of_join(plan, (step, side), batch, clock),
             Target::Step(step, _) => {
                 let Some((batch, clock)) = self.filter(plan, step, batch, clock) else { return Ok(()) };
                 self.key(plan, step, batch, clock, epoch)

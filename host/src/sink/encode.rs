@@ -206,8 +206,9 @@ impl Encoder {
             (None, Some(raw)) => raw.value(row),
             (None, None) => None,
         };
+        let ends = whole.is_none() && batch.value.is_some();
         match (&self.plan, whole) {
-            (Plan::Object { template, selected }, _) if *selected || batch.value.is_none() => {
+            (Plan::Object { template, selected }, _) if !ends && (*selected || batch.value.is_none()) => {
                 out.push(b'{');
                 template.write(out, &batch.columns, row);
                 out.push(b'}');

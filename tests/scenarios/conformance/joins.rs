@@ -80,11 +80,7 @@ fn join(case: &Value) -> Result<Join, Unsupported> {
     let kafka_streams = case["semantics"] == "kafka-streams";
     let kind = case["join_type"].as_str().unwrap_or("inner");
     let grace_ms = kafka_streams.then(|| case["grace_ms"].as_i64().unwrap_or(0));
-    let category = case["category"].as_str().unwrap_or_default();
-    if category.starts_with("join-table-table") {
-        return Err(Unsupported("two tables are not joined, a stream is joined with a table".to_owned()));
-    }
-    if category == "join-temporal" || case["table"] == "versioned" {
+    if case["category"] == "join-temporal" || case["table"] == "versioned" {
         let options = format!("type = \"{kind}\", as_of = \"event-time\"");
         return Ok(Join { options, grace_ms, late_joined: kafka_streams, waits: true });
     }

@@ -118,13 +118,14 @@ fn parsed(text: Option<&[u8]>) -> Value {
     serde_json::from_slice(text.unwrap_or_default()).unwrap_or_default()
 }
 
-/// A row as its fields; a tombstone as the fields of its key, with a null for the value.
+/// A row as its fields; a tombstone as the fields of its key, or its key as a text, with a null for the value.
 fn row(written: &Written) -> Map<String, Value> {
     let value = written.value.as_deref().and_then(|it| serde_json::from_slice(it).ok());
     let mut fields = match value {
         Some(Value::Object(fields)) => fields,
         _ => {
-            let key = written.key.as_deref().and_then(|it| serde_json::from_slice(it).ok());
+            let text = |it: &[u8]| Value::from(String::from_utf8_lossy(it));
+            let key = written.key.as_deref().map(|it| serde_json::from_slice(it).unwrap_or_else(|_| text(it)));
             let mut fields = match key {
                 Some(Value::Object(fields)) => fields,
                 other => Map::from_iter([("key".to_owned(), other.unwrap_or_default())]),

@@ -1,7 +1,7 @@
 //! From a case in the words of the system that it comes from to a pipeline file and what it must write.
 
 use super::scenario::{Action, Expected, Order, Record, Row, Scenario, Unsupported};
-use super::{joins, special};
+use super::{joins, special, tables};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -14,6 +14,9 @@ const MICRO_BATCH_MS: u64 = 1_000;
 pub(super) fn scenarios(case: &Value) -> Result<Vec<Scenario>, Unsupported> {
     if let Some(kind) = case["kind_of_vector"].as_str() {
         return special::scenarios(kind, case);
+    }
+    if case["category"] == "join-table-table-fk" {
+        return tables::scenarios(case);
     }
     if case["aggregation"] == "join" || case["category"].as_str().is_some_and(|it| it.starts_with("join")) {
         return joins::scenarios(case);

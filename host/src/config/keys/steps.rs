@@ -287,7 +287,7 @@ pub(in crate::config) static JOIN: Keys = Keys {
     name: "`join`",
     title: "`join` of a step",
     about: "What the step reads `from` is the left input. `within` joins two streams; `as_of` joins a stream with a table, \
-            which the right input is then: its records are the values of their keys, and a tombstone deletes.",
+            which the right input is then: its records are the values of their keys, and a tombstone deletes. With `key` both are tables.",
     keys: &[
         key("with", Text, Required, "The right input: the name of a source or step, or `STEP.PORT`."),
         key(
@@ -316,6 +316,14 @@ pub(in crate::config) static JOIN: Keys = Keys {
             Means("-; needed without `within`"),
             "A stream with a table: `event-time` joins each record with the value that its key had at the record's time, once \
              the watermark is there; `latest` with the value that it has when the record arrives.",
+        ),
+        key(
+            "key",
+            Fields,
+            Means("-; needed without `within` and `as_of`"),
+            "Two tables: the field or fields that are the left one's own key, while `on` says which of its fields name the key of the right \
+             one. The result is a table by `key`: a change of either input writes the row anew, and a tombstone where it is no more. `inner` or `left`; \
+             read by sinks only.",
         ),
     ],
 };

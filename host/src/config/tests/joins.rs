@@ -15,6 +15,7 @@ fn a_join_says_with_what_on_what_and_when() {
         "with = \"in\", on = { user = \"id\" }, as_of = \"latest\", type = \"left\"",
         "with = \"in\", on = \"user\", within = { tumbling = \"1h\", offset = \"15m\" }, type = \"outer\"",
         "with = \"in\", on = \"user\", within = { session = \"30s\" }",
+        "with = \"in\", on = { user = \"id\" }, key = [\"order\", \"line\"], type = \"left\"",
     ] {
         check(
             &with_join(join),
@@ -54,6 +55,10 @@ fn what_is_wrong_with_a_join_is_said() {
         "with = \"in\", on = \"user\", within = { session = \"5m\", slide = \"1m\" }",
         "with = \"in\", on = \"user\", within = { before = \"5m\", slide = \"1m\" }",
         "with = \"in\", on = \"user\", within = { rolling = \"5m\" }",
+        "with = \"in\", on = \"user\", within = { before = \"5m\" }, key = \"id\"",
+        "with = \"in\", on = \"user\", as_of = \"latest\", key = \"id\"",
+        "with = \"in\", on = \"user\", key = \"id\", type = \"outer\"",
+        "with = \"ni\", on = \"user\", key = \"id\"",
         "with = \"in\", on = 5, as_of = \"latest\"",
         "with = \"in\", on = [], as_of = \"latest\"",
         "with = \"in\", on = { a = 1 }, as_of = \"latest\"",
@@ -71,14 +76,14 @@ fn what_is_wrong_with_a_join_is_said() {
 
         p.toml:7:1: steps.s.join.with: missing, expected a text; add `with = ...`
         p.toml:7:1: steps.s.join.on: missing, expected the field or fields that must be equal; add `on = "FIELD"`, or `on = { LEFT = "RIGHT" }` where they have two names
-        p.toml:7:1: steps.s.join.within: missing, expected how far apart in time records match, as in `within = { before = "5m", after = "5m" }`; where the other input is a table, write `as_of = "event-time"` instead
+        p.toml:7:1: steps.s.join.within: missing, expected how far apart in time records match, as in `within = { before = "5m", after = "5m" }`; where the other input is a table, write `as_of = "event-time"` instead, and where both are, `key = "FIELD"` with the left one's own key
         with = "in"
         p.toml:7:1: steps.s.join.on: missing, expected the field or fields that must be equal; add `on = "FIELD"`, or `on = { LEFT = "RIGHT" }` where they have two names
-        p.toml:7:1: steps.s.join.within: missing, expected how far apart in time records match, as in `within = { before = "5m", after = "5m" }`; where the other input is a table, write `as_of = "event-time"` instead
+        p.toml:7:1: steps.s.join.within: missing, expected how far apart in time records match, as in `within = { before = "5m", after = "5m" }`; where the other input is a table, write `as_of = "event-time"` instead, and where both are, `key = "FIELD"` with the left one's own key
         with = "ni", on = "user", as_of = "latest"
         p.toml:7:17: steps.s.join.with: found "ni", expected the name of a source or step: one of `in`, `s`; did you mean `in`?
         with = "in", on = "user"
-        p.toml:7:1: steps.s.join.within: missing, expected how far apart in time records match, as in `within = { before = "5m", after = "5m" }`; where the other input is a table, write `as_of = "event-time"` instead
+        p.toml:7:1: steps.s.join.within: missing, expected how far apart in time records match, as in `within = { before = "5m", after = "5m" }`; where the other input is a table, write `as_of = "event-time"` instead, and where both are, `key = "FIELD"` with the left one's own key
         with = "in", on = "user", as_of = "latest", within = { before = "5m" }
         p.toml:7:44: steps.s.join.as_of: found it beside `within`, expected one of the two: `within` joins two streams, `as_of` a stream with a table
         with = "in", on = "user", as_of = "event-time", type = "outer"
@@ -101,6 +106,14 @@ fn what_is_wrong_with_a_join_is_said() {
         p.toml:7:70: steps.s.join.within.slide: goes with a window, which is missing; add `hopping = "5m"` or `tumbling = "5m"`, or drop it
         with = "in", on = "user", within = { rolling = "5m" }
         p.toml:7:47: steps.s.join.within.rolling: unknown key, expected one of `before`, `after`, `tumbling`, `hopping`, `slide`, `session`, `offset`; `rolling` is a key of `window`
+        with = "in", on = "user", within = { before = "5m" }, key = "id"
+        p.toml:7:70: steps.s.join.key: found it beside `within`, which joins two streams, expected one of the two: with `key` both inputs are tables
+        with = "in", on = "user", as_of = "latest", key = "id"
+        p.toml:7:60: steps.s.join.key: found it beside `as_of`, which joins a stream with a table, expected one of the two: with `key` both inputs are tables
+        with = "in", on = "user", key = "id", type = "outer"
+        p.toml:7:55: steps.s.join.type: found "outer", but a table's rows wait for no record; write "inner" or "left"
+        with = "ni", on = "user", key = "id"
+        p.toml:7:17: steps.s.join.with: found "ni", expected the name of a source or step: one of `in`, `s`; did you mean `in`?
         with = "in", on = 5, as_of = "latest"
         p.toml:7:28: steps.s.join.on: found 5, expected the name of a field
         with = "in", on = [], as_of = "latest"
@@ -108,11 +121,34 @@ fn what_is_wrong_with_a_join_is_said() {
         with = "in", on = { a = 1 }, as_of = "latest"
         p.toml:7:34: steps.s.join.on: found 1, expected the name of a field
         with = "in", on = "user", as_of = "latest", typ = "left"
-        p.toml:7:54: steps.s.join.typ: unknown key, expected one of `with`, `on`, `type`, `within`, `as_of`; did you mean `type`?
+        p.toml:7:54: steps.s.join.typ: unknown key, expected one of `with`, `on`, `type`, `within`, `as_of`, `key`; did you mean `type`?
         with = "s", on = "user", as_of = "latest"
         p.toml:6:8: steps.s.from: found a cycle (s reads s), expected a way from a source to each step; let one of them read something else
         p.toml:7:8: steps.s.join: found it beside `window`, expected a step of its own; add one that reads from this one
         p.toml:8:7: steps.s.key: found it beside `join`, whose key is `on`; drop it"#]].assert_eq(&text);
+}
+
+#[test]
+fn a_join_of_two_tables_is_three_steps_that_read_each_other() {
+    let join = "from = \"in\"\njoin = { with = \"other\", on = { user = \"id\" }, key = \"order\" }";
+    let text = format!(
+        "{GENERATED}[steps.s]\n{join}\n[steps.other]\nfrom = \"in\"\nwhere = \"a = 1\"\n[sinks.out]\nfrom = \"s\"\nconnector = \"stdout\"\n"
+    );
+    let pipeline = parsed(&text, &[]).unwrap();
+    let names: Vec<&str> = pipeline.steps.iter().map(|it| &*it.name).collect();
+    assert_eq!(names, ["s.changes", "other", "s.matches", "s"]);
+    let reads = |step: usize| (&pipeline.steps[step].from, pipeline.steps[step].with());
+    assert_eq!(reads(0), (&Input::Source(0), None));
+    assert_eq!(reads(2), (&Input::Step(0, None), Some(&Input::Step(1, None))));
+    assert_eq!(reads(3), (&Input::Step(2, None), None));
+    for (step, part) in [(0, TablesPart::Changes), (2, TablesPart::Matches), (3, TablesPart::Results)] {
+        let Operation::Tables(tables) = &pipeline.steps[step].operation else { panic!("a part of the join") };
+        assert_eq!((tables.part, &tables.left), (part, &Input::Source(0)));
+        assert_eq!(tables.join.key, ["order".into()]);
+    }
+    let Operation::Tables(last) = &pipeline.steps[3].operation else { panic!("a part of the join") };
+    assert_eq!(last.join.with, Input::Step(1, None), "what the right rows are");
+    assert_eq!(pipeline.sinks[0].from, Input::Step(3, None));
 }
 
 #[test]

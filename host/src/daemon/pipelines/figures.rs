@@ -2,7 +2,7 @@
 
 use super::upgrade::plugin_of;
 use crate::batch::{EventTime, TopicPartition};
-use crate::config::{Input, Operation, Pipeline, Source, SourceConnector};
+use crate::config::{Input, Pipeline, Source, SourceConnector};
 use crate::daemon::api::{
     Figures, LateRecords, PartitionFigures, PluginFigures, SinkFigures, SourceFigures, StepFigures, WorkerFigures,
 };
@@ -117,8 +117,7 @@ fn sources_of(pipeline: &Pipeline, step: usize) -> Vec<usize> {
         let Some(step) = pipeline.steps.get(step).filter(|_| !seen.contains(&step)).inspect(|_| seen.push(step)) else {
             continue;
         };
-        let with = if let Operation::Join(join) = &step.operation { Some(&join.with) } else { None };
-        for input in [&step.from].into_iter().chain(with) {
+        for input in [&step.from].into_iter().chain(step.with()) {
             match input {
                 Input::Source(source) => found.push(*source),
                 Input::Step(before, _) => open.push(*before),

@@ -2,7 +2,7 @@
 
 use crate::config::{
     Emit, Fold, Input, JoinKind, JoinWindow, Operation, Pipeline, PluginOptions, SinkConnector, SourceConnector, Step,
-    Window,
+    Tables, TablesPart, Window,
 };
 use crate::daemon::api::{Edge, Node, Pin, Plan};
 use std::fmt::Write;
@@ -26,13 +26,16 @@ pub(super) fn plan(pipeline: &Pipeline, pins: &[Pin]) -> Plan {
     }
     for step in &pipeline.steps {
         let key = match &step.operation {
-            Operation::Join(join) => join.on.iter().map(|(left, _)| left.to_string()).collect(),
+            Operation::Join(join) | Operation::Tables(Tables { part: TablesPart::Matches, join, .. }) => {
+                join.on.iter().map(|(left, _)| left.to_string()).collect()
+            }
+            Operation::Tables(tables) => tables.join.key.iter().map(ToString::to_string).collect(),
             _ => step.key.iter().map(ToString::to_string).collect(),
         };
         nodes.push(Node { key, ..node(&step.name, "step", describe_step(step, pins)) });
         edge(&step.from, &step.name, "step");
-        if let Operation::Join(join) = &step.operation {
-            edge(&join.with, &step.name, "step");
+        if let Some(with) = step.with() {
+            edge(with, &step.name, "step");
         }
     }
     for sink in &pipeline.sinks {
@@ -97,7 +100,7 @@ fn describe_step(step: &Step, pins: &[Pin]) -> String {
     match (&step.condition, &step.operation) {
         (None, _) => does,
         (Some(_), Operation::Select) if step.select.is_none() => "where".to_owned(),
-        (Some(_), Operation::Join(_)) => format!("{does}, where"),
+        (Some(_), Operation::Join(_) | Operation::Tables(_)) => format!("{does}, where"),
         (Some(_), _) => format!("where, {does}"),
     }
 }
@@ -127,6 +130,12 @@ fn describe_operation(operation: &Operation, pins: &[Pin]) -> String {
             }
             JoinKind::AsOf => "join as of event time".to_owned(),
             JoinKind::Latest => "join with the latest".to_owned(),
+            JoinKind::Tables => "join of two tables".to_owned(),
+        },
+        Operation::Tables(tables) => match tables.part {
+            TablesPart::Changes => "changes of a table".to_owned(),
+            TablesPart::Matches => "rows of two tables that match".to_owned(),
+            TablesPart::Results => "join of two tables".to_owned(),
         },
         Operation::Window { window, fold, emit } => {
             let window = describe_window(window);
