@@ -9,6 +9,7 @@
 //! and ascending, as the state of that key ([`KeyedState`]).
 
 use crate::batch::{EventTime, Keys, RowTimes};
+use crate::spill::SpillError;
 use crate::state::{Delta, Entry, EntryError, KeyedState, TableId};
 
 /// Keys forgotten between two looks at what is due.
@@ -42,7 +43,11 @@ impl Dedupe {
     }
 
     /// Tells the first ones of a batch.
-    pub fn process(&mut self, keys: &Keys, times: &[EventTime], clock: &RowTimes) -> Firsts {
+    ///
+    /// # Errors
+    /// Where keys that are on the disk cannot be read.
+    pub fn process(&mut self, keys: &Keys, times: &[EventTime], clock: &RowTimes) -> Result<Firsts, SpillError> {
+        self.state.warm(keys)?;
         let mut firsts = Firsts::default();
         let mut stragglers = clock.stragglers.iter().peekable();
         let mut kept = Vec::new();
@@ -53,7 +58,7 @@ impl Dedupe {
                 firsts.rows.push(row as u32);
             }
         }
-        firsts
+        Ok(firsts)
     }
 
     /// Whether no record of the key near `time` went on; then it is noted. `kept` is scratch.
@@ -81,15 +86,18 @@ impl Dedupe {
 
     /// Event time has come to `watermark`: forgets the times that no record on time is near. At the end of the input they
     /// stay, for a start that goes on from there.
-    pub fn advance(&mut self, watermark: EventTime) {
+    ///
+    /// # Errors
+    /// Where keys that are on the disk cannot be read.
+    pub fn advance(&mut self, watermark: EventTime) -> Result<(), SpillError> {
         if watermark <= self.watermark || watermark == EventTime::MAX {
-            return;
+            return Ok(());
         }
         self.watermark = watermark;
         loop {
-            let due = self.state.due(watermark, DUE_MAX);
+            let due = self.state.due(watermark, DUE_MAX)?;
             if due.is_empty() {
-                return;
+                return Ok(());
             }
             for (row, &hash) in due.keys.hashes.iter().enumerate() {
                 let key = due.keys.texts.get(row);
@@ -100,6 +108,7 @@ impl Dedupe {
                 self.state.set(hash, key, (!bytes.is_empty()).then_some(&bytes));
                 self.state.set_timer(hash, key, OVER, left.first().map(|it| it.saturating_add(self.within_ms)));
             }
+            self.state.settle()?;
         }
     }
 
@@ -124,6 +133,16 @@ impl Dedupe {
     /// Keys that have times.
     pub fn keys(&self) -> usize {
         self.state.len()
+    }
+
+    /// What is kept of the keys.
+    pub fn state(&self) -> &KeyedState {
+        &self.state
+    }
+
+    /// The same, to be moved.
+    pub fn state_mut(&mut self) -> &mut KeyedState {
+        &mut self.state
     }
 }
 

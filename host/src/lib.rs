@@ -1,7 +1,7 @@
 //! wasmill: a stream processor whose user code is WebAssembly.
 //!
 //! One record's way: [`source`] reads it, [`decode`] gives it columns and an event time, [`watermark`] moves time,
-//! [`filter`], [`plugin`], [`window`], [`join`] and [`dedupe`] decide what it means, [`state`] keeps the rest, [`sink`] writes it, [`checkpoint`] makes it
+//! [`filter`], [`plugin`], [`window`], [`join`] and [`dedupe`] decide what it means, [`state`] keeps the rest ([`spill`] what of it does not fit into memory), [`sink`] writes it, [`checkpoint`] makes it
 //! count. [`pipeline`] joins them, as [`config`] says. [`batch`], [`mod@column`] and [`schema`] are what travels;
 //! [`kafka`] is the client that the Kafka source and sink share. [`daemon`] runs many pipelines and takes them over HTTP.
 
@@ -30,6 +30,8 @@ pub mod window;
 pub mod join;
 
 pub mod dedupe;
+
+pub mod spill;
 
 pub mod state;
 

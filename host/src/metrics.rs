@@ -127,6 +127,9 @@ pub const STATE_KEYS: Metric = gauge("wasmill_state_keys", PIPELINE, "Keys held 
 /// Size of the state.
 pub const STATE_BYTES: Metric =
     gauge("wasmill_state_bytes", PIPELINE, "The files of the last checkpoint: what a restart reads.");
+/// State that does not fit into memory.
+pub const SPILLED_BYTES: Metric =
+    gauge("wasmill_spilled_bytes", PIPELINE, "What state takes on the disk because it does not fit into `memory`.");
 /// Work of a worker.
 pub const WORKER_BUSY: Metric = gauge(
     "wasmill_worker_busy_ratio",
@@ -175,6 +178,15 @@ pub const STEP_BACKPRESSURED: Metric = gauge(
 /// Keys of a step.
 pub const STEP_KEYS: Metric =
     gauge("wasmill_step_state_keys", &["pipeline", "step"], "Keys that the step held at the last checkpoint.");
+/// Memory of a step.
+pub const STEP_MEMORY: Metric =
+    gauge("wasmill_step_state_memory_bytes", &["pipeline", "step"], "What the step's state takes of memory, about.");
+/// Keys of a step that are not in memory.
+pub const STEP_SPILLED_KEYS: Metric = gauge(
+    "wasmill_step_spilled_keys",
+    &["pipeline", "step"],
+    "Keys of the step's state that are on the disk because they do not fit into `memory`.",
+);
 /// Records into a step.
 pub const STEP_IN: Metric =
     counter("wasmill_step_records_in_total", &["pipeline", "step"], "Records that the step took.");
@@ -216,7 +228,7 @@ pub const SINK_OUT: Metric =
     counter("wasmill_sink_records_out_total", &["pipeline", "sink"], "Records written to the sink.");
 
 /// All metrics, in the order in which they are written.
-pub const METRICS: [Metric; 37] = [
+pub const METRICS: [Metric; 40] = [
     BUILD,
     PLUGINS,
     UPLOADS,
@@ -237,6 +249,7 @@ pub const METRICS: [Metric; 37] = [
     CHECKPOINT_AGE,
     STATE_KEYS,
     STATE_BYTES,
+    SPILLED_BYTES,
     WORKER_BUSY,
     WORKER_BACKPRESSURED,
     PARTITION_IN,
@@ -248,6 +261,8 @@ pub const METRICS: [Metric; 37] = [
     STEP_BUSY,
     STEP_BACKPRESSURED,
     STEP_KEYS,
+    STEP_MEMORY,
+    STEP_SPILLED_KEYS,
     PLUGIN_CALLS,
     PLUGIN_SECONDS,
     PLUGIN_FAULTS,

@@ -2,8 +2,8 @@
 //! gone, a run gives the whole output.
 
 use crate::dead_letter;
+use crate::small_disk::SmallDisk;
 use serde_json::{Value, json};
-use std::process::Command;
 use std::time::Duration;
 use wasmill_tests::compare::same_records;
 use wasmill_tests::components;
@@ -271,40 +271,6 @@ fn a_data_directory_in_use_is_refused_with_its_holder_and_free_after_it() {
     let after = folder.lines("out");
     assert_eq!(after.len() as i64, count, "the next one goes on where the first ended");
     assert_eq!(after.iter().collect::<std::collections::BTreeSet<_>>().len(), after.len(), "and repeats nothing");
-}
-
-/// A small file system of its own, unmounted at the end.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    /// None where this user may not mount one.
-    fn mount(at: std::path::PathBuf, size: &str) -> Option<SmallDisk> {
-        std::fs::create_dir_all(&at).expect("a folder to mount at");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&at).output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(SmallDisk(at)),
-            Ok(output) => {
-                println!("skipped: cannot mount a small tmpfs: {}", String::from_utf8_lossy(&output.stderr).trim());
-                None
-            }
-            Err(error) => {
-                println!("skipped: cannot mount a small tmpfs: {error}");
-                None
-            }
-        }
-    }
-
-    fn grow(&self, size: &str) {
-        let status = Command::new("mount").args(["-o", &format!("remount,size={size}")]).arg(&self.0).status();
-        assert!(status.expect("mount was there before").success(), "the disk grows");
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
 }
 
 /// A pipeline with some hundred KiB of state and some MiB of output; `small` of the two folders is on a disk of `size`.

@@ -59,6 +59,7 @@ fn die_at(purchases: &mut Purchases<'_>, spec: &str, share: usize) {
     feed(purchases, &mut run, share, |_| false);
     let ended = run.wait(Duration::ZERO);
     assert!(ended.was_killed(), "the process did not die at {spec}\n{}", ended.tails());
+    purchases.look_for_spilled_state();
     println!("died at {spec}");
 }
 
@@ -81,7 +82,25 @@ fn from_several_topics_every_record_counts_once_whenever_the_process_is_killed()
 fn count_once(name: &str, (input, output): (Input, Output), records: u64, kills: u64) {
     let seed = settings::seed(name);
     let mut random = Random::new(seed);
-    let mut purchases = Purchases::new(&mut random, input, output, records);
+    let purchases = Purchases::new(&mut random, input, output, records);
+    killed_over_and_over(purchases, random, records, kills);
+}
+
+#[test]
+fn with_most_of_its_state_on_the_disk_every_record_counts_once_whenever_the_process_is_killed() {
+    let mut random = Random::new(settings::seed("kafka to kafka with little memory"));
+    let records = settings::records() / 4;
+    let purchases = Purchases::spilling(&mut random, records, "256KiB");
+    let purchases = killed_over_and_over(purchases, random, records, KILLS / 4);
+    assert!(purchases.spilled.get(), "no life had state on the disk");
+}
+
+fn killed_over_and_over<'a>(
+    mut purchases: Purchases<'a>,
+    mut random: Random,
+    records: u64,
+    kills: u64,
+) -> Purchases<'a> {
     let failpoints = failpoints();
     assert!(failpoints.len() >= 10, "the host names its failpoints: {failpoints:?}");
     let share = records as usize / (kills as usize + failpoints.len() + 1);
@@ -102,6 +121,7 @@ fn count_once(name: &str, (input, output): (Input, Output), records: u64, kills:
             feed(&mut purchases, &mut run, share, |_| life.is_over());
         }
         assert!(run.kill(), "run {kill} ended by itself\n{}", run.wait(Duration::ZERO).tails());
+        purchases.look_for_spilled_state();
     }
     for name in others {
         die_at(&mut purchases, &format!("{name}:{}", random.within(1..4)), share);
@@ -112,4 +132,5 @@ fn count_once(name: &str, (input, output): (Input, Output), records: u64, kills:
     let (committed, all) = purchases.counts();
     println!("{committed} records of output are committed, of {all} written");
     assert!(all > committed, "no kill left aborted output");
+    purchases
 }

@@ -18,6 +18,8 @@ use wasmill_tests::topic::{Watch, Writer};
 
 const PARTITIONS: usize = 4;
 const USERS: u64 = 400;
+/// The same where most of them are not in memory.
+const USERS_SPILLED: u64 = 5_000;
 /// Ids that are multiples of this are refused.
 const REFUSED_EVERY: i64 = 250;
 /// The sinks, and the dead letters.
@@ -54,6 +56,10 @@ pub(crate) struct Purchases<'a> {
     topics: Vec<String>,
     writers: Vec<Writer>,
     watch: Watch,
+    /// How much its state may take, where that is little: then there are no windows.
+    memory: Option<&'static str>,
+    /// True once a life that was killed has left state that was not in memory.
+    pub(crate) spilled: std::cell::Cell<bool>,
 }
 
 impl<'a> Purchases<'a> {
@@ -62,18 +68,46 @@ impl<'a> Purchases<'a> {
         Purchases::on(kafka::shared(), random, input, output, count)
     }
 
+    /// Counted by key alone, from Kafka to Kafka, with the state of most users on the disk.
+    pub(crate) fn spilling(random: &mut Random, count: u64, memory: &'static str) -> Self {
+        Purchases::made(kafka::shared(), random, (Input::Kafka, Output::Kafka), count, Some(memory))
+    }
+
     /// The same on another broker.
     pub(crate) fn on(broker: &'a Broker, random: &mut Random, input: Input, output: Output, records: u64) -> Self {
+        Purchases::made(broker, random, (input, output), records, None)
+    }
+
+    fn made(
+        broker: &'a Broker,
+        random: &mut Random,
+        (input, output): (Input, Output),
+        records: u64,
+        memory: Option<&'static str>,
+    ) -> Self {
         let folder = Folder::new();
-        let events = events(random, records, USERS, PARTITIONS);
+        let users = if memory.is_some() { USERS_SPILLED } else { USERS };
+        let events = events(random, records, users, PARTITIONS);
         let count = if input == Input::Topics { 2 } else { 1 };
         let source_topics: Vec<String> =
             (0..count).map(|_| broker.topic("purchases", (PARTITIONS / count) as i32)).collect();
         let topics: Vec<String> = OUTPUTS.iter().map(|it| broker.topic(it, PARTITIONS as i32)).collect();
         let writers = source_topics.iter().map(|it| Writer::new(broker, it)).collect();
-        let watch = Watch::new(broker, &topics[0]);
-        let purchases =
-            Purchases { folder, broker, output, input, events, sent: 0, source_topics, topics, writers, watch };
+        let watch = Watch::new(broker, &topics[if memory.is_some() { 2 } else { 0 }]);
+        let purchases = Purchases {
+            folder,
+            broker,
+            output,
+            input,
+            events,
+            sent: 0,
+            source_topics,
+            topics,
+            writers,
+            watch,
+            memory,
+            spilled: false.into(),
+        };
         purchases.folder.write("pipeline.toml", purchases.pipeline());
         purchases
     }
@@ -98,21 +132,9 @@ impl<'a> Purchases<'a> {
             Output::Files => format!("connector = \"file\"\npath = \"{}\"", OUTPUTS[index]),
         };
         let name = &self.source_topics[0]; // Unique, as a name of a pipeline on a shared broker must be.
-        format!(
+        let memory = self.memory.map(|it| format!("memory = \"{it}\"")).unwrap_or_default();
+        let windows = format!(
             r#"
-name = "{name}"
-checkpoint_interval = "40ms"
-batch_rows_max = 512
-
-[sources.purchases]
-{source}
-event_time = {{ field = "at", delay = "2s", idle_timeout = "never" }}
-
-[steps.checked]
-from = "purchases"
-plugin = "{transform}"
-config = {{ mode = "reject", when = {{ every = {REFUSED_EVERY} }} }}
-
 [steps.rolling]
 from = "checked"
 key = "user"
@@ -125,11 +147,6 @@ key = "user"
 window = {{ tumbling = "10s" }}
 aggregate = {FOLD}
 
-[steps.counted]
-from = "checked"
-key = "user"
-plugin = "{keyed}"
-
 [sinks.rolling]
 from = "rolling"
 {rolling}
@@ -137,7 +154,33 @@ from = "rolling"
 [sinks.tumbling]
 from = "tumbling"
 {tumbling}
+"#,
+            rolling = sink(0),
+            tumbling = sink(1),
+        );
+        let windows = if self.memory.is_some() { String::new() } else { windows };
+        format!(
+            r#"
+name = "{name}"
+checkpoint_interval = "40ms"
+batch_rows_max = 512
+{memory}
 
+[sources.purchases]
+{source}
+event_time = {{ field = "at", delay = "2s", idle_timeout = "never" }}
+
+[steps.checked]
+from = "purchases"
+plugin = "{transform}"
+config = {{ mode = "reject", when = {{ every = {REFUSED_EVERY} }} }}
+
+[steps.counted]
+from = "checked"
+key = "user"
+plugin = "{keyed}"
+
+{windows}
 [sinks.counted]
 from = "counted"
 {counted}
@@ -147,8 +190,6 @@ from = "counted"
 "#,
             transform = settings::plugin("misbehaving").display(),
             keyed = settings::plugin("misbehaving-keyed").display(),
-            rolling = sink(0),
-            tumbling = sink(1),
             counted = sink(2),
             dead = sink(3),
         )
@@ -196,6 +237,13 @@ from = "counted"
         }
     }
 
+    /// Looks whether a life that was killed has left scratch space behind.
+    pub(crate) fn look_for_spilled_state(&self) {
+        let scratch = self.folder.path("data").join(&self.source_topics[0]).join("scratch");
+        let some = std::fs::read_dir(scratch).is_ok_and(|mut it| it.next().is_some());
+        self.spilled.set(self.spilled.get() | some);
+    }
+
     /// Records of output in Kafka: committed ones, and all with those of aborted transactions.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let count = |isolation| self.topics.iter().map(|it| self.broker.read(it, isolation).len()).sum();
@@ -213,6 +261,9 @@ from = "counted"
         let rolling = reference::rolling(&passed, 30_000);
         let expected = [rolling, reference::windows(&passed, 10_000, 10_000), counted, dead];
         for (index, expected) in expected.iter().enumerate() {
+            if self.memory.is_some() && index < 2 {
+                continue; // There are no windows.
+            }
             let found = self.output(index);
             if OUTPUTS[index] == "counted" && self.output == Output::Files {
                 // A line has no key to say whose count it is.

@@ -28,9 +28,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("plugin", &["batch", "column", "config", "metrics", "schema", "state"]),
     ("exchange", &["batch", "column", "metrics", "schema"]),
     ("window", &["batch", "column", "config", "schema", "state"]),
-    ("join", &["batch", "column", "state", "watermark"]),
-    ("dedupe", &["batch", "state"]),
-    ("state", &["batch"]),
+    ("join", &["batch", "column", "spill", "state", "watermark"]),
+    ("dedupe", &["batch", "spill", "state"]),
+    // Where state is while it is not in memory.
+    ("spill", &["batch"]),
+    ("state", &["batch", "spill"]),
     ("sink", &["batch", "column", "config", "decode", "failpoint", "kafka", "metrics", "schema"]),
     ("checkpoint", &["failpoint", "state"]),
 ];
@@ -76,6 +78,7 @@ const IMPURE: &[&str] = &[
 const OWNED: &[(&str, &[&str])] = &[
     ("rdkafka", &["kafka/"]),
     ("rdkafka_sys", &["kafka/"]),
+    ("lsm_tree", &["spill/"]),
     ("TcpStream", &["kafka/wire/", "daemon/http/"]),
     ("wasmtime", &["plugin/"]),
     ("env::var", &["main.rs", "cli/", "daemon/"]),

@@ -139,9 +139,9 @@ fn dedupe(bencher: Bencher<'_, '_>) {
     let stream = stream(150_000, 10_000, 100);
     let run = |mut dedupe: Dedupe| -> usize {
         let each = stream.iter().map(|it| {
-            let firsts = dedupe.process(&it.keys, &it.times, &it.clock).rows.len();
-            dedupe.advance(it.clock.after);
-            firsts
+            let firsts = dedupe.process(&it.keys, &it.times, &it.clock).expect("all is in memory");
+            dedupe.advance(it.clock.after).expect("all is in memory");
+            firsts.rows.len()
         });
         each.sum()
     };
@@ -164,8 +164,9 @@ fn interval_join_of_a_million_rows_a_side(bencher: Bencher<'_, '_>) {
     let take = |join: &mut Interval, it: &Records| -> usize {
         let Records { keys, times, clock, .. } = it;
         let input = Arrivals { keys, times, rows: &rows, deletes: &[], clock };
-        let pairs: usize = [Side::Left, Side::Right].map(|side| join.process(side, &input).pairs.len()).iter().sum();
-        pairs + join.advance(clock.after).len()
+        let joined = [Side::Left, Side::Right].map(|side| join.process(side, &input).expect("all is in memory"));
+        let pairs: usize = joined.iter().map(|it| it.pairs.len()).sum();
+        pairs + join.advance(clock.after).expect("all is in memory").len()
     };
     let mut join = Interval::new(2 * span_ms, 2 * span_ms, [false, false]);
     let held: usize = fill.iter().map(|it| take(&mut join, it)).sum();

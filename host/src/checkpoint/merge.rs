@@ -22,31 +22,15 @@ pub(super) fn merge(
     kind: FileKind,
     cancelled: &AtomicBool,
 ) -> Result<Option<SnapshotFile>, CheckpointError> {
-    let sorted = inputs.iter().take_while(|it| it.kind != FileKind::Delta).count();
-    let mut runs = Vec::with_capacity(sorted + 1);
-    for file in &inputs[..sorted] {
-        runs.push(Run::Streamed(Reader::open(dir, file)?));
-    }
-    runs.push(Run::Loaded(Loaded::load(dir, &inputs[sorted..])?));
-
+    let mut merged = Merged::open(dir, inputs)?;
     failpoint("merge.before-write");
     let mut writer = Writer::create(dir.join(name), epoch)?;
     let mut block = Delta::default();
-    let mut last = Place::default();
-    while let Some(newest) = smallest(&runs) {
-        let Some(entry) = runs[newest].peek() else { break };
-        if last.set && last.cmp(&entry) != std::cmp::Ordering::Less {
-            return Err(CheckpointError::damaged(&dir.join(name), "the files that it is merged from are not sorted"));
-        }
-        last.hold(&entry);
+    while let Some(entry) = merged.peek().map_err(|found| CheckpointError::damaged(&dir.join(name), found))? {
         if entry.value.is_some() || kind != FileKind::Base {
             block.push(entry);
         }
-        for run in &mut runs {
-            if run.peek().is_some_and(|it| last.cmp(&it) == std::cmp::Ordering::Equal) {
-                run.advance()?;
-            }
-        }
+        merged.advance()?;
         if block.bytes().len() >= BLOCK_BYTES {
             if cancelled.load(Ordering::Relaxed) {
                 return Ok(None);
@@ -59,6 +43,50 @@ pub(super) fn merge(
     let file = writer.finish(kind)?;
     failpoint("merge.after-write");
     Ok(Some(file))
+}
+
+/// Several snapshot files read as one: by table, group and key, of each key the newest entry, deletes among them.
+pub(super) struct Merged {
+    runs: Vec<Run>,
+    /// The run that stands at the next entry; none at the end.
+    newest: Option<usize>,
+    last: Place,
+}
+
+impl Merged {
+    /// Opens `files`, oldest first.
+    pub(super) fn open(dir: &Path, files: &[SnapshotFile]) -> Result<Merged, CheckpointError> {
+        let sorted = files.iter().take_while(|it| it.kind != FileKind::Delta).count();
+        let mut runs = Vec::with_capacity(sorted + 1);
+        for file in &files[..sorted] {
+            runs.push(Run::Streamed(Reader::open(dir, file)?));
+        }
+        runs.push(Run::Loaded(Loaded::load(dir, &files[sorted..])?));
+        Ok(Merged { newest: smallest(&runs), runs, last: Place::default() })
+    }
+
+    /// The entry that it stands at; none at the end. Errors: what is wrong with the files, which say that they are sorted.
+    pub(super) fn peek(&self) -> Result<Option<Entry<'_>>, &'static str> {
+        let Some(entry) = self.newest.and_then(|it| self.runs[it].peek()) else { return Ok(None) };
+        if self.last.set && self.last.cmp(&entry) != std::cmp::Ordering::Less {
+            return Err("the files that it is merged from are not sorted");
+        }
+        Ok(Some(entry))
+    }
+
+    /// Goes on to the next key.
+    pub(super) fn advance(&mut self) -> Result<(), CheckpointError> {
+        let Merged { runs, newest, last } = self;
+        let Some(entry) = newest.and_then(|it| runs[it].peek()) else { return Ok(()) };
+        last.hold(&entry);
+        for run in &mut *runs {
+            if run.peek().is_some_and(|it| last.cmp(&it) == std::cmp::Ordering::Equal) {
+                run.advance()?;
+            }
+        }
+        *newest = smallest(runs);
+        Ok(())
+    }
 }
 
 fn place<'a>(entry: &Entry<'a>) -> (u16, u16, &'a [u8]) {

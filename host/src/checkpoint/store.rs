@@ -11,8 +11,9 @@
 //! committed keeps meaning what it meant, whatever happens to epochs that were given up.
 
 use super::compaction::{CompactionLimits, Compactor};
-use super::format::{self, Reader, Writer};
+use super::format::{self, Writer};
 use super::manifest::{FileKind, Manifest, Meta, Parent, SnapshotFile};
+use super::merge::Merged;
 use super::pointer::{Pointer, manifest_epoch};
 use super::{CheckpointError, Epoch, folder};
 use crate::failpoint::failpoint;
@@ -253,16 +254,17 @@ fn file_name(kind: &str, epoch: Epoch, run: &str, serial: u64, extension: &str) 
 }
 
 impl Restored {
-    /// Hands over the state's entries, oldest first: of one key the last one counts, deletes included.
+    /// Hands over the entries that count, one a key, without those that are deleted, by table, group and key. No more of them
+    /// is in memory than the deltas that wait to be merged.
     ///
     /// Errors: those of `apply`, and of reading.
     pub fn visit<E: From<CheckpointError>>(&self, mut apply: impl FnMut(Entry<'_>) -> Result<(), E>) -> Result<(), E> {
-        for file in &self.manifest.files {
-            let mut reader = Reader::open(&self.dir, file)?;
-            while let Some(entry) = reader.peek() {
+        let mut merged = Merged::open(&self.dir, &self.manifest.files)?;
+        while let Some(entry) = merged.peek().map_err(|found| CheckpointError::damaged(&self.dir, found))? {
+            if entry.value.is_some() {
                 apply(entry)?;
-                reader.advance()?;
             }
+            merged.advance()?;
         }
         Ok(())
     }

@@ -74,6 +74,7 @@ fn pipeline(root: &Section<'_>, plugins: &Plugins<'_>, errors: &mut Errors) -> P
         delivery,
         checkpoint_interval_ms,
         batch_rows_max: root.integer("batch_rows_max", errors).unwrap_or(1) as usize,
+        memory: root.size("memory", errors),
         bad_records: bad_records(root, letters_entry.is_some(), errors),
         sources,
         steps,

@@ -138,6 +138,14 @@ pub(super) static PIPELINE: Keys = Keys {
             "How many records a batch has at most. Results do not depend on it.",
         ),
         key(
+            "memory",
+            Size { min: 65_536 },
+            Means("as much as there is"),
+            "What the state of its steps may take of memory, over all workers. The state of keyed plugins, of `dedupe` and of joins that does not \
+             fit goes to the disk, in the pipeline's folder; windows that do not fit end the pipeline with exit code 70. Plugins' own memory, \
+             batches and Kafka's buffers come on top. See the guide on memory.",
+        ),
+        key(
             "bad_records",
             Choice { now: &["dead-letter", "stop", "drop"], later: &[] },
             Means("`\"dead-letter\"` where there are `[dead_letters]`, otherwise `\"stop\"`"),

@@ -19,6 +19,8 @@ pub struct Pipeline {
     pub checkpoint_interval_ms: u64,
     /// Rows in a batch at most; 1 to 65,536.
     pub batch_rows_max: usize,
+    /// What its state may take of memory, bytes, over all workers; none for any amount.
+    pub memory: Option<u64>,
     /// What becomes of records that cannot be processed.
     pub bad_records: BadRecords,
     /// Sources in the order of the file. A source's index is its id.

@@ -47,6 +47,7 @@ fn a_file_with_only_what_is_required_gets_every_default() {
             delivery: ExactlyOnce,
             checkpoint_interval_ms: 1000,
             batch_rows_max: 4096,
+            memory: None,
             bad_records: Stop,
             sources: [
                 Source {
@@ -208,6 +209,7 @@ fn every_key_reaches_the_model() {
             delivery: AtLeastOnce,
             checkpoint_interval_ms: 250,
             batch_rows_max: 100,
+            memory: None,
             bad_records: Drop,
             sources: [
                 Source {
@@ -443,7 +445,7 @@ path = "x"
 "#,
         expect![[r#"
             p.toml: name: missing, expected a text; add `name = ...`
-            p.toml:1:1: nam: unknown key, expected one of `name`, `delivery`, `checkpoint_interval`, `batch_rows_max`, `bad_records`, `sources`, `steps`, `sinks`, `dead_letters`; did you mean `name`?
+            p.toml:1:1: nam: unknown key, expected one of `name`, `delivery`, `checkpoint_interval`, `batch_rows_max`, `memory`, `bad_records`, `sources`, `steps`, `sinks`, `dead_letters`; did you mean `name`?
             p.toml:2:23: checkpoint_interval: found 5, expected a duration with its unit such as "5s"; write "5s" if seconds are meant
             p.toml:5:13: sources.orders.connector: found "kafak", expected one of "kafka", "file", "generator"; did you mean `kafka`?
             p.toml:9:8: steps.velocity.from: found "order", expected the name of a source or step: one of `orders`, `velocity`; did you mean `orders`?
@@ -857,7 +859,7 @@ fn set_overrides_any_key_and_its_errors_name_the_flag() {
             --set sources.inn.rate=100: sources.inn: the file has no `sources` of this name, expected one of `in`; did you mean `in`?
             --set name.x=1: name: found "t", expected a table; only a table has keys to set
             --set a = 1 b=2: found the key "a = 1\nb", expected a path such as sources.orders.topic
-            --set sorces.in.rate=1: sorces: unknown key, expected one of `name`, `delivery`, `checkpoint_interval`, `batch_rows_max`, `bad_records`, `sources`, `steps`, `sinks`, `dead_letters`; did you mean `sources`?
+            --set sorces.in.rate=1: sorces: unknown key, expected one of `name`, `delivery`, `checkpoint_interval`, `batch_rows_max`, `memory`, `bad_records`, `sources`, `steps`, `sinks`, `dead_letters`; did you mean `sources`?
             --set checkpoint_interval=5: checkpoint_interval: found 5, expected a duration with its unit such as "5s"; write "5s" if seconds are meant
             --set sources.in.rte=100: sources.in.rte: unknown key, expected one of `connector`, `format`, `read_first`, `event_time`, `schema`, `kind`, `seed`, `rate`, `count`, `partitions`; did you mean `rate`?
         "#]],

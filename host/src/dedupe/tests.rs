@@ -39,8 +39,8 @@ impl Clock {
 fn feed(dedupe: &mut Dedupe, clock: &mut Clock, records: &[(&str, EventTime)]) -> Firsts {
     let times: Vec<EventTime> = records.iter().map(|it| it.1).collect();
     let at = clock.over(&times);
-    let firsts = dedupe.process(&keys(&records.iter().map(|it| it.0).collect::<Vec<_>>()), &times, &at);
-    dedupe.advance(at.after);
+    let firsts = dedupe.process(&keys(&records.iter().map(|it| it.0).collect::<Vec<_>>()), &times, &at).unwrap();
+    dedupe.advance(at.after).unwrap();
     firsts
 }
 
@@ -71,10 +71,10 @@ fn a_record_that_may_be_forgotten_is_late() {
 fn what_no_record_on_time_can_repeat_is_forgotten_but_at_the_end_of_the_input() {
     let (mut dedupe, mut clock) = (Dedupe::new(WITHIN_MS, TableId(3)), Clock { delay_ms: 0, watermark: -100 });
     feed(&mut dedupe, &mut clock, &[("a", 0), ("b", 5), ("a", 12)]);
-    dedupe.advance(EventTime::MAX);
-    dedupe.advance(15);
+    dedupe.advance(EventTime::MAX).unwrap();
+    dedupe.advance(15).unwrap();
     assert_eq!(dedupe.keys(), 1, "b's 5 is over at 15, a's 12 is not");
-    dedupe.advance(22);
+    dedupe.advance(22).unwrap();
     assert_eq!(dedupe.keys(), 0);
     let mut delta = Delta::default();
     dedupe.seal(&mut delta);

@@ -7,6 +7,7 @@
 use super::store::{EntryError, Store};
 use super::{Arrivals, Joined, Pairs, Side};
 use crate::batch::EventTime;
+use crate::spill::SpillError;
 use crate::state::{Delta, Entry, TableId};
 use crate::watermark::WATERMARK_NONE;
 
@@ -27,7 +28,11 @@ impl AsOf {
 
     /// Records of the stream, or versions of the table. A version is late when the table already has a newer one that the
     /// watermark has passed: no record will ask for it.
-    pub fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Joined {
+    ///
+    /// # Errors
+    /// Where keys that are on the disk cannot be read.
+    pub fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Result<Joined, SpillError> {
+        self.store.warm(input.keys)?;
         let mut joined = Joined::default();
         if side == Side::Left {
             joined.late = input.late();
@@ -51,7 +56,7 @@ impl AsOf {
                 joined.pairs.origins.push(row as u32);
             }
         }
-        joined
+        Ok(joined)
     }
 
     /// Adds a version, in the place of one of the same time. False where it is too old to be asked for.
@@ -100,13 +105,16 @@ impl AsOf {
     }
 
     /// Event time has come to `watermark`: answers the records that have waited for it, by key in order of time.
-    pub fn advance(&mut self, watermark: EventTime) -> Pairs {
+    ///
+    /// # Errors
+    /// Where keys that are on the disk cannot be read.
+    pub fn advance(&mut self, watermark: EventTime) -> Result<Pairs, SpillError> {
         let mut pairs = Pairs::default();
         if watermark <= self.watermark {
-            return pairs;
+            return Ok(pairs);
         }
         self.watermark = watermark;
-        while let Some(slot) = self.store.next_due(watermark) {
+        while let Some(slot) = self.store.next_due(watermark)? {
             while self.store.slot(slot).sides[0].front().is_some_and(|it| it.time <= watermark) {
                 let Some(record) = self.store.pop(slot, Side::Left) else { break };
                 let Slice { key, version } = self.look_up(slot, record.time);
@@ -118,7 +126,7 @@ impl AsOf {
             self.schedule(slot);
             self.store.tidy(slot);
         }
-        pairs
+        Ok(pairs)
     }
 
     fn look_up(&self, slot: u32, time: EventTime) -> Slice<'_> {
@@ -148,6 +156,16 @@ impl AsOf {
     /// Goes on from a watermark that was reached before a restart.
     pub fn resume(&mut self, watermark: EventTime) {
         self.watermark = self.watermark.max(watermark);
+    }
+
+    /// What is kept.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The same, to be moved.
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
     }
 
     /// Keys that have rows.

@@ -11,6 +11,7 @@
 use super::store::{EntryError, Store};
 use super::{Arrivals, Joined, Pairs, Side};
 use crate::batch::EventTime;
+use crate::spill::SpillError;
 use crate::state::{Delta, Entry, TableId};
 use crate::watermark::WATERMARK_NONE;
 
@@ -51,7 +52,11 @@ impl Interval {
     }
 
     /// Records of one side.
-    pub fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Joined {
+    ///
+    /// # Errors
+    /// Where keys that are on the disk cannot be read.
+    pub fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Result<Joined, SpillError> {
+        self.store.warm(input.keys)?;
         let mut joined = Joined { pairs: Pairs::default(), late: input.late() };
         let mut late = joined.late.iter().copied().peekable();
         for (row, &time) in input.times.iter().enumerate() {
@@ -68,7 +73,7 @@ impl Interval {
             );
             joined.pairs.origins.resize(joined.pairs.len(), row as u32);
         }
-        joined
+        Ok(joined)
     }
 
     fn take(&mut self, side: Side, key: &[u8], hash: u64, time: EventTime, row: &[u8], pairs: &mut Pairs) {
@@ -111,15 +116,18 @@ impl Interval {
 
     /// Event time has come to `watermark`: gives out the rows that can find no match any more, by the time at which that was sure,
     /// and forgets all whose time is over.
-    pub fn advance(&mut self, watermark: EventTime) -> Pairs {
+    ///
+    /// # Errors
+    /// Where keys that are on the disk cannot be read.
+    pub fn advance(&mut self, watermark: EventTime) -> Result<Pairs, SpillError> {
         let mut pairs = Pairs::default();
         if watermark <= self.watermark {
-            return pairs;
+            return Ok(pairs);
         }
         self.watermark = watermark;
         // What is kept while the watermark is at most `until` is due at the next millisecond; at the end of time all is.
         let done = if watermark == EventTime::MAX { watermark } else { watermark.saturating_sub(1) };
-        while let Some(slot) = self.store.next_due(done) {
+        while let Some(slot) = self.store.next_due(done)? {
             while let Some((side, _)) = self.first(slot).filter(|it| it.1 <= done) {
                 let Some(row) = self.store.pop(slot, side) else { break };
                 if self.keeps[side.index()] && !row.matched {
@@ -130,7 +138,7 @@ impl Interval {
             self.store.schedule(slot, next);
             self.store.tidy(slot);
         }
-        pairs
+        Ok(pairs)
     }
 
     /// The row of a slot whose time is over first: its side, and until when it is kept.
@@ -167,6 +175,16 @@ impl Interval {
     /// Goes on from a watermark that was reached before a restart.
     pub fn resume(&mut self, watermark: EventTime) {
         self.watermark = self.watermark.max(watermark);
+    }
+
+    /// What is kept.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The same, to be moved.
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
     }
 
     /// Keys that have rows.

@@ -5,6 +5,7 @@
 use super::store::{EntryError, Store};
 use super::{Arrivals, Joined, Side};
 use crate::batch::EventTime;
+use crate::spill::SpillError;
 use crate::state::{Delta, Entry, TableId};
 
 /// The join with the present value of a table, in one worker.
@@ -25,7 +26,11 @@ impl Latest {
     }
 
     /// Records of the stream, or values of the table.
-    pub fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Joined {
+    ///
+    /// # Errors
+    /// Where keys that are on the disk cannot be read.
+    pub fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Result<Joined, SpillError> {
+        self.store.warm(input.keys)?;
         let mut joined = Joined::default();
         for (row, &time) in input.times.iter().enumerate() {
             let (key, hash) = (input.keys.texts.get(row), input.keys.hashes[row]);
@@ -43,7 +48,7 @@ impl Latest {
                 }
             }
         }
-        joined
+        Ok(joined)
     }
 
     fn set(&mut self, key: &[u8], hash: u64, value: &[u8], deletes: bool) {
@@ -67,6 +72,16 @@ impl Latest {
     /// Where it is none of this operator's.
     pub fn restore(&mut self, entry: Entry<'_>) -> Result<(), EntryError> {
         self.store.restore(entry).map(|_| ())
+    }
+
+    /// What is kept.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The same, to be moved.
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
     }
 
     /// Keys that have values.

@@ -28,7 +28,7 @@ mod windowed;
 pub use as_of::AsOf;
 pub use interval::Interval;
 pub use latest::Latest;
-pub use store::EntryError;
+pub use store::{EntryError, Store};
 pub use windowed::Windowed;
 
 use crate::batch::{EventTime, Keys, RowTimes};

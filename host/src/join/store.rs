@@ -16,8 +16,11 @@
 //! | 1      | flags: 1 for a row that has matched, 2 for one that deletes               |
 //! | rest   | the row                                                                   |
 
+mod cold;
+
 use super::Side;
 use crate::batch::{self, EventTime};
+use crate::spill::{Copied, SpillError};
 use crate::state::{Delta, Entry, TableId};
 use hashbrown::HashTable;
 use std::collections::{BTreeSet, VecDeque};
@@ -26,6 +29,9 @@ const VERSION: u8 = 1;
 const KEY_HEAD_BYTES: usize = 17;
 const MATCHED: u8 = 1;
 const DELETES: u8 = 2;
+/// Memory that a key takes besides its text and rows, and a row besides its bytes. About.
+const SLOT_COST: usize = size_of::<Slot>() + 48;
+const ROW_COST: usize = size_of::<Row>() + 16;
 
 /// One row that is kept.
 #[derive(Debug)]
@@ -52,6 +58,10 @@ pub(super) struct Slot {
     pub(super) sides: [VecDeque<Row>; 2],
     due: Option<EventTime>,
     dirty: bool,
+    /// True when it was used since it was last looked at for a key to move to the disk.
+    hot: bool,
+    /// What the disk has of it.
+    copied: Copied,
 }
 
 /// An entry that no version of this code wrote.
@@ -73,11 +83,17 @@ pub enum EntryError {
         /// Length of its value.
         value_bytes: usize,
     },
+    /// What is on the disk of it cannot be read or written.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
 }
 
 /// The rows of all keys of one worker.
+///
+/// Keys that were not used of late may be moved to the disk (`cold`). Whoever is about to use keys by name says so first
+/// ([`Store::warm`]); what event time reaches comes back by itself.
 #[derive(Debug, Default)]
-pub(super) struct Store {
+pub struct Store {
     /// Index into `slots`, by the key's hash.
     index: HashTable<u32>,
     slots: Vec<Slot>,
@@ -89,6 +105,12 @@ pub(super) struct Store {
     /// When there is something to do for a slot, at most once a slot.
     due: BTreeSet<(EventTime, u32)>,
     next_number: u64,
+    /// Memory in use, bytes, about.
+    held: usize,
+    /// What the next seal writes, bytes, about.
+    changed: usize,
+    /// The keys that are not in memory; none where all are.
+    cold: Option<Box<cold::Chest>>,
 }
 
 impl Slot {
@@ -101,7 +123,7 @@ impl Slot {
 impl Store {
     /// Keys that have rows.
     pub(super) fn keys(&self) -> usize {
-        self.index.len()
+        self.index.len() + self.cold_keys()
     }
 
     pub(super) fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
@@ -116,7 +138,9 @@ impl Store {
         if let Some(at) = self.find(hash, key) {
             return at;
         }
-        let slot = Slot { hash, key: key.into(), sides: Default::default(), due: None, dirty: false };
+        let (sides, copied) = Default::default();
+        let slot = Slot { hash, key: key.into(), sides, due: None, dirty: false, hot: true, copied };
+        self.held += SLOT_COST + key.len();
         let at = match self.free.pop() {
             Some(at) => {
                 // It may still be in the list of dirty ones: then it is there once, for whichever key it has by then.
@@ -143,12 +167,16 @@ impl Store {
         let number = self.next_number;
         self.next_number += 1;
         let row = Row { time, number, matched, deletes, dirty: true, stored: false, bytes: bytes.into() };
+        self.changed += ROW_COST + bytes.len();
         self.place(at, side, row);
         self.touch(at);
     }
 
     fn place(&mut self, at: u32, side: Side, row: Row) {
-        let rows = &mut self.slots[at as usize].sides[side.index()];
+        self.held += ROW_COST + row.bytes.len();
+        let slot = &mut self.slots[at as usize];
+        slot.copied.changed();
+        let rows = &mut slot.sides[side.index()];
         // Mostly the newest one: looked for from the end.
         let order = (row.time, row.number);
         if rows.back().is_none_or(|last| (last.time, last.number) < order) {
@@ -164,6 +192,7 @@ impl Store {
         let row = &mut self.slots[at as usize].sides[side.index()][row];
         if !row.matched {
             (row.matched, row.dirty) = (true, true);
+            self.changed += ROW_COST + row.bytes.len();
             self.touch(at);
         }
     }
@@ -177,8 +206,13 @@ impl Store {
     pub(super) fn remove(&mut self, at: u32, side: Side, row: usize) -> Option<Row> {
         let slot = &mut self.slots[at as usize];
         let row = slot.sides[side.index()].remove(row)?;
+        slot.hot = true;
+        slot.copied.changed();
+        self.held -= ROW_COST + row.bytes.len();
         if row.stored {
-            self.deleted.push((batch::key_group(slot.hash), entry_key(side, &row, &slot.key)));
+            let key = entry_key(side, &row, &slot.key);
+            self.changed += key.len() + size_of_val(&key);
+            self.deleted.push((batch::key_group(slot.hash), key));
         }
         Some(row)
     }
@@ -197,48 +231,54 @@ impl Store {
     }
 
     /// The next slot that is due when event time has come to `time`; it is scheduled no more.
-    pub(super) fn next_due(&mut self, time: EventTime) -> Option<u32> {
-        let first = self.due.first().filter(|it| it.0 <= time)?.1;
+    pub(super) fn next_due(&mut self, time: EventTime) -> Result<Option<u32>, SpillError> {
+        self.warm_due(time)?;
+        let Some(&(_, first)) = self.due.first().filter(|it| it.0 <= time) else { return Ok(None) };
         self.due.pop_first();
         self.slots[first as usize].due = None;
-        Some(first)
+        Ok(Some(first))
     }
 
     /// Forgets the key if it has no rows.
     pub(super) fn tidy(&mut self, at: u32) {
         let slot = &self.slots[at as usize];
-        if slot.sides.iter().any(|it| !it.is_empty()) {
+        if !slot.is_empty() {
             return;
         }
+        if let (Some(chest), true) = (&mut self.cold, slot.copied != Copied::Not) {
+            chest.cold.forget(&slot.key);
+        }
+        self.vacate(at);
+    }
+
+    /// Makes the slot free for another key. What its rows took is no longer counted.
+    fn vacate(&mut self, at: u32) {
+        let slot = &self.slots[at as usize];
         if let Ok(entry) = self.index.find_entry(slot.hash, |&it| it == at) {
             entry.remove();
         }
         self.schedule(at, None);
         let slot = &mut self.slots[at as usize];
+        let rows = slot.sides.iter().flatten().map(|it| ROW_COST + it.bytes.len()).sum::<usize>();
+        self.held -= SLOT_COST + slot.key.len() + rows;
         (slot.key, slot.sides) = (Box::default(), Default::default());
         self.free.push(at);
     }
 
     /// Writes the rows that changed since the last call.
     pub(super) fn seal(&mut self, table: TableId, delta: &mut Delta) {
+        self.changed = 0;
+        if let Some(chest) = &mut self.cold {
+            delta.append(&mut chest.early);
+        }
         for (group, key) in self.deleted.drain(..) {
             delta.delete(table, group, &key);
         }
         let mut value = Vec::new();
         for at in std::mem::take(&mut self.dirty) {
-            let Slot { hash, key, sides, dirty, .. } = &mut self.slots[at as usize];
-            *dirty = false;
-            for side in [Side::Left, Side::Right] {
-                for row in sides[side.index()].iter_mut().filter(|it| it.dirty) {
-                    value.clear();
-                    let matched = if row.matched { MATCHED } else { 0 };
-                    let deletes = if row.deletes { DELETES } else { 0 };
-                    value.extend([VERSION, matched | deletes]);
-                    value.extend_from_slice(&row.bytes);
-                    delta.put(table, batch::key_group(*hash), &entry_key(side, row, key), &value);
-                    (row.dirty, row.stored) = (false, true);
-                }
-            }
+            let slot = &mut self.slots[at as usize];
+            slot.dirty = false;
+            slot.write(table, &mut value, delta);
         }
     }
 
@@ -255,10 +295,17 @@ impl Store {
             _ => return Err(damaged()),
         };
         let hash = batch::hash(key);
-        if let Some(at) = self.find(hash, key) {
+        self.settle()?;
+        if let Some(at) = self.warm_key(hash, key)? {
             // A later entry wins.
-            let rows = &mut self.slots[at as usize].sides[side.index()];
-            rows.retain(|it| (it.time, it.number) != (time, number));
+            let slot = &mut self.slots[at as usize];
+            slot.copied.changed();
+            let (rows, held) = (&mut slot.sides[side.index()], &mut self.held);
+            rows.retain(|it| {
+                let stays = (it.time, it.number) != (time, number);
+                *held -= if stays { 0 } else { ROW_COST + it.bytes.len() };
+                stays
+            });
             if entry.value.is_none() {
                 self.tidy(at);
             }
@@ -280,10 +327,37 @@ impl Store {
 
     fn touch(&mut self, at: u32) {
         let slot = &mut self.slots[at as usize];
+        slot.hot = true;
+        slot.copied.changed();
         if !slot.dirty {
             slot.dirty = true;
             self.dirty.push(at);
         }
+    }
+}
+
+impl Slot {
+    fn is_empty(&self) -> bool {
+        self.sides.iter().all(VecDeque::is_empty)
+    }
+
+    /// Writes the rows that the next snapshot must hold. `value` is scratch.
+    fn write(&mut self, table: TableId, value: &mut Vec<u8>, delta: &mut Delta) {
+        for side in [Side::Left, Side::Right] {
+            for row in self.sides[side.index()].iter_mut().filter(|it| it.dirty) {
+                value.clear();
+                value.extend([VERSION, row.flags()]);
+                value.extend_from_slice(&row.bytes);
+                delta.put(table, batch::key_group(self.hash), &entry_key(side, row, &self.key), value);
+                (row.dirty, row.stored) = (false, true);
+            }
+        }
+    }
+}
+
+impl Row {
+    fn flags(&self) -> u8 {
+        (if self.matched { MATCHED } else { 0 }) | (if self.deletes { DELETES } else { 0 })
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::batch;
+use crate::spill::{Cold, Scratch, Sizes};
 use crate::state::{Delta, Entries, Entry, TableId};
 use crate::watermark::{WATERMARK_END, WATERMARK_NONE};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 mod windows;
 
@@ -16,16 +18,17 @@ trait Join {
     fn seal(&mut self, delta: &mut Delta);
     fn restore(&mut self, entry: Entry<'_>);
     fn resume(&mut self, watermark: EventTime);
+    fn store_mut(&mut self) -> &mut Store;
 }
 
 macro_rules! join {
     ($name:ident) => {
         impl Join for $name {
             fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Joined {
-                $name::process(self, side, input)
+                $name::process(self, side, input).unwrap()
             }
             fn advance(&mut self, watermark: EventTime) -> Pairs {
-                $name::advance(self, watermark)
+                $name::advance(self, watermark).unwrap()
             }
             fn seal(&mut self, delta: &mut Delta) {
                 $name::seal(self, TableId(0), delta);
@@ -35,6 +38,9 @@ macro_rules! join {
             }
             fn resume(&mut self, watermark: EventTime) {
                 $name::resume(self, watermark);
+            }
+            fn store_mut(&mut self) -> &mut Store {
+                $name::store_mut(self)
             }
         }
     };
@@ -70,6 +76,8 @@ struct Run<J> {
     next: u32,
     taken: Vec<Taken>,
     given: Vec<(Shown, Option<(EventTime, EventTime)>)>,
+    /// Where all keys go between two happenings; none where they stay.
+    scratch: Option<(tempfile::TempDir, Arc<Scratch>)>,
 }
 
 fn text(key: u8) -> String {
@@ -87,6 +95,26 @@ impl<J: Join> Run<J> {
             next: 0,
             taken: Vec::new(),
             given: Vec::new(),
+            scratch: None,
+        }
+    }
+
+    /// With all keys on the disk between two happenings, if `spills`.
+    fn spilling(mut self, spills: bool) -> Self {
+        if spills {
+            let (dir, scratch) = scratch();
+            self.join = furnished((self.fresh)(), Some(&scratch), 0);
+            self.scratch = Some((dir, scratch));
+        }
+        self
+    }
+
+    fn spill(&mut self) {
+        let store = self.join.store_mut();
+        store.shrink(0).unwrap();
+        if self.scratch.is_some() {
+            assert_eq!(store.cold_keys(), store.keys(), "all went");
+            assert_eq!(store.bytes(), 0);
         }
     }
 
@@ -117,6 +145,7 @@ impl<J: Join> Run<J> {
         assert_eq!(joined.late, expected_late);
         assert_eq!(joined.pairs.origins.len(), joined.pairs.len());
         self.given.extend(shown(&joined.pairs).map(|it| (it, None)));
+        self.spill();
     }
 
     fn advance(&mut self, watermark: EventTime) {
@@ -124,10 +153,13 @@ impl<J: Join> Run<J> {
         let pairs = self.join.advance(watermark);
         self.given.extend(shown(&pairs).map(|it| (it, Some((before, watermark)))));
         self.watermark = watermark;
+        self.spill();
     }
 
     fn restart(&mut self) {
-        restart(&mut self.join, &mut self.deltas, self.fresh);
+        let (fresh, table) = (self.fresh, self.deltas.len() + 1);
+        let scratch = self.scratch.as_ref().map(|it| &it.1);
+        restart(&mut self.join, &mut self.deltas, || furnished(fresh(), scratch, table));
         self.join.resume(self.watermark);
     }
 
@@ -149,6 +181,21 @@ impl<J: Join> Run<J> {
         pairs.sort_unstable();
         pairs
     }
+}
+
+/// A scratch space whose tree has many files.
+fn scratch() -> (tempfile::TempDir, Arc<Scratch>) {
+    let dir = tempfile::tempdir().unwrap();
+    let scratch = Scratch::new(dir.path().join("scratch"), Sizes { buffer: 1_000, cache: 10_000 });
+    (dir, Arc::new(scratch))
+}
+
+/// `join` with a place on the disk. Each process has a scratch space of its own: here a table.
+fn furnished<J: Join>(mut join: J, scratch: Option<&Arc<Scratch>>, table: usize) -> J {
+    if let Some(scratch) = scratch {
+        join.store_mut().spill_to(Cold::new(Arc::clone(scratch), table as u16), TableId(0), 200);
+    }
+    join
 }
 
 /// Seals `join` and puts a fresh one with what was sealed so far in its place.
@@ -220,8 +267,8 @@ macro_rules! intervals {
             #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
             $(
                 #[test]
-                fn $name(script in a_script()) {
-                    let mut run = Run::new(|| Interval::new($before, $after, $keeps));
+                fn $name(script in a_script(), spills in prop::bool::weighted(0.1)) {
+                    let mut run = Run::new(|| Interval::new($before, $after, $keeps)).spilling(spills);
                     run.run(&script);
                     prop_assert_eq!(run.pairs(), reference(&run.taken, $before, $after, $keeps));
                     prop_assert_eq!(run.join.keys(), 0, "all is forgotten at the end");
@@ -269,9 +316,11 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_record_meets_the_version_of_its_time(script in a_temporal_script(), keeps in any::<bool>()) {
+    fn a_record_meets_the_version_of_its_time(
+        script in a_temporal_script(), keeps in any::<bool>(), spills in prop::bool::weighted(0.1),
+    ) {
         let fresh: fn() -> AsOf = if keeps { || AsOf::new(true) } else { || AsOf::new(false) };
-        let mut run = Run::new(fresh);
+        let mut run = Run::new(fresh).spilling(spills);
         let mut deleted = Vec::new();
         for (step, deletes) in &script {
             match step {
@@ -318,8 +367,8 @@ fn a_version_that_nobody_can_ask_for_is_late_and_a_deleted_key_is_forgotten() {
         rows.push(row.as_bytes());
         let clock = RowTimes { before: watermark, stragglers: vec![(0, watermark)], after: watermark };
         let input = Arrivals { keys: &keys, times: &[time], rows: &rows, deletes: &[deletes], clock: &clock };
-        let joined = join.process(side, &input);
-        join.advance(watermark);
+        let joined = join.process(side, &input).unwrap();
+        join.advance(watermark).unwrap();
         (joined.late.len(), join.keys())
     };
     assert_eq!(at(Side::Right, "\"a\"", 10, "ten", false, 20), (0, 1));
@@ -335,7 +384,23 @@ fn a_version_that_nobody_can_ask_for_is_late_and_a_deleted_key_is_forgotten() {
 
 #[test]
 fn latest_answers_with_what_is_there_on_arrival() {
-    let mut join = Latest::new(true);
+    latest_answers(false);
+}
+
+#[test]
+fn latest_answers_with_what_went_to_the_disk() {
+    latest_answers(true);
+}
+
+fn latest_answers(spills: bool) {
+    let (_dir, scratch) = scratch();
+    let furnished = |mut join: Latest, table: u16| {
+        if spills {
+            join.store_mut().spill_to(Cold::new(Arc::clone(&scratch), table), TableId(0), 0);
+        }
+        join
+    };
+    let mut join = furnished(Latest::new(true), 0);
     let at = |join: &mut Latest, side, key: &str, row: &str, deletes| {
         let (mut keys, mut rows) = (Keys::default(), Strings::default());
         keys.texts.push(key.as_bytes());
@@ -343,7 +408,9 @@ fn latest_answers_with_what_is_there_on_arrival() {
         rows.push(row.as_bytes());
         let clock = RowTimes { before: 99, stragglers: vec![(0, 99)], after: 99 };
         let input = Arrivals { keys: &keys, times: &[5], rows: &rows, deletes: &[deletes], clock: &clock };
-        let pairs = join.process(side, &input).pairs;
+        let pairs = join.process(side, &input).unwrap().pairs;
+        join.store_mut().shrink(0).unwrap();
+        assert!(!spills || join.store().cold_keys() == join.keys());
         (0..pairs.len())
             .map(|it| String::from_utf8_lossy(pairs.rows[1].rows.get(it)).into_owned())
             .collect::<Vec<_>>()
@@ -356,7 +423,7 @@ fn latest_answers_with_what_is_there_on_arrival() {
     assert_eq!(at(&mut join, Side::Left, "1", "x", false), "new");
     let mut delta = Delta::default();
     join.seal(TableId(0), &mut delta);
-    let mut again = Latest::new(false);
+    let mut again = furnished(Latest::new(false), 1);
     Entries(delta.bytes()).for_each(|it| again.restore(it).unwrap());
     assert_eq!(at(&mut again, Side::Left, "1", "x", false), "new");
     assert!(at(&mut again, Side::Right, "1", "", true).is_empty());

@@ -15,6 +15,7 @@ use super::grid::Grid;
 use super::store::{EntryError, Row, Slot, Store};
 use super::{Arrivals, Joined, Pairs, Side};
 use crate::batch::EventTime;
+use crate::spill::SpillError;
 use crate::state::{Delta, Entry, TableId};
 use crate::watermark::WATERMARK_NONE;
 use std::collections::VecDeque;
@@ -71,12 +72,16 @@ impl Windowed {
     }
 
     /// Records of one side. A straggler is judged when what its watermark closes has been given out.
-    pub fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Joined {
+    ///
+    /// # Errors
+    /// Where keys that are on the disk cannot be read.
+    pub fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Result<Joined, SpillError> {
+        self.store.warm(input.keys)?;
         let mut joined = Joined::default();
         let mut stragglers = input.clock.stragglers.iter().peekable();
         for (row, &time) in input.times.iter().enumerate() {
             if let Some((_, watermark)) = stragglers.next_if(|it| it.0 as usize == row) {
-                self.close_until(*watermark, &mut joined.pairs);
+                self.close_until(*watermark, &mut joined.pairs)?;
             }
             let (key, bytes) = (input.keys.texts.get(row), input.rows.get(row));
             let taken = if key.is_empty() {
@@ -88,7 +93,7 @@ impl Windowed {
                 joined.late.push(row as u32);
             }
         }
-        joined
+        Ok(joined)
     }
 
     /// A row without a key matches nothing in any of its windows, which need not close to say so. False where they all have.
@@ -143,18 +148,21 @@ impl Windowed {
     }
 
     /// Event time has come to `watermark`: gives out the windows that this closes, and forgets the rows that are in no other.
-    pub fn advance(&mut self, watermark: EventTime) -> Pairs {
+    ///
+    /// # Errors
+    /// Where keys that are on the disk cannot be read.
+    pub fn advance(&mut self, watermark: EventTime) -> Result<Pairs, SpillError> {
         let mut pairs = Pairs::default();
-        self.close_until(watermark, &mut pairs);
-        pairs
+        self.close_until(watermark, &mut pairs)?;
+        Ok(pairs)
     }
 
-    fn close_until(&mut self, watermark: EventTime, pairs: &mut Pairs) {
+    fn close_until(&mut self, watermark: EventTime, pairs: &mut Pairs) -> Result<(), SpillError> {
         if watermark <= self.watermark {
-            return;
+            return Ok(());
         }
         let before = std::mem::replace(&mut self.watermark, watermark);
-        while let Some(slot) = self.store.next_due(watermark) {
+        while let Some(slot) = self.store.next_due(watermark)? {
             let next = match self.windows {
                 Windows::Aligned(grid) => self.close_aligned(slot, grid, grid.open(before), pairs),
                 Windows::Session(gap) => self.close_sessions(slot, gap, pairs),
@@ -162,6 +170,7 @@ impl Windowed {
             self.store.schedule(slot, next);
             self.store.tidy(slot);
         }
+        Ok(())
     }
 
     /// Closes the windows of a key from number `next` on. Answers when the next one of those that stay open is due.
@@ -249,6 +258,16 @@ impl Windowed {
     /// Goes on from a watermark that was reached before a restart: windows that it had closed stay so.
     pub fn resume(&mut self, watermark: EventTime) {
         self.watermark = self.watermark.max(watermark);
+    }
+
+    /// What is kept.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The same, to be moved.
+    pub fn store_mut(&mut self) -> &mut Store {
+        &mut self.store
     }
 
     /// Keys that have rows.

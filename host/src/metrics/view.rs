@@ -38,6 +38,10 @@ pub struct StepView {
     pub watermark: i64,
     /// Keys that it held at the last checkpoint.
     pub state_keys: u64,
+    /// What its state takes of memory, bytes, about.
+    pub memory_bytes: u64,
+    /// Keys of it that are not in memory but on the disk.
+    pub spilled_keys: u64,
     /// What the last checkpoint wrote of its state, bytes.
     pub checkpoint_bytes: u64,
 }
@@ -53,6 +57,8 @@ pub struct WorkerView {
     pub partitions: Vec<PartitionView>,
     /// Its part of each step, by index.
     pub steps: Vec<StepView>,
+    /// What its state takes on the disk, for want of memory, bytes.
+    pub spilled_bytes: u64,
 }
 
 /// What the workers of a pipeline last said, by worker. Each writes its own, a few times a second.
@@ -93,6 +99,11 @@ impl View {
         partitions
     }
 
+    /// What state takes on the disk, for want of memory, bytes.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.workers.iter().map(|it| it.spilled_bytes).sum()
+    }
+
     /// Records left to read; none where no source knows.
     pub fn lag(&self) -> Option<u64> {
         let known = self.workers.iter().flat_map(|it| &it.partitions).filter_map(|it| it.lag);
@@ -109,6 +120,8 @@ impl View {
             backpressured: mean(|it| it.backpressured),
             watermark: parts.iter().map(|it| it.watermark).min().unwrap_or(i64::MIN),
             state_keys: parts.iter().map(|it| it.state_keys).sum(),
+            memory_bytes: parts.iter().map(|it| it.memory_bytes).sum(),
+            spilled_keys: parts.iter().map(|it| it.spilled_keys).sum(),
             checkpoint_bytes: parts.iter().map(|it| it.checkpoint_bytes).sum(),
         }
     }

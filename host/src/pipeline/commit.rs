@@ -152,3 +152,9 @@ impl Committer {
 pub(super) fn store_failed(error: &CheckpointError) -> PipelineError {
     PipelineError::stop(Failure::Internal, format!("checkpoint: {}", chain(error)))
 }
+
+impl From<CheckpointError> for PipelineError {
+    fn from(error: CheckpointError) -> Self {
+        store_failed(&error)
+    }
+}

@@ -79,6 +79,8 @@ pub(super) struct Coordinator<'scope> {
     trial: Option<Trial>,
     /// What is read before all else; none once a barrier has been asked for after it.
     firsts: Option<Arc<Left>>,
+    /// Set by a worker that cannot keep what changes until the interval is over.
+    pressed: Arc<AtomicBool>,
 }
 
 /// The barrier under way.
@@ -105,7 +107,7 @@ impl<'scope> Coordinator<'scope> {
         control: &Arc<Control>,
         interval_ms: u64,
     ) -> Self {
-        let Started { workers, committer, wakers, cancelled, paused, epoch, trial, firsts } = started;
+        let Started { workers, committer, wakers, cancelled, paused, epoch, trial, firsts, pressed } = started;
         Coordinator {
             workers,
             committer,
@@ -122,6 +124,7 @@ impl<'scope> Coordinator<'scope> {
             changed: false,
             trial,
             firsts,
+            pressed,
         }
     }
 
@@ -190,6 +193,7 @@ impl<'scope> Coordinator<'scope> {
                 let records = self.counters.records_in.load(Relaxed);
                 // Other sources wait for this barrier, and not for the interval.
                 due |= self.firsts.take_if(|it| it.is_read()).is_some();
+                due |= self.pressed.swap(false, Relaxed);
                 // An epoch on probation ends even if nothing came, so that the upgrade is settled.
                 let changed = self.changed || records != records_committed || self.trial.is_some();
                 if due || end.is_some() || (now_ms >= due_ms && changed) {

@@ -172,6 +172,8 @@ impl Worker {
             backpressured: gauge.blocked.share,
             watermark: step.watermark,
             state_keys: gauge.state_keys,
+            memory_bytes: step.step.held().bytes as u64,
+            spilled_keys: step.step.held().cold_keys as u64,
             checkpoint_bytes: gauge.checkpoint_bytes,
         };
         WorkerView {
@@ -179,6 +181,7 @@ impl Worker {
             backpressured: self.gauge.blocked.share,
             partitions: self.partition_views(),
             steps: self.gauge.steps.iter().zip(&self.steps).map(step).collect(),
+            spilled_bytes: self.memory.scratch_bytes(),
         }
     }
 

@@ -1,15 +1,17 @@
 //! A join step: turns records of two inputs into what the pure join operators keep, and their pairs into rows.
 
 use super::error::{Failure, PipelineError, chain};
+use super::memory::Held;
 use super::plan::{OperationPlan, StepPlan};
 use super::plan_join::{JoinPlan, RowColumn, SideColumn, SidePlan};
-use super::step::{Results, keys_column, push_late};
+use super::step::{Results, keys_column, push_late, spill_failed};
 use super::window_step::{CLOSED, window_times};
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
 use crate::config::{JoinKind, JoinWindow};
 use crate::exchange::gather_times;
-use crate::join::{Arrivals, AsOf, Interval, Joined, Latest, Pairs, Side, Windowed, row};
+use crate::join::{Arrivals, AsOf, Interval, Joined, Latest, Pairs, Side, Store, Windowed, row};
+use crate::spill::{Cold, SpillError};
 use crate::state::{Delta, Entry, TableId};
 use std::borrow::Cow;
 
@@ -59,12 +61,13 @@ impl JoinStep {
         let table = side == Side::Right && join.join.kind.has_table();
         let deletes = if table { tombstones(&batch) } else { Vec::new() };
         let input = Arrivals { keys, times: &batch.times, rows: &rows, deletes: &deletes, clock };
-        let Joined { pairs, late } = match &mut self.operator {
+        let joined = match &mut self.operator {
             Operator::Interval(it) => it.process(side, &input),
             Operator::Windowed(it) => it.process(side, &input),
             Operator::AsOf(it) => it.process(side, &input),
             Operator::Latest(it) => it.process(side, &input),
         };
+        let Joined { pairs, late } = joined.map_err(|error| spill_failed(plan, &error))?;
         let mut results = Results { side, ..Results::default() };
         let why = if matches!(self.operator, Operator::Windowed(_)) { CLOSED } else { "the watermark had passed" };
         push_late(plan, &batch, clock, &late, why, &mut results);
@@ -86,6 +89,7 @@ impl JoinStep {
             Operator::AsOf(it) => it.advance(watermark),
             Operator::Latest(_) => return Ok(Results::default()),
         };
+        let pairs = pairs.map_err(|error| spill_failed(plan, &error))?;
         let mut results = Results::default();
         push(plan, join, pairs, &RowTimes { before, stragglers: Vec::new(), after: before }, &mut results)?;
         Ok(results)
@@ -120,6 +124,41 @@ impl JoinStep {
             Operator::AsOf(it) => it.resume(watermark),
             Operator::Latest(_) => {}
         }
+    }
+
+    fn store(&self) -> &Store {
+        match &self.operator {
+            Operator::Interval(it) => it.store(),
+            Operator::Windowed(it) => it.store(),
+            Operator::AsOf(it) => it.store(),
+            Operator::Latest(it) => it.store(),
+        }
+    }
+
+    fn store_mut(&mut self) -> &mut Store {
+        match &mut self.operator {
+            Operator::Interval(it) => it.store_mut(),
+            Operator::Windowed(it) => it.store_mut(),
+            Operator::AsOf(it) => it.store_mut(),
+            Operator::Latest(it) => it.store_mut(),
+        }
+    }
+
+    /// What it holds.
+    pub(super) fn held(&self) -> Held {
+        let store = self.store();
+        let (bytes, changed, cold_keys) = (store.bytes(), store.changed_bytes(), store.cold_keys());
+        Held { bytes, changed, cold_keys, can_move: true }
+    }
+
+    /// From now on what it holds may be moved to `cold`.
+    pub(super) fn spill_to(&mut self, cold: Cold, table: TableId, limit: usize) {
+        self.store_mut().spill_to(cold, table, limit);
+    }
+
+    /// Moves what was not used of late until the rest takes at most `bytes`.
+    pub(super) fn shrink(&mut self, bytes: usize) -> Result<(), SpillError> {
+        self.store_mut().shrink(bytes)
     }
 
     /// Keys held.

@@ -20,6 +20,7 @@ mod join_step;
 mod kinds;
 mod letters;
 mod lineage;
+mod memory;
 mod plan;
 mod plan_build;
 mod plan_forward;
@@ -54,7 +55,7 @@ pub use probe::{Seen, Tap};
 pub use shadow::{Comparison, Difference, Shadow};
 pub use upgrade::{Following, Prepared, Progress, Upgrade};
 
-use crate::checkpoint::{CompactionLimits, Store};
+use crate::checkpoint::Store;
 use crate::config::Pipeline;
 use crate::metrics::{Counters, Summary};
 use crate::plugin::PluginEngine;
@@ -129,7 +130,7 @@ pub fn run(pipeline: Pipeline, options: RunOptions, control: Arc<Control>) -> Re
     let engine = engine(Some(&options.cache_dir))?;
     let plan = Arc::new(plan(&pipeline, &engine)?);
     let dir = options.data_dir.join(&pipeline.name);
-    let store = Store::open(&dir, &pipeline.name, &run_token(), CompactionLimits::default());
+    let store = Store::open(&dir, &pipeline.name, &run_token(), memory::compaction(pipeline.memory));
     let mut store = store.map_err(|error| commit::store_failed(&error))?;
     let counters = Arc::new(Counters::new(plan.steps.len(), pipeline.sinks.len(), options.workers));
     counters.set_status(Some("starting".to_owned()));

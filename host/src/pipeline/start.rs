@@ -10,6 +10,7 @@ use super::first::{Firsts, Left};
 use super::gauge::Gauge;
 use super::inbox::Inbox;
 use super::lineage::Lineage;
+use super::memory::{self, Memory};
 use super::plan::{Plan, StepPlan};
 use super::probe::Probes;
 use super::recover::{self, Found, Recovered};
@@ -19,7 +20,7 @@ use super::upgrade::{Trial, plugin_plan};
 use super::worker::{Command, OUTPUT_MESSAGES_MAX, Report, Worker, WorkerSettings, WorkerSource, WorkerStep};
 use super::{RunOptions, Until};
 use crate::batch::TopicPartition;
-use crate::checkpoint::{CheckpointError, PluginState, Restored, Store, extend_tables};
+use crate::checkpoint::{PluginState, Store, extend_tables};
 use crate::config::{Pipeline, SourceConnector};
 use crate::decode::{Decoder, Projection};
 use crate::exchange::{Exchange, Wakers, owner};
@@ -30,10 +31,10 @@ use crate::source::file::FileSource;
 use crate::source::generator::GeneratorSource;
 use crate::source::kafka::KafkaSource;
 use crate::source::{PartitionInfo, Source, Start};
-use crate::state::{Entry, TableId};
+use crate::state::TableId;
 use crate::watermark::{PartitionTime, Partitions, Valve, WATERMARK_NONE};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -59,6 +60,8 @@ pub(super) struct Started {
     pub trial: Option<Trial>,
     /// What is read before all else.
     pub firsts: Option<Arc<Left>>,
+    /// Set by a worker that waits for a barrier.
+    pub pressed: Arc<AtomicBool>,
 }
 
 /// Starts from what was committed. None where that is an upgrade's work of which it was not known whether it was: begin again as that.
@@ -109,6 +112,7 @@ pub(super) fn start(
     let mut handles = Vec::new();
     let wakers = Arc::clone(&workers.wakers);
     let (cancelled, paused) = (Arc::clone(&workers.cancelled), Arc::clone(&workers.paused));
+    let pressed = Arc::clone(&workers.pressed);
     let firsts = workers.made.first().and_then(|it| it.firsts.as_ref()).map(Firsts::left);
     for (worker, (commands, reports)) in workers.made.into_iter().zip(workers.ends) {
         let name = format!("worker-{}", worker.index);
@@ -128,6 +132,7 @@ pub(super) fn start(
         epoch: recovered.epoch + 1,
         trial: None,
         firsts,
+        pressed,
     }))
 }
 
@@ -200,6 +205,8 @@ pub(super) struct Built {
     pub wakers: Arc<Wakers>,
     pub cancelled: Arc<AtomicBool>,
     pub paused: Arc<AtomicBool>,
+    /// Set by a worker that waits for a barrier.
+    pub pressed: Arc<AtomicBool>,
 }
 
 /// What workers are built from.
@@ -231,12 +238,15 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
     // Instances of an attempt before are gone.
     counters.per_plugin.iter().for_each(|it| it.memory_bytes.store(0, Relaxed));
     let lows = Lows::new(pipeline.sources.len(), count);
+    let pressed = Arc::new(AtomicBool::new(false));
+    let scratch = memory::empty_scratch(&options.data_dir.join(&pipeline.name))?;
     let mut firsts = if scene.reads { Firsts::of(pipeline, found, recovered, count) } else { Vec::new() };
     firsts.reverse();
     let (mut made, mut ends) = (Vec::new(), Vec::new());
     for index in 0..count {
         let (command, commands) = sync_channel(2);
         let (reports, heard) = sync_channel(OUTPUT_MESSAGES_MAX);
+        let memory = Memory::new(pipeline, (index, count), &scratch, &pressed);
         let mut steps = Vec::new();
         for (number, step) in plan.steps.iter().enumerate() {
             let exchanges: Vec<Exchange> = exchanges[number].iter_mut().map(|it| it.remove(0)).collect();
@@ -308,12 +318,14 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
             gauge: Gauge::new(plan.steps.len()),
             firsts: firsts.pop(),
             arrivals: Arrivals::new(scene.clock_unix_ms, scene.now_ms, told),
+            memory,
         };
+        worker.furnish();
         worker.begin_lineages();
         made.push(worker);
         ends.push((command, heard));
     }
-    Ok(Built { made, ends, wakers, cancelled, paused })
+    Ok(Built { made, ends, wakers, cancelled, paused, pressed })
 }
 
 /// The workers that have no partition of the source that feeds `step`. They hold nobody back from the first record on,
@@ -402,35 +414,20 @@ pub(super) fn restore(
     recovered: &Recovered,
 ) -> Result<(), PipelineError> {
     let Some(restored) = &recovered.restored else { return Ok(()) };
-    let count = workers.len();
-    for ((table, key), (group, value)) in live(restored)? {
-        let Some(step) = tables.ids.iter().position(|it| *it == table) else { continue };
-        let entry = Entry { table, group, key: &key, value: Some(&value) };
-        workers[owner(group, count)].steps[step].step.restore(&plan.steps[step], entry)?;
-    }
+    let (count, mut taken) = (workers.len(), 0_usize);
+    restored.visit(|entry| -> Result<(), PipelineError> {
+        let Some(step) = tables.ids.iter().position(|it| *it == entry.table) else { return Ok(()) };
+        let worker = &mut workers[owner(entry.group, count)];
+        worker.steps[step].step.restore(&plan.steps[step], entry)?;
+        taken += 1;
+        if taken.is_multiple_of(memory::RESTORED_BETWEEN_LOOKS) { worker.keep_within_memory() } else { Ok(()) }
+    })?;
     for worker in workers {
         for (step, plan) in worker.steps.iter_mut().zip(&plan.steps) {
             let stored = restored.manifest.meta.plugins.get(&plan.name);
             step.step.resume(plan, step.watermark, stored.map(|it| it.state_version))?;
         }
+        worker.keep_within_memory()?;
     }
     Ok(())
-}
-
-/// Key group and value by table and key.
-type Live = HashMap<(TableId, Box<[u8]>), (u16, Box<[u8]>)>;
-
-/// The entries that count: the last of each key, without those deleted. As large as the state, for as long as a restore takes.
-fn live(restored: &Restored) -> Result<Live, PipelineError> {
-    let mut live = Live::new();
-    let visited: Result<(), CheckpointError> = restored.visit(|entry| {
-        let key = (entry.table, Box::from(entry.key));
-        match entry.value {
-            Some(value) => live.insert(key, (entry.group, Box::from(value))),
-            None => live.remove(&key),
-        };
-        Ok(())
-    });
-    visited.map_err(|error| super::commit::store_failed(&error))?;
-    Ok(live)
 }

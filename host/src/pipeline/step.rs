@@ -21,6 +21,7 @@ use crate::plugin::{
     Body, Call, Groups, KeyedProduced, KeyedRunner, PluginError, Produced, Rejected, Table, TransformRunner, Vitals,
 };
 use crate::schema::Slot;
+use crate::spill::SpillError;
 use crate::state::{Delta, Entry, KeyedState, TableId};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -65,10 +66,11 @@ pub(super) struct Results {
 
 /// A step's part of one worker: its operator with state and plugin instance.
 pub(super) struct Step {
-    operator: Operator,
+    pub operator: Operator,
 }
 
-enum Operator {
+/// What it does, with its state.
+pub(super) enum Operator {
     Transform(TransformRunner),
     Keyed(Box<KeyedRunner>, KeyedState),
     Window(Box<WindowStep>),
@@ -125,7 +127,7 @@ impl Step {
             (Operator::Window(window), _) => window.process(plan, batch, &keys, clock, topic),
             (Operator::Join(join), _) => join.process(plan, side, batch, &keys, clock),
             (Operator::Tables(part), _) => part.process(plan, side, batch, keys),
-            (Operator::Dedupe(dedupe), _) => Ok(dedupe_step::process(dedupe, plan, &batch, &keys, clock)),
+            (Operator::Dedupe(dedupe), _) => dedupe_step::process(dedupe, plan, &batch, &keys, clock),
             (_, OperationPlan::Select(None)) => {
                 let columns = plan.ports[0].carry.iter().map(|&it| batch.columns[it].clone()).collect();
                 Ok(Results { outputs: vec![(0, Batch { columns, ..batch }, clock.clone())], ..Results::default() })
@@ -154,12 +156,12 @@ impl Step {
             (Operator::Keyed(runner, state), OperationPlan::Keyed(plugin)) => {
                 let results = timers(runner, state, plan, plugin, before, watermark)?;
                 if !results.more {
-                    state.expire(watermark);
+                    state.expire(watermark).map_err(|error| spill_failed(plan, &error))?;
                 }
                 Ok(results)
             }
             (Operator::Dedupe(dedupe), _) => {
-                dedupe.advance(watermark);
+                dedupe.advance(watermark).map_err(|error| spill_failed(plan, &error))?;
                 Ok(Results::default())
             }
             _ => Ok(Results::default()),
@@ -240,7 +242,7 @@ impl Step {
                 Ok(())
             }
             (Operator::Keyed(runner, state), OperationPlan::Keyed(plugin)) => {
-                state.resume(watermark);
+                state.resume(watermark).map_err(|error| spill_failed(plan, &error))?;
                 match version {
                     Some(version) if version != plugin.state_version() => migrate(runner, state, plan, plugin, version),
                     _ => Ok(()),
@@ -286,10 +288,10 @@ impl Step {
     }
 
     /// The state of each of `keys`, where the step keeps a plugin's state.
-    pub(super) fn states(&self, keys: &Keys) -> Option<Column> {
-        match &self.operator {
-            Operator::Keyed(_, state) => Some(states_of(state, keys, &[])),
-            _ => None,
+    pub(super) fn states(&mut self, plan: &StepPlan, keys: &Keys) -> Result<Option<Column>, PipelineError> {
+        match &mut self.operator {
+            Operator::Keyed(_, state) => states_of(state, plan, keys, &[]).map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -334,16 +336,34 @@ fn migrate(
         keys.texts.push(key);
         old.push(bytes);
     }
-    let new = runner.migrate(version, &old).map_err(|error| plugin_failed(plan, &error))?;
-    for (row, &hash) in keys.hashes.iter().enumerate() {
-        state.set(hash, keys.texts.get(row), Some(new.get(row)));
+    let mut after = None;
+    loop {
+        let new = runner.migrate(version, &old).map_err(|error| plugin_failed(plan, &error))?;
+        for (row, &hash) in keys.hashes.iter().enumerate() {
+            state.set(hash, keys.texts.get(row), Some(new.get(row)));
+        }
+        // Then those on the disk, some at a time. None goes back there meanwhile, where it would be found once more.
+        let page = state.warm_page(&mut after);
+        let Some(page) = page.map_err(|error| spill_failed(plan, &error))? else { return Ok(()) };
+        (keys, old) = (Keys::default(), Strings::default());
+        for (row, &hash) in page.hashes.iter().enumerate() {
+            if let Some(bytes) = state.get(hash, page.texts.get(row)) {
+                keys.hashes.push(hash);
+                keys.texts.push(page.texts.get(row));
+                old.push(bytes);
+            }
+        }
     }
-    Ok(())
 }
 
 /// A plugin's failure that is not one of single records.
 pub(super) fn plugin_failed(plan: &StepPlan, error: &PluginError) -> PipelineError {
     PipelineError::stop(Failure::Internal, format!("step `{}`: {}", plan.name, chain(error)))
+}
+
+/// State that cannot be moved to the disk, or not be brought back.
+pub(super) fn spill_failed(plan: &StepPlan, error: &SpillError) -> PipelineError {
+    PipelineError::stop(Failure::Internal, format!("step `{}`: {error}", plan.name))
 }
 
 /// Drops the rows that lack a field that the plugin requires. None where every row has them all.
@@ -666,7 +686,7 @@ fn keyed_run(
     let columns = read_columns(plugin, &batch, Some(&keys), topic);
     let columns: Vec<&Column> = columns.iter().map(|it| &**it).collect();
     let uses = last_uses(state.ttl_ms(), &grouped.bounds, &batch.times, &clock);
-    let states = states_of(state, &group_keys, &uses.first_at);
+    let states = states_of(state, plan, &group_keys, &uses.first_at)?;
     let call = Call { rows: batch.rows, columns: &columns, watermark };
     let groups = Groups { bounds: &grouped.bounds, states: &states };
     let produced = runner.process(&call, groups).map_err(|error| plugin_failed(plan, &error))?;
@@ -679,7 +699,8 @@ pub(super) fn gather_keys(keys: &Keys, rows: &[u32]) -> Keys {
 }
 
 /// The state of each of `keys`, as it is for a record at the time in `at`; where that is empty, as it is held.
-fn states_of(state: &KeyedState, keys: &Keys, at: &[EventTime]) -> Column {
+fn states_of(state: &mut KeyedState, plan: &StepPlan, keys: &Keys, at: &[EventTime]) -> Result<Column, PipelineError> {
+    state.warm(keys).map_err(|error| spill_failed(plan, &error))?;
     let mut states = Column::empty(Kind::Bytes, keys.hashes.len());
     for (row, &hash) in keys.hashes.iter().enumerate() {
         let key = keys.texts.get(row);
@@ -693,7 +714,7 @@ fn states_of(state: &KeyedState, keys: &Keys, at: &[EventTime]) -> Column {
             None => states.push_null(),
         }
     }
-    states
+    Ok(states)
 }
 
 /// A call's state and timers become the step's: only now, when the call has succeeded. `used` says up to when each key was
@@ -728,7 +749,8 @@ fn timers(
     let mut results = Results::default();
     let mut fired = 0;
     loop {
-        let due = state.due(watermark, TIMERS_MAX);
+        let due = state.settle().and_then(|()| state.due(watermark, TIMERS_MAX));
+        let due = due.map_err(|error| spill_failed(plan, &error))?;
         fired += due.ids.len();
         if due.is_empty() {
             return Ok(results);
@@ -748,7 +770,7 @@ fn timers(
         let columns = due_columns(plugin, &batch, &due.keys);
         let columns: Vec<&Column> = columns.iter().collect();
         let uses: &[EventTime] = if state.ttl_ms().is_some() { &due.times } else { &[] };
-        let states = states_of(state, &due.keys, uses);
+        let states = states_of(state, plan, &due.keys, uses)?;
         let bounds: Vec<u32> = (0..=rows as u32).collect();
         let call = Call { rows, columns: &columns, watermark };
         let groups = Groups { bounds: &bounds, states: &states };

@@ -96,6 +96,15 @@ impl TablesStep {
         }
     }
 
+    /// Memory in use, bytes, about.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            TablesStep::Changes(it) => it.bytes(),
+            TablesStep::Matches(it) => it.bytes(),
+            TablesStep::Results(it) => it.bytes(),
+        }
+    }
+
     /// Keys held.
     pub(super) fn keys(&self) -> u64 {
         let keys = match self {

@@ -244,6 +244,15 @@ impl WindowStep {
             Operator::Top(windows) => windows.keys() as u64,
         }
     }
+
+    /// Memory in use, bytes, roughly.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.operator {
+            Operator::Builtin(windows) => windows.bytes(),
+            Operator::Plugin(windows) => windows.bytes(),
+            Operator::Top(windows) => windows.bytes(),
+        }
+    }
 }
 
 /// Each row's own gap; 0 where it has none.

@@ -11,6 +11,7 @@ use super::first::Firsts;
 use super::gauge::Gauge;
 use super::inbox::Inbox;
 use super::lineage::Lineage;
+use super::memory::Memory;
 use super::plan::{Plan, PluginPlan, SourcePlan, StepPlan, Stream, Target};
 use super::probe::{Input, Probes};
 use super::refuse::Place;
@@ -168,6 +169,8 @@ pub(super) struct Worker {
     pub firsts: Option<Firsts>,
     /// Processing time.
     pub arrivals: Arrivals,
+    /// How much its state may take.
+    pub memory: Memory,
 }
 
 /// What a turn of the loop came to.
@@ -296,7 +299,7 @@ impl Worker {
         }
         free &= self.flush_exchanges();
         let stopping = self.sealing.as_ref().is_some_and(|it| it.last);
-        free &= !self.paused.load(Relaxed);
+        free &= !self.paused.load(Relaxed) && !self.memory.waits();
         if free && !stopping {
             busy |= self.read(plan, now_ms)?;
             self.tell_time(plan)?;
@@ -552,12 +555,14 @@ impl Worker {
         let step = &mut self.steps[index];
         if self.probes.steps[index].wants_input() {
             let input = Input::of(&batch, keys.as_ref(), clock, step.watermark, &topic);
-            let states = input.keys.as_ref().and_then(|it| step.step.states(it));
+            let states = input.keys.as_ref().map(|it| step.step.states(&step.plan, it));
+            let states = states.transpose()?.flatten();
             self.probes.steps[index].offer_input(Input { states, ..input });
         }
         let (began, rows) = (self.gauge.now(), batch.rows);
         let results = step.step.process(&step.plan, (side, batch), keys, clock, step.watermark, &topic)?;
         self.gauge.worked(index, began, rows);
+        self.keep_within_memory()?;
         self.pass_on(plan, index, results)
     }
 
@@ -614,6 +619,7 @@ impl Worker {
                 more = results.more;
                 self.pass_on(plan, index, results)?;
             }
+            self.keep_within_memory()?;
         }
         let step = &mut self.steps[index];
         // Never back: a reader is told the step's own watermark, whatever woke it.
@@ -704,6 +710,7 @@ impl Worker {
     /// Reports a complete seal. True when it was the last one.
     fn finish_seal(&mut self) -> bool {
         let Some(sealing) = self.sealing.take() else { return false };
+        self.memory.sealed();
         self.report(Report::Sealed(sealing.sealed));
         sealing.last
     }

@@ -49,6 +49,13 @@ impl Delta {
         self.entries += 1;
     }
 
+    /// Adds all entries of `other` and leaves none there.
+    pub fn append(&mut self, other: &mut Delta) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.entries += other.entries;
+        *other = Delta::default();
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> u64 {
         self.entries

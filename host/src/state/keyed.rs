@@ -17,9 +17,15 @@
 //! State may expire: so long after the key was last used, in event time, it is as though there were none, for whichever
 //! record or timer comes then. It is deleted when the watermark is there. A key that was restored without a last use is taken to have been used at
 //! the watermark of the restart.
+//!
+//! Keys that were not used of late may be moved to the disk (`cold`). Whoever is about to use keys by name says so first
+//! ([`KeyedState::warm`]); what event time reaches comes back by itself.
+
+mod cold;
 
 use super::{Delta, Entry, TableId};
 use crate::batch::{self, EventTime, Keys};
+use crate::spill::{Copied, SpillError};
 use hashbrown::HashTable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,6 +38,10 @@ const USED_BYTES: usize = 8;
 const NEVER: EventTime = EventTime::MIN;
 const HEAD_BYTES: usize = 6;
 const TIMER_BYTES: usize = 12;
+/// Memory that a key takes besides its text and state: its slot, its place in the index, and what allocations cost. About.
+const SLOT_COST: usize = size_of::<Slot>() + 48;
+/// Memory that a timer takes. About.
+const TIMER_COST: usize = 80;
 
 /// The keyed state of one step in one worker.
 ///
@@ -54,6 +64,12 @@ pub struct KeyedState {
     ttl_ms: Option<i64>,
     /// When to look at a slot whether its state has expired, at most once a slot.
     expiries: BTreeSet<(EventTime, u32)>,
+    /// Memory in use, bytes, about.
+    held: usize,
+    /// The keys that are not in memory; none where all are.
+    cold: Option<Box<cold::Chest>>,
+    /// The text of a slot that has no key.
+    nothing: Arc<[u8]>,
 }
 
 /// In the order in which they fire, with the slot of the key.
@@ -72,9 +88,16 @@ struct Slot {
     used: EventTime,
     /// Where the slot is in `expiries`.
     looked_at: Option<EventTime>,
+    /// True when the next snapshot must hold it, or that it is gone.
     dirty: bool,
+    /// True where the slot is in the list of dirty ones, for whichever key it has by then.
+    listed: bool,
     /// True when a snapshot may hold the key, so that forgetting it must be written.
     stored: bool,
+    /// True when it was used since it was last looked at for a key to move to the disk.
+    hot: bool,
+    /// What the disk has of it.
+    copied: Copied,
 }
 
 /// Timers that fire together: each key at most once, as one call of a plugin gets and sets the state of each key once.
@@ -116,6 +139,9 @@ pub enum EntryError {
         /// Length of the value.
         bytes: usize,
     },
+    /// What is on the disk of it cannot be read or written.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
 }
 
 impl KeyedState {
@@ -132,6 +158,9 @@ impl KeyedState {
             watermark: EventTime::MIN,
             ttl_ms: None,
             expiries: BTreeSet::new(),
+            held: 0,
+            cold: None,
+            nothing: Arc::default(),
         }
     }
 
@@ -148,7 +177,9 @@ impl KeyedState {
     /// How many keys have state or timers.
     pub fn len(&self) -> usize {
         // A key that lost all it had is in `dirty` until it is forgotten.
-        self.index.len() - self.dirty.iter().filter(|&&it| self.slots[it as usize].is_empty()).count()
+        let is_lost = |it: &&u32| self.slots[**it as usize].dirty && self.slots[**it as usize].is_empty();
+        let lost = self.dirty.iter().filter(is_lost).count();
+        self.index.len() - lost + self.cold_keys()
     }
 
     /// True when no key has any.
@@ -180,9 +211,12 @@ impl KeyedState {
             return;
         }
         slot.used = at;
-        if slot.looked_at.is_none() {
-            let look = at.saturating_add(ttl_ms);
-            slot.looked_at = Some(look);
+        let look = at.saturating_add(ttl_ms);
+        // Later than that is where it was set for state that the key had before.
+        if slot.looked_at.is_none_or(|it| look < it) {
+            if let Some(before) = slot.looked_at.replace(look) {
+                self.expiries.remove(&(before, found));
+            }
             self.expiries.insert((look, found));
         }
         self.touch(found);
@@ -190,8 +224,17 @@ impl KeyedState {
 
     /// Event time has come to `watermark`: deletes the state that has expired by then. Timers stay. At the end of time
     /// nothing is deleted, for a start that goes on from there.
-    pub fn expire(&mut self, watermark: EventTime) {
-        let Some(ttl_ms) = self.ttl_ms.filter(|_| watermark != EventTime::MAX) else { return };
+    pub fn expire(&mut self, watermark: EventTime) -> Result<(), SpillError> {
+        let Some(ttl_ms) = self.ttl_ms.filter(|_| watermark != EventTime::MAX) else { return Ok(()) };
+        loop {
+            self.expire_held(ttl_ms, watermark);
+            if !self.warm_expired(watermark)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn expire_held(&mut self, ttl_ms: i64, watermark: EventTime) {
         while let Some((_, at)) = self.expiries.first().copied().filter(|it| it.0 <= watermark) {
             self.expiries.pop_first();
             let slot = &mut self.slots[at as usize];
@@ -201,7 +244,8 @@ impl KeyedState {
             match slot.looked_at {
                 Some(until) => drop(self.expiries.insert((until, at))),
                 None if slot.state.is_some() => {
-                    (slot.state, slot.used) = (None, NEVER);
+                    self.held -= slot.state.take().map_or(0, |it| it.len());
+                    slot.used = NEVER;
                     self.touch(at);
                 }
                 None => {}
@@ -210,8 +254,8 @@ impl KeyedState {
     }
 
     /// Everything has been taken back: state without a last use counts as used at `watermark`.
-    pub fn resume(&mut self, watermark: EventTime) {
-        let Some(ttl_ms) = self.ttl_ms else { return };
+    pub fn resume(&mut self, watermark: EventTime) -> Result<(), SpillError> {
+        let Some(ttl_ms) = self.ttl_ms else { return Ok(()) };
         for (at, slot) in self.slots.iter_mut().enumerate().filter(|it| it.1.state.is_some()) {
             if slot.used == NEVER && watermark != EventTime::MIN {
                 slot.used = watermark;
@@ -222,6 +266,7 @@ impl KeyedState {
                 self.expiries.insert((look, at as u32));
             }
         }
+        self.resume_cold(watermark)
     }
 
     /// Sets the state of `key`; none deletes it and leaves its timers.
@@ -232,6 +277,7 @@ impl KeyedState {
             (Some(at), _) => at,
         };
         let slot = &mut self.slots[at as usize];
+        let before = slot.state.as_ref().map_or(0, Vec::len);
         match (&mut slot.state, state) {
             (None, None) => return,
             (Some(held), Some(new)) if held == new => return,
@@ -241,6 +287,7 @@ impl KeyedState {
             }
             (held, new) => *held = new.map(<[u8]>::to_vec),
         }
+        self.held = self.held + state.map_or(0, <[u8]>::len) - before;
         if slot.state.is_none() {
             slot.used = NEVER;
         }
@@ -270,8 +317,14 @@ impl KeyedState {
         }
         match (place, at) {
             (Ok(place), Some(at)) => slot.timers[place].1 = at,
-            (Ok(place), None) => drop(slot.timers.remove(place)),
-            (Err(place), Some(at)) => slot.timers.insert(place, (id, at)),
+            (Ok(place), None) => {
+                slot.timers.remove(place);
+                self.held -= TIMER_COST;
+            }
+            (Err(place), Some(at)) => {
+                slot.timers.insert(place, (id, at));
+                self.held += TIMER_COST;
+            }
             (Err(_), None) => return,
         }
         if let Some(at) = at {
@@ -292,22 +345,36 @@ impl KeyedState {
     /// returns none: a batch ends early where a key would come a second time.
     ///
     /// A timer that is taken is no longer set: it fires once, whatever comes of the call that it is for.
-    pub fn due(&mut self, watermark: EventTime, rows_max: usize) -> Due {
+    pub fn due(&mut self, watermark: EventTime, rows_max: usize) -> Result<Due, SpillError> {
         if watermark > self.watermark {
             self.watermark = watermark;
             self.timers.append(&mut self.deferred);
         }
+        loop {
+            let next = self.warm_due(watermark, rows_max)?;
+            let due = self.take_due(watermark, rows_max, next.as_ref());
+            if !due.is_empty() || next.is_none() {
+                return Ok(due);
+            }
+        }
+    }
+
+    /// The next timers of those in memory. `next` is the first key on the disk that has one: all from there on wait.
+    fn take_due(&mut self, watermark: EventTime, rows_max: usize, next: Option<&crate::spill::Due>) -> Due {
         let mut due = Due::default();
         let mut taken = hashbrown::HashSet::<u32, foldhash::fast::FixedState>::default();
         while due.ids.len() < rows_max {
             let Some(first) = self.timers.first_entry() else { break };
-            let at = first.key().0;
-            if at > watermark || !taken.insert(*first.get()) {
+            let (at, key, _) = first.key();
+            let at = *at;
+            let is_later = next.is_some_and(|it| (at, &key[..]) >= (it.at, &it.key[..]));
+            if at > watermark || is_later || !taken.insert(*first.get()) {
                 break;
             }
             let ((_, key, id), slot_at) = first.remove_entry();
             let slot = &mut self.slots[slot_at as usize];
             slot.timers.retain(|it| it.0 != id);
+            self.held -= TIMER_COST;
             slot.fired = at;
             due.keys.texts.push(&key);
             due.keys.hashes.push(slot.hash);
@@ -325,22 +392,20 @@ impl KeyedState {
 
     /// Writes the keys that changed since the last call into `delta`, and forgets those that have nothing left.
     pub fn seal(&mut self, delta: &mut Delta) {
+        if let Some(chest) = &mut self.cold {
+            delta.append(&mut chest.early);
+        }
         let mut value = Vec::new();
         for at in std::mem::take(&mut self.dirty) {
             let slot = &mut self.slots[at as usize];
-            slot.dirty = false;
-            let group = batch::key_group(slot.hash);
-            if !slot.is_empty() {
-                value.clear();
-                slot.encode(&mut value);
-                delta.put(self.table, group, &slot.key, &value);
-                slot.stored = true;
-                continue;
+            slot.listed = false;
+            if !std::mem::take(&mut slot.dirty) {
+                continue; // Its key went to the disk.
             }
-            if slot.stored {
-                delta.delete(self.table, group, &slot.key);
+            slot.write(self.table, &mut value, delta);
+            if slot.is_empty() {
+                self.forget(at);
             }
-            self.forget(at);
         }
     }
 
@@ -350,33 +415,41 @@ impl KeyedState {
     pub fn restore(&mut self, entry: Entry<'_>) -> Result<(), EntryError> {
         let decoded = entry.value.map(|value| decode(entry.key, value)).transpose()?;
         let hash = batch::hash(entry.key);
-        if let Some(at) = self.find(hash, entry.key) {
+        if let Some(at) = self.warm_key(hash, entry.key)? {
             let slot = &self.slots[at as usize];
             for &(id, time) in &slot.timers {
                 self.timers.remove(&(time, Arc::clone(&slot.key), id));
             }
-            if slot.dirty {
+            if slot.listed {
                 self.dirty.retain(|&it| it != at);
+                (self.slots[at as usize].listed, self.slots[at as usize].dirty) = (false, false);
             }
             self.forget(at);
         }
         let Some(Decoded { state, timers, used }) = decoded else { return Ok(()) };
         let at = self.insert(hash, entry.key);
+        self.fill(at, state, timers);
+        let slot = &mut self.slots[at as usize];
+        (slot.stored, slot.used) = (true, used);
+        Ok(self.settle()?)
+    }
+
+    /// Gives a slot that has just been made what it holds.
+    fn fill(&mut self, at: u32, state: Option<&[u8]>, timers: Vec<(u32, EventTime)>) {
         let slot = &mut self.slots[at as usize];
         for &(id, time) in &timers {
             self.timers.insert((time, Arc::clone(&slot.key), id), at);
         }
-        (slot.state, slot.timers, slot.stored) = (state.map(<[u8]>::to_vec), timers, true);
-        slot.used = used;
-        Ok(())
+        self.held += state.map_or(0, <[u8]>::len) + timers.len() * TIMER_COST;
+        (slot.state, slot.timers) = (state.map(<[u8]>::to_vec), timers);
     }
 
-    /// Each key that has state, with it: what a migration reads. In no order that means anything.
+    /// Each key in memory that has state, with it: what a migration reads. In no order that means anything.
     pub fn states(&self) -> impl Iterator<Item = (u64, &[u8], &[u8])> {
         self.slots.iter().filter_map(|it| Some((it.hash, &it.key[..], it.state.as_deref()?)))
     }
 
-    /// Each timer that is set: the key, the timer's id and its time. In no order that means anything.
+    /// Each timer that is set for a key in memory: the key, the timer's id and its time. In no order that means anything.
     pub fn set_timers(&self) -> impl Iterator<Item = (&[u8], u32, EventTime)> {
         self.slots.iter().flat_map(|slot| slot.timers.iter().map(|&(id, at)| (&slot.key[..], id, at)))
     }
@@ -399,11 +472,16 @@ impl KeyedState {
             used: NEVER,
             looked_at: None,
             dirty: false,
+            listed: false,
             stored: false,
+            hot: true,
+            copied: Copied::Not,
         };
+        self.held += SLOT_COST + key.len();
         let at = match self.free.pop() {
             Some(at) => {
-                self.slots[at as usize] = slot;
+                let listed = self.slots[at as usize].listed;
+                self.slots[at as usize] = Slot { listed, ..slot };
                 at
             }
             None => {
@@ -419,10 +497,22 @@ impl KeyedState {
     /// The slot has neither timers in the index nor a place in `dirty`.
     fn forget(&mut self, at: u32) {
         let slot = &mut self.slots[at as usize];
+        if let (Some(chest), true) = (&mut self.cold, slot.copied != Copied::Not) {
+            chest.cold.forget(&slot.key);
+        }
+        self.vacate(at);
+    }
+
+    /// Makes a slot free for another key.
+    fn vacate(&mut self, at: u32) {
+        let slot = &mut self.slots[at as usize];
         if let Ok(entry) = self.index.find_entry(slot.hash, |&it| it == at) {
             entry.remove();
         }
-        (slot.state, slot.timers) = (None, Vec::new());
+        let state = slot.state.take();
+        let timers = std::mem::take(&mut slot.timers);
+        self.held -= SLOT_COST + slot.key.len() + state.map_or(0, |it| it.len()) + timers.len() * TIMER_COST;
+        slot.key = Arc::clone(&self.nothing);
         if let Some(look) = slot.looked_at.take() {
             self.expiries.remove(&(look, at));
         }
@@ -433,7 +523,11 @@ impl KeyedState {
         let slot = &mut self.slots[at as usize];
         if !slot.dirty {
             slot.dirty = true;
-            self.dirty.push(at);
+            slot.hot = true;
+            slot.copied.changed();
+            if !std::mem::replace(&mut slot.listed, true) {
+                self.dirty.push(at);
+            }
         }
     }
 }
@@ -441,6 +535,19 @@ impl KeyedState {
 impl Slot {
     fn is_empty(&self) -> bool {
         self.state.is_none() && self.timers.is_empty()
+    }
+
+    /// Writes what a snapshot must hold of it. `value` is scratch.
+    fn write(&mut self, table: TableId, value: &mut Vec<u8>, delta: &mut Delta) {
+        let group = batch::key_group(self.hash);
+        if !self.is_empty() {
+            value.clear();
+            self.encode(value);
+            delta.put(table, group, &self.key, value);
+            self.stored = true;
+        } else if self.stored {
+            delta.delete(table, group, &self.key);
+        }
     }
 
     fn encode(&self, out: &mut Vec<u8>) {

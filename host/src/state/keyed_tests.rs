@@ -31,7 +31,7 @@ fn check(script: &str, expected: Expect) {
             Some(("watermark", at)) => {
                 let at = if at == "end" { i64::MAX } else { at.parse().unwrap() };
                 loop {
-                    let due = state.due(at, 3);
+                    let due = state.due(at, 3).unwrap();
                     if due.is_empty() {
                         break;
                     }
@@ -257,7 +257,7 @@ proptest! {
                     watermark += by + 1;
                     let mut fired = Vec::new();
                     loop {
-                        let due = state.due(watermark, max);
+                        let due = state.due(watermark, max).unwrap();
                         if due.is_empty() {
                             break;
                         }
@@ -307,18 +307,18 @@ fn state_expires_after_its_last_use_and_is_deleted_when_the_watermark_is_there()
     state.use_at(hash, key, 3);
     assert_eq!((state.get_at(hash, key, 14), state.get_at(hash, key, 15)), (Some(&b"1"[..]), None));
     state.use_at(hash, key, 8);
-    state.expire(17);
+    state.expire(17).unwrap();
     assert_eq!(state.len(), 1, "it was used at 8");
-    state.expire(i64::MAX);
+    state.expire(i64::MAX).unwrap();
     assert_eq!(state.len(), 1, "the end of the input deletes nothing");
     timer(&mut state, "ann", 1, Some(40));
-    state.expire(18);
+    state.expire(18).unwrap();
     assert_eq!((state.get(hash, key), state.len()), (None, 1), "its timer stays");
-    assert_eq!(rows(&state.due(40, 9)), "ann.1@40 ");
+    assert_eq!(rows(&state.due(40, 9).unwrap()), "ann.1@40 ");
     set(&mut state, "ann", Some("2"));
     state.use_at(hash, key, 2);
     assert_eq!(state.get_at(hash, key, 12), None, "an earlier use than before counts, as that was of other state");
-    state.expire(12);
+    state.expire(12).unwrap();
     assert_eq!(state.len(), 0);
 }
 
@@ -340,16 +340,16 @@ fn entries_of_state_that_expires_keep_its_last_use_and_earlier_ones_count_as_use
     old.seal(&mut sealed);
     let mut new = KeyedState::new(TableId(0)).expiring(Some(10));
     Entries(delta.bytes()).chain(Entries(sealed.bytes())).for_each(|it| new.restore(it).unwrap());
-    new.resume(300);
+    new.resume(300).unwrap();
     assert_eq!(new.get_at(hash, key, 267), Some(&b"x"[..]));
-    new.expire(309);
+    new.expire(309).unwrap();
     assert_eq!(new.states().map(|it| it.1).collect::<Vec<_>>(), [b"bob"], "ann was last used at 258");
-    new.expire(310);
+    new.expire(310).unwrap();
     assert_eq!(new.len(), 0);
     // Without an end of its own, state of either version is read and kept.
     let mut kept = KeyedState::new(TableId(0));
     Entries(delta.bytes()).chain(Entries(sealed.bytes())).for_each(|it| kept.restore(it).unwrap());
-    kept.resume(i64::MAX - 1);
-    kept.expire(i64::MAX - 1);
+    kept.resume(i64::MAX - 1).unwrap();
+    kept.expire(i64::MAX - 1).unwrap();
     assert_eq!(kept.len(), 2);
 }

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use ureq::http::Method;
 use wasmill::daemon::api::{
-    CheckpointList, Deployment, PartitionFigures, PipelineList, PipelineStatus, Plan, SourceFigures, StepFigures,
-    WorkerFigures,
+    CheckpointList, Deployment, Figures, PartitionFigures, PipelineList, PipelineStatus, Plan, SourceFigures,
+    StepFigures, WorkerFigures,
 };
 
 /// `wasmill pipeline`.
@@ -251,6 +251,7 @@ fn shown(status: &PipelineStatus) -> String {
         ("watermark", watermark(figures.watermark_ms)),
         ("checkpoint", checkpoint.unwrap_or_default()),
         ("state", format!("{} keys, {} bytes on disk", grouped(figures.state_keys), grouped(figures.state_bytes))),
+        ("spilled", spilled(figures)),
         ("workers", figures.workers.iter().map(work).collect::<Vec<_>>().join("\n")),
     ]);
     if figures.sources.iter().any(|it| !it.partitions.is_empty()) {
@@ -269,6 +270,14 @@ fn shown(status: &PipelineStatus) -> String {
         text.push_str(&table(["SINK", "OUT"], figures.sinks.iter().map(row)));
     }
     text
+}
+
+/// What does not fit into memory; empty where all does.
+fn spilled(figures: &Figures) -> String {
+    match figures.steps.iter().map(|it| it.spilled_keys).sum() {
+        0 => String::new(),
+        keys => format!("{} keys, {} bytes of scratch space", grouped(keys), grouped(figures.spilled_bytes)),
+    }
 }
 
 fn work(worker: &WorkerFigures) -> String {

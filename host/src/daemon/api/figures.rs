@@ -39,6 +39,9 @@ pub struct Figures {
     /// The files of the last checkpoint, bytes: what a restart reads.
     #[serde(default)]
     pub state_bytes: u64,
+    /// What state takes on the disk for want of memory, bytes.
+    #[serde(default)]
+    pub spilled_bytes: u64,
     /// By worker.
     #[serde(default)]
     pub workers: Vec<WorkerFigures>,
@@ -147,6 +150,12 @@ pub struct StepFigures {
     /// Keys that it held at the last checkpoint.
     #[serde(default)]
     pub state_keys: u64,
+    /// What its state takes of memory, bytes, about.
+    #[serde(default)]
+    pub memory_bytes: u64,
+    /// Keys of it that are on the disk for want of memory.
+    #[serde(default)]
+    pub spilled_keys: u64,
     /// What the last checkpoint wrote of its state, bytes.
     #[serde(default)]
     pub checkpoint_bytes: u64,

@@ -85,6 +85,7 @@ fn add(samples: &mut Samples, status: &PipelineStatus) {
         (metrics::EPOCH, figures.epoch),
         (metrics::STATE_KEYS, figures.state_keys),
         (metrics::STATE_BYTES, figures.state_bytes),
+        (metrics::SPILLED_BYTES, figures.spilled_bytes),
     ] {
         samples.add(metric, &[name], value as f64);
     }
@@ -136,6 +137,8 @@ fn add_step(samples: &mut Samples, name: &str, step: &StepFigures) {
         (metrics::STEP_BUSY, step.busy),
         (metrics::STEP_BACKPRESSURED, step.backpressured),
         (metrics::STEP_KEYS, step.state_keys as f64),
+        (metrics::STEP_MEMORY, step.memory_bytes as f64),
+        (metrics::STEP_SPILLED_KEYS, step.spilled_keys as f64),
     ] {
         samples.add(metric, &labels, value);
     }

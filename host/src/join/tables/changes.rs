@@ -88,6 +88,11 @@ impl Changes {
     pub fn keys(&self) -> usize {
         self.state.len()
     }
+
+    /// Memory in use, bytes, about.
+    pub fn bytes(&self) -> usize {
+        self.state.bytes()
+    }
 }
 
 fn version_of(state: &[u8]) -> Option<Version> {

@@ -78,12 +78,14 @@ pub struct Matches {
     dirty: Vec<Changed>,
     /// Entries that snapshots hold and that are gone since the last seal.
     deleted: Vec<(u16, Vec<u8>)>,
+    /// Memory that the rows take, bytes, about.
+    held: usize,
 }
 
 impl Matches {
     /// `keeps` says whether left rows go on that name no right row.
     pub fn new(keeps: bool) -> Self {
-        Matches { keeps, slots: HashTable::new(), dirty: Vec::new(), deleted: Vec::new() }
+        Matches { keeps, slots: HashTable::new(), dirty: Vec::new(), deleted: Vec::new(), held: 0 }
     }
 
     /// Changes of left rows. `hashes` are those of their foreign keys.
@@ -122,8 +124,12 @@ impl Matches {
             None => answers.push(own, version, time, keeps.then_some((bytes, None))),
         }
         let row = |stored| Row { time, version, bytes: bytes.into(), dirty: true, stored };
+        self.held += row_bytes(own, bytes);
         let was_dirty = match slot.left.get_mut(own) {
-            Some(held) => std::mem::replace(held, row(held.stored)).dirty,
+            Some(held) => {
+                self.held -= row_bytes(own, &held.bytes);
+                std::mem::replace(held, row(held.stored)).dirty
+            }
             None => {
                 slot.left.insert(own.into(), row(false));
                 false
@@ -137,6 +143,7 @@ impl Matches {
     fn forget(&mut self, (hash, foreign): (u64, &[u8]), own: &[u8]) {
         let Some(slot) = find(&mut self.slots, hash, foreign) else { return };
         let removed = slot.left.remove(own);
+        self.held -= removed.as_ref().map_or(0, |it| row_bytes(own, &it.bytes));
         if removed.is_some_and(|it| it.stored) {
             self.deleted.push((batch::key_group(hash), entry_key(Side::Left, foreign, own)));
         }
@@ -161,6 +168,8 @@ impl Matches {
                 }
             }
             let before = slot.right.take();
+            self.held -= before.as_ref().map_or(0, |it| row_bytes(b"", &it.bytes));
+            self.held += bytes.map_or(0, |it| row_bytes(b"", it));
             let (stored, dirty) = before.map_or((false, false), |it| (it.stored, it.dirty));
             match bytes {
                 Some(bytes) => {
@@ -216,10 +225,11 @@ impl Matches {
         let hash = batch::hash(foreign);
         let Some(value) = entry.value else {
             if let Some(slot) = find(&mut self.slots, hash, foreign) {
-                match side {
-                    Side::Left => drop(slot.left.remove(own)),
-                    Side::Right => slot.right = None,
-                }
+                let gone = match side {
+                    Side::Left => slot.left.remove(own),
+                    Side::Right => slot.right.take(),
+                };
+                self.held -= gone.map_or(0, |it| row_bytes(own, &it.bytes));
                 tidy(&mut self.slots, hash, foreign);
             }
             return Ok(());
@@ -231,17 +241,29 @@ impl Matches {
         let number = |from: usize| i64::from_le_bytes(std::array::from_fn(|it| head[from + it]));
         let row = Row { time: number(1), version: number(9), bytes: bytes.into(), dirty: false, stored: true };
         let slot = slot(&mut self.slots, hash, foreign);
-        match side {
-            Side::Left => drop(slot.left.insert(own.into(), row)),
-            Side::Right => slot.right = Some(row),
-        }
+        self.held += row_bytes(own, bytes);
+        let before = match side {
+            Side::Left => slot.left.insert(own.into(), row),
+            Side::Right => slot.right.replace(row),
+        };
+        self.held -= before.map_or(0, |it| row_bytes(own, &it.bytes));
         Ok(())
+    }
+
+    /// Memory in use, bytes, about.
+    pub fn bytes(&self) -> usize {
+        self.held + self.slots.allocation_size()
     }
 
     /// Foreign keys that are named or there.
     pub fn keys(&self) -> usize {
         self.slots.len()
     }
+}
+
+/// What a row takes, with its own key and its place among the others, bytes, about.
+fn row_bytes(own: &[u8], bytes: &[u8]) -> usize {
+    size_of::<Row>() + size_of::<Arc<[u8]>>() + own.len() + bytes.len()
 }
 
 fn find<'a>(slots: &'a mut HashTable<Slot>, hash: u64, key: &[u8]) -> Option<&'a mut Slot> {

@@ -78,4 +78,9 @@ impl Results {
     pub fn keys(&self) -> usize {
         self.out.len()
     }
+
+    /// Memory in use, bytes, about.
+    pub fn bytes(&self) -> usize {
+        self.out.bytes()
+    }
 }

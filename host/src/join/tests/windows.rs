@@ -156,10 +156,18 @@ fn product(rows: &[Kept], start: EventTime, last: EventTime, keeps: [bool; 2]) -
     rows.iter().filter(|it| keeps[it.side.index()]).map(|it| alone(it, start, last)).collect()
 }
 
-/// Hands the events to the operator in batches of at most `batch` records, during which event time may move.
-fn operated(events: &[Happens], windows: Windows, keeps: [bool; 2], batch: usize) -> (Given, usize) {
+/// Hands the events to the operator in batches of at most `batch` records, during which event time may move. With a scratch
+/// space all rows are on the disk between two events.
+fn operated(
+    events: &[Happens],
+    windows: Windows,
+    keeps: [bool; 2],
+    batch: usize,
+    scratch: Option<&Arc<Scratch>>,
+) -> (Given, usize) {
     let mut given = Given::default();
-    let mut join = windows.join(keeps);
+    let fresh = |table: usize| furnished(windows.join(keeps), scratch, table);
+    let mut join = fresh(0);
     let mut deltas = Vec::new();
     let (mut watermark, mut said, mut number) = (WATERMARK_NONE, WATERMARK_NONE, 0);
     let mut pending: Vec<Kept> = Vec::new();
@@ -168,7 +176,7 @@ fn operated(events: &[Happens], windows: Windows, keeps: [bool; 2], batch: usize
             matches!(event, Happens::Record(side, ..) if pending.first().is_some_and(|it| it.side != *side));
         if pending.len() == batch || other_side || matches!(event, Happens::Restart) || at == events.len() {
             flush(&mut join, &mut pending, said, watermark, at, &mut given);
-            give(&join.advance(watermark), at, &mut given);
+            give(&join.advance(watermark).unwrap(), at, &mut given);
             said = watermark;
         }
         match *event {
@@ -182,15 +190,17 @@ fn operated(events: &[Happens], windows: Windows, keeps: [bool; 2], batch: usize
             Happens::Time(by) => {
                 watermark = if watermark == WATERMARK_NONE { by } else { watermark.saturating_add(by) };
                 if pending.is_empty() {
-                    give(&join.advance(watermark), at, &mut given);
+                    give(&join.advance(watermark).unwrap(), at, &mut given);
                     said = watermark;
                 }
             }
             Happens::Restart => {
-                restart(&mut join, &mut deltas, || windows.join(keeps));
+                let table = deltas.len() + 1;
+                restart(&mut join, &mut deltas, || fresh(table));
                 join.resume(watermark);
             }
         }
+        join.store_mut().shrink(0).unwrap();
     }
     given.pairs.sort_unstable();
     (given, join.keys())
@@ -216,7 +226,7 @@ fn flush(
     let clock = RowTimes { before, stragglers: behind.map(|it| (it.0 as u32, it.1.watermark)).collect(), after };
     let times: Vec<_> = rows.iter().map(|it| it.time).collect();
     let input = Arrivals { keys: &keys, times: &times, rows: &bytes, deletes: &[], clock: &clock };
-    let joined = join.process(first.side, &input);
+    let joined = join.process(first.side, &input).unwrap();
     given.late.extend(joined.late.iter().map(|it| rows[*it as usize].number));
     give(&joined.pairs, at, given);
 }
@@ -252,12 +262,19 @@ proptest! {
         ]),
         keeps in prop::sample::select(vec![[false, false], [true, false], [true, true]]),
         batch in 2_usize..8,
+        spills in prop::bool::weighted(0.05),
     ) {
         let expected = naive(&events, windows, keeps);
-        let (given, keys) = operated(&events, windows, keeps, 1);
+        let (given, keys) = operated(&events, windows, keeps, 1, None);
         prop_assert_eq!(&given, &expected);
         prop_assert_eq!(keys, 0, "all is forgotten at the end");
-        let (batched, _) = operated(&events, windows, keeps, batch);
+        if spills {
+            let (_dir, scratch) = scratch();
+            let (spilled, keys) = operated(&events, windows, keeps, 1, Some(&scratch));
+            prop_assert_eq!(&spilled, &expected);
+            prop_assert_eq!(keys, 0);
+        }
+        let (batched, _) = operated(&events, windows, keeps, batch, None);
         let when_ever = |given: &Given| {
             let mut pairs: Vec<Paired> = given.pairs.iter().map(|it| it.1).collect();
             pairs.sort_unstable();
@@ -276,8 +293,8 @@ fn windows_at_the_ends_of_time_close_at_the_end() {
             let mut given = Given::default();
             let mut pending = vec![Kept { side: Side::Left, key: 1, time, number: 0, watermark: WATERMARK_NONE }];
             flush(&mut join, &mut pending, WATERMARK_NONE, WATERMARK_NONE, 0, &mut given);
-            give(&join.advance(EventTime::MAX - 1), 1, &mut given);
-            give(&join.advance(WATERMARK_END), 2, &mut given);
+            give(&join.advance(EventTime::MAX - 1).unwrap(), 1, &mut given);
+            give(&join.advance(WATERMARK_END).unwrap(), 2, &mut given);
             assert!(!given.pairs.is_empty());
             assert_eq!((given.late.len(), join.keys()), (0, 0));
         }
@@ -291,10 +308,10 @@ fn a_row_is_stored_once_however_many_windows_it_is_in() {
     flush(&mut join, &mut pending, WATERMARK_NONE, WATERMARK_NONE, 0, &mut Given::default());
     let mut delta = Delta::default();
     join.seal(TableId(0), &mut delta);
-    assert_eq!(join.advance(150).len(), 51);
-    assert_eq!(join.advance(698).len(), 548);
+    assert_eq!(join.advance(150).unwrap().len(), 51);
+    assert_eq!(join.advance(698).unwrap().len(), 548);
     join.seal(TableId(0), &mut delta);
-    assert_eq!((join.advance(699).len(), join.keys()), (1, 0));
+    assert_eq!((join.advance(699).unwrap().len(), join.keys()), (1, 0));
     join.seal(TableId(0), &mut delta);
     let hex = |bytes: &[u8]| bytes.iter().map(|it| format!("{it:02x}")).collect::<String>();
     let lines: Vec<String> = Entries(delta.bytes())

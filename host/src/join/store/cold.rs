@@ -1,0 +1,190 @@
+//! Rows of a join that are on the disk: which keys go there, and how they come back.
+//!
+//! All rows of a key go together, when it was not used since it was last looked at: slots are looked at in turn (second chance). What the next
+//! snapshot must hold of them is written for that snapshot at once. The value of a key on the disk, little-endian:
+//!
+//! | bytes | field                                                                                      |
+//! |-------|--------------------------------------------------------------------------------------------|
+//! | 1     | 1 where something is due for it, else 0                                                    |
+//! | 8     | when, `i64`                                                                                |
+//! | rows  | side `u8`, time `i64`, number `u64`, flags `u8` as in a snapshot and 4 where one may hold it, length `u32`, bytes |
+
+use super::{Copied, DELETES, MATCHED, Row, Slot, Store};
+use crate::batch::{self, EventTime, Keys};
+use crate::join::Side;
+use crate::spill::{Cold, Moved, Queue, SpillError};
+use crate::state::{Delta, TableId};
+
+const STORED: u8 = 4;
+/// Keys brought back at once, at most, where many are due.
+const WARMED_MAX: usize = 256;
+
+/// Where keys go that are not in memory.
+#[derive(Debug)]
+pub(super) struct Chest {
+    pub(super) cold: Cold,
+    table: TableId,
+    /// Memory that the keys in it may take, bytes.
+    limit: usize,
+    /// The slot that is looked at next.
+    hand: usize,
+    /// What the next snapshot must hold of keys that went: before all else.
+    pub(super) early: Delta,
+    /// Scratch for a value.
+    value: Vec<u8>,
+}
+
+impl Store {
+    /// From now on keys may be moved to `cold`: as many as it takes for those in memory to be within `limit` bytes, at any time. `table` is
+    /// the step's in the snapshots.
+    pub fn spill_to(&mut self, cold: Cold, table: TableId, limit: usize) {
+        let (hand, early, value) = (0, Delta::default(), Vec::new());
+        self.cold = Some(Box::new(Chest { cold, table, limit, hand, early, value }));
+    }
+
+    /// Memory in use, bytes, about.
+    pub fn bytes(&self) -> usize {
+        self.held
+    }
+
+    /// What the next snapshot will hold, bytes, about.
+    pub fn changed_bytes(&self) -> usize {
+        self.changed
+    }
+
+    /// Keys that are not in memory.
+    pub fn cold_keys(&self) -> usize {
+        self.cold.as_ref().map_or(0, |it| it.cold.len())
+    }
+
+    /// Brings those of `keys` into memory that are not there. To be called before keys are used by name; costs nothing while all are there.
+    pub(in crate::join) fn warm(&mut self, keys: &Keys) -> Result<(), SpillError> {
+        if self.cold_keys() == 0 {
+            return Ok(());
+        }
+        for (row, &hash) in keys.hashes.iter().enumerate() {
+            self.warm_key(hash, keys.texts.get(row))?;
+        }
+        Ok(())
+    }
+
+    /// The slot of a key, wherever it was.
+    pub(super) fn warm_key(&mut self, hash: u64, key: &[u8]) -> Result<Option<u32>, SpillError> {
+        if let Some(at) = self.find(hash, key) {
+            self.slots[at as usize].hot = true;
+            return Ok(Some(at));
+        }
+        let Some(mut chest) = self.cold.take_if(|it| !it.cold.is_empty()) else { return Ok(None) };
+        let warmed = self.take_back(&mut chest, hash, key);
+        self.cold = Some(chest);
+        warmed
+    }
+
+    fn take_back(&mut self, chest: &mut Chest, hash: u64, key: &[u8]) -> Result<Option<u32>, SpillError> {
+        if !chest.cold.take(key, &mut chest.value)? {
+            return Ok(None);
+        }
+        let at = self.find_or_add(hash, key);
+        self.put_back(at, &chest.value).ok_or_else(|| chest.cold.damaged())?;
+        Ok(Some(at))
+    }
+
+    /// None where the value is not one that was moved.
+    fn put_back(&mut self, at: u32, value: &[u8]) -> Option<()> {
+        let (&[is_due, ref due @ ..], mut rest) = value.split_first_chunk::<9>()?;
+        if is_due == 1 {
+            self.schedule(at, Some(EventTime::from_le_bytes(*due)));
+        }
+        while let Some((head, after)) = rest.split_first_chunk::<22>() {
+            let side = if head[0] == 0 { Side::Left } else { Side::Right };
+            let flags = head[17];
+            let len = u32::from_le_bytes(std::array::from_fn(|it| head[18 + it]));
+            let (bytes, after) = after.split_at_checked(len as usize)?;
+            rest = after;
+            let row = Row {
+                time: EventTime::from_le_bytes(std::array::from_fn(|it| head[1 + it])),
+                number: u64::from_le_bytes(std::array::from_fn(|it| head[9 + it])),
+                matched: flags & MATCHED != 0,
+                deletes: flags & DELETES != 0,
+                dirty: false,
+                stored: flags & STORED != 0,
+                bytes: bytes.into(),
+            };
+            self.place(at, side, row);
+        }
+        self.slots[at as usize].copied = Copied::Same;
+        rest.is_empty().then_some(())
+    }
+
+    /// Moves keys to the disk until those in memory take at most `bytes`, or no more can be moved.
+    pub fn shrink(&mut self, bytes: usize) -> Result<(), SpillError> {
+        let Some(mut chest) = self.cold.take() else { return Ok(()) };
+        let mut looks = 2 * self.slots.len();
+        let mut moved = Ok(());
+        while moved.is_ok() && self.held > bytes && looks > 0 {
+            looks -= 1;
+            chest.hand = (chest.hand + 1) % self.slots.len();
+            moved = self.pass(&mut chest);
+        }
+        self.cold = Some(chest);
+        moved
+    }
+
+    /// As [`Store::shrink`] to what was said at first, with some room for those that come next.
+    pub(super) fn settle(&mut self) -> Result<(), SpillError> {
+        match &self.cold {
+            Some(chest) if self.held > chest.limit => self.shrink(chest.limit - chest.limit / 8),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks at one slot: what was not used since the last look goes.
+    fn pass(&mut self, chest: &mut Chest) -> Result<(), SpillError> {
+        let slot = &mut self.slots[chest.hand];
+        if std::mem::take(&mut slot.hot) || slot.is_empty() || slot.key.len() > Cold::KEY_BYTES_MAX {
+            return Ok(());
+        }
+        slot.write(chest.table, &mut chest.value, &mut chest.early);
+        if slot.copied == Copied::Same && slot.due.is_none() {
+            chest.cold.put_again();
+        } else {
+            slot.encode(&mut chest.value);
+            chest.cold.put(Moved { key: &slot.key, value: &chest.value, due: [slot.due, None] })?;
+        }
+        self.vacate(chest.hand as u32);
+        Ok(())
+    }
+
+    /// Brings the keys back that are due by `time`, and before all that are in memory.
+    pub(super) fn warm_due(&mut self, time: EventTime) -> Result<(), SpillError> {
+        loop {
+            let until = self.due.first().map_or(time, |it| it.0.min(time));
+            let Some(chest) = &mut self.cold else { return Ok(()) };
+            let due = chest.cold.due(Queue::Timers, until, WARMED_MAX)?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            for due in &due {
+                self.warm_key(batch::hash(&due.key), &due.key)?;
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.clear();
+        out.push(u8::from(self.due.is_some()));
+        out.extend_from_slice(&self.due.unwrap_or_default().to_le_bytes());
+        for side in [Side::Left, Side::Right] {
+            for row in &self.sides[side.index()] {
+                out.push(side.index() as u8);
+                out.extend_from_slice(&row.time.to_le_bytes());
+                out.extend_from_slice(&row.number.to_le_bytes());
+                out.push(row.flags() | if row.stored { STORED } else { 0 });
+                out.extend_from_slice(&(row.bytes.len() as u32).to_le_bytes());
+                out.extend_from_slice(&row.bytes);
+            }
+        }
+    }
+}
