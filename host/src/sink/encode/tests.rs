@@ -181,6 +181,23 @@ fn select_takes_the_kind_that_keeps_most_and_leaves_the_original_out() {
 }
 
 #[test]
+fn a_tombstone_stays_one_whatever_is_selected() {
+    let shape = shape(false, &[("v", Kind::S64, true)]);
+    let mut ended = batch(None, vec![Column::from(Values::S64(vec![5]))]);
+    ended.value = Some(bytes(&[None]));
+    for select in [None, Some(&[pair("value", "v")][..])] {
+        let encoder = Encoder::new(&shape, select, Format::Json).unwrap();
+        check(
+            &encoder,
+            &ended,
+            expect![[r#"
+                10 (null)
+            "#]],
+        );
+    }
+}
+
+#[test]
 fn keys_values_and_headers_that_a_plugin_set_replace_the_originals() {
     let mut input = batch(Some(raw(&[Some("{}"), Some("{}")])), Vec::new());
     let passed = Encoder::new(&shape(true, &[]), None, Format::Json).unwrap();
