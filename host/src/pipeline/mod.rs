@@ -21,6 +21,7 @@ mod kinds;
 mod letters;
 mod lineage;
 mod memory;
+mod migration;
 mod plan;
 mod plan_build;
 mod plan_forward;

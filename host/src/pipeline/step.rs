@@ -5,13 +5,14 @@ use super::error::{Failure, PipelineError, chain};
 use super::expiry::{last_uses, runs};
 use super::group::group;
 use super::join_step::JoinStep;
+use super::migration::{migrate, wrong_version};
 use super::plan::{OperationPlan, PluginPlan, PortPlan, StepPlan};
 use super::reads::Pick;
 use super::reads::{self, Read};
 use super::tables_step::TablesStep;
 use super::window_step::WindowStep;
 use crate::batch::{Batch, EventTime, Keys, RowTimes};
-use crate::column::{Column, Kind, Strings, Values};
+use crate::column::{Column, Kind, Values};
 use crate::config::Late;
 use crate::decode::{explain, explain_other_kind};
 use crate::dedupe::Dedupe;
@@ -304,54 +305,6 @@ impl Step {
             Operator::Keyed(_, state) => state.len() as u64,
             Operator::Dedupe(dedupe) => dedupe.keys() as u64,
             Operator::Transform(_) | Operator::Select => 0,
-        }
-    }
-}
-
-fn wrong_version(plan: &StepPlan, plugin: &PluginPlan, version: u32, why: &str) -> PipelineError {
-    PipelineError::stop(
-        Failure::Config,
-        format!(
-            "step `{}`: its state is of version {version}, its plugin's is {}: {why}; run the earlier plugin, or use --discard-state",
-            plan.name,
-            plugin.state_version()
-        ),
-    )
-}
-
-/// Brings all of a worker's keyed state to the plugin's version. It counts as changed, so the next snapshot holds it.
-fn migrate(
-    runner: &mut KeyedRunner,
-    state: &mut KeyedState,
-    plan: &StepPlan,
-    plugin: &PluginPlan,
-    version: u32,
-) -> Result<(), PipelineError> {
-    if !plugin.plugin.has_migration() {
-        return Err(wrong_version(plan, plugin, version, "the plugin exports no migration"));
-    }
-    let (mut keys, mut old) = (Keys::default(), Strings::default());
-    for (hash, key, bytes) in state.states() {
-        keys.hashes.push(hash);
-        keys.texts.push(key);
-        old.push(bytes);
-    }
-    let mut after = None;
-    loop {
-        let new = runner.migrate(version, &old).map_err(|error| plugin_failed(plan, &error))?;
-        for (row, &hash) in keys.hashes.iter().enumerate() {
-            state.set(hash, keys.texts.get(row), Some(new.get(row)));
-        }
-        // Then those on the disk, some at a time. None goes back there meanwhile, where it would be found once more.
-        let page = state.warm_page(&mut after);
-        let Some(page) = page.map_err(|error| spill_failed(plan, &error))? else { return Ok(()) };
-        (keys, old) = (Keys::default(), Strings::default());
-        for (row, &hash) in page.hashes.iter().enumerate() {
-            if let Some(bytes) = state.get(hash, page.texts.get(row)) {
-                keys.hashes.push(hash);
-                keys.texts.push(page.texts.get(row));
-                old.push(bytes);
-            }
         }
     }
 }

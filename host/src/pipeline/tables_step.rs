@@ -96,15 +96,6 @@ impl TablesStep {
         }
     }
 
-    /// Memory in use, bytes, about.
-    pub(super) fn bytes(&self) -> usize {
-        match self {
-            TablesStep::Changes(it) => it.bytes(),
-            TablesStep::Matches(it) => it.bytes(),
-            TablesStep::Results(it) => it.bytes(),
-        }
-    }
-
     /// Keys held.
     pub(super) fn keys(&self) -> u64 {
         let keys = match self {
@@ -113,6 +104,15 @@ impl TablesStep {
             TablesStep::Results(it) => it.keys(),
         };
         keys as u64
+    }
+
+    /// Memory in use, bytes, about.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            TablesStep::Changes(it) => it.bytes(),
+            TablesStep::Matches(it) => it.bytes(),
+            TablesStep::Results(it) => it.bytes(),
+        }
     }
 }
 

@@ -27,6 +27,9 @@ use std::sync::Arc;
 
 const FORM: u8 = 1;
 const VALUE_HEAD_BYTES: usize = 17;
+/// Memory that a row takes besides its bytes, and a foreign key besides its text. About.
+const ROW_COST: usize = size_of::<Row>() + 64;
+const SLOT_COST: usize = size_of::<Slot>() + 32;
 
 /// A row of either table.
 #[derive(Debug)]
@@ -78,7 +81,7 @@ pub struct Matches {
     dirty: Vec<Changed>,
     /// Entries that snapshots hold and that are gone since the last seal.
     deleted: Vec<(u16, Vec<u8>)>,
-    /// Memory that the rows take, bytes, about.
+    /// Memory of the rows, bytes, about.
     held: usize,
 }
 
@@ -124,10 +127,10 @@ impl Matches {
             None => answers.push(own, version, time, keeps.then_some((bytes, None))),
         }
         let row = |stored| Row { time, version, bytes: bytes.into(), dirty: true, stored };
-        self.held += row_bytes(own, bytes);
+        self.held += ROW_COST + bytes.len();
         let was_dirty = match slot.left.get_mut(own) {
             Some(held) => {
-                self.held -= row_bytes(own, &held.bytes);
+                self.held -= held.cost();
                 std::mem::replace(held, row(held.stored)).dirty
             }
             None => {
@@ -143,7 +146,7 @@ impl Matches {
     fn forget(&mut self, (hash, foreign): (u64, &[u8]), own: &[u8]) {
         let Some(slot) = find(&mut self.slots, hash, foreign) else { return };
         let removed = slot.left.remove(own);
-        self.held -= removed.as_ref().map_or(0, |it| row_bytes(own, &it.bytes));
+        self.held -= removed.as_ref().map_or(0, Row::cost);
         if removed.is_some_and(|it| it.stored) {
             self.deleted.push((batch::key_group(hash), entry_key(Side::Left, foreign, own)));
         }
@@ -168,8 +171,8 @@ impl Matches {
                 }
             }
             let before = slot.right.take();
-            self.held -= before.as_ref().map_or(0, |it| row_bytes(b"", &it.bytes));
-            self.held += bytes.map_or(0, |it| row_bytes(b"", it));
+            self.held -= before.as_ref().map_or(0, Row::cost);
+            self.held += bytes.map_or(0, |it| ROW_COST + it.len());
             let (stored, dirty) = before.map_or((false, false), |it| (it.stored, it.dirty));
             match bytes {
                 Some(bytes) => {
@@ -225,11 +228,11 @@ impl Matches {
         let hash = batch::hash(foreign);
         let Some(value) = entry.value else {
             if let Some(slot) = find(&mut self.slots, hash, foreign) {
-                let gone = match side {
+                let removed = match side {
                     Side::Left => slot.left.remove(own),
                     Side::Right => slot.right.take(),
                 };
-                self.held -= gone.map_or(0, |it| row_bytes(own, &it.bytes));
+                self.held -= removed.as_ref().map_or(0, Row::cost);
                 tidy(&mut self.slots, hash, foreign);
             }
             return Ok(());
@@ -241,29 +244,31 @@ impl Matches {
         let number = |from: usize| i64::from_le_bytes(std::array::from_fn(|it| head[from + it]));
         let row = Row { time: number(1), version: number(9), bytes: bytes.into(), dirty: false, stored: true };
         let slot = slot(&mut self.slots, hash, foreign);
-        self.held += row_bytes(own, bytes);
-        let before = match side {
+        self.held += row.cost();
+        let replaced = match side {
             Side::Left => slot.left.insert(own.into(), row),
             Side::Right => slot.right.replace(row),
         };
-        self.held -= before.map_or(0, |it| row_bytes(own, &it.bytes));
+        self.held -= replaced.as_ref().map_or(0, Row::cost);
         Ok(())
-    }
-
-    /// Memory in use, bytes, about.
-    pub fn bytes(&self) -> usize {
-        self.held + self.slots.allocation_size()
     }
 
     /// Foreign keys that are named or there.
     pub fn keys(&self) -> usize {
         self.slots.len()
     }
+
+    /// Memory in use, bytes, about.
+    pub fn bytes(&self) -> usize {
+        self.held + self.slots.len() * SLOT_COST
+    }
 }
 
-/// What a row takes, with its own key and its place among the others, bytes, about.
-fn row_bytes(own: &[u8], bytes: &[u8]) -> usize {
-    size_of::<Row>() + size_of::<Arc<[u8]>>() + own.len() + bytes.len()
+impl Row {
+    /// Memory that it takes, bytes, about.
+    fn cost(&self) -> usize {
+        ROW_COST + self.bytes.len()
+    }
 }
 
 fn find<'a>(slots: &'a mut HashTable<Slot>, hash: u64, key: &[u8]) -> Option<&'a mut Slot> {
