@@ -91,7 +91,7 @@ pub enum EntryError {
 /// The rows of all keys of one worker.
 ///
 /// Keys that were not used of late may be moved to the disk (`cold`). Whoever is about to use keys by name says so first
-/// ([`Store::warm`]); what event time reaches comes back by itself.
+/// (`warm`); what event time reaches comes back by itself.
 #[derive(Debug, Default)]
 pub struct Store {
     /// Index into `slots`, by the key's hash.
