@@ -59,7 +59,7 @@ impl Planned {
             operation,
             ports: opened.spec.ports.iter().map(port).collect(),
             input: input.clone(),
-            late: Late::Drop,
+            late: Late::DeadLetter, // Its reasons are what is shown of late records.
             source: Some(0),
             hold_ms: 0,
             state_ttl_ms: None,
