@@ -5,7 +5,7 @@ use super::Expects::{
     Boolean, Choice, ChoiceOr, Duration, DurationOr, FieldPairs, Fields, Integer, Map, SignedDuration, Size, Table,
     Text,
 };
-use super::{Keys, LATE, key};
+use super::{Key, Keys, LATE, key};
 
 pub(in crate::config) static STEP: Keys = Keys {
     name: "a step",
@@ -146,24 +146,40 @@ pub(in crate::config) static STEP: Keys = Keys {
     ],
 };
 
+// What the windows of a step and those of a join have in common.
+
+const TUMBLING: Key = key(
+    "tumbling",
+    Duration { min_ms: 1, never: false },
+    Means("-"),
+    "Windows of this length, end to end, aligned to the Unix epoch.",
+);
+
+const HOPPING: Key =
+    key("hopping", Duration { min_ms: 1, never: false }, Means("-"), "Windows of this length, one every `slide`.");
+
+const SLIDE: Key = key(
+    "slide",
+    Duration { min_ms: 1, never: false },
+    Means("-; needed with `hopping`"),
+    "The time from one hopping window's start to the next one's; at most the length.",
+);
+
+const OFFSET: Key = key(
+    "offset",
+    Duration { min_ms: 0, never: false },
+    Absent::Text("0s"),
+    "Shifts the starts of tumbling windows (by less than their length) or hopping windows (by less than `slide`).",
+);
+
 pub(in crate::config) static WINDOW: Keys = Keys {
     name: "`window`",
     title: "`window` of a step",
     about: "One of `tumbling`, `hopping`, `session`, `rolling`, `sliding`, `calendar`, `count` and `global` says the kind.",
     keys: &[
-        key(
-            "tumbling",
-            Duration { min_ms: 1, never: false },
-            Means("-"),
-            "Windows of this length, end to end, aligned to the Unix epoch.",
-        ),
-        key("hopping", Duration { min_ms: 1, never: false }, Means("-"), "Windows of this length, one every `slide`."),
-        key(
-            "slide",
-            Duration { min_ms: 1, never: false },
-            Means("-; needed with `hopping`"),
-            "The time from one hopping window's start to the next one's; at most the length.",
-        ),
+        TUMBLING,
+        HOPPING,
+        SLIDE,
         key(
             "session",
             Duration { min_ms: 1, never: false },
@@ -197,12 +213,7 @@ pub(in crate::config) static WINDOW: Keys = Keys {
              each record, and one that begins right after it where records follow. They are this length and 1 ms long; a window as long \
              as this every `slide` is `hopping`.",
         ),
-        key(
-            "offset",
-            Duration { min_ms: 0, never: false },
-            Absent::Text("0s"),
-            "Shifts the starts of tumbling windows (by less than their length) or hopping windows (by less than `slide`).",
-        ),
+        OFFSET,
         key(
             "time",
             Choice { now: &["event", "processing"], later: &[] },
@@ -337,31 +348,16 @@ pub(in crate::config) static WITHIN: Keys = Keys {
     keys: &[
         key("before", SignedDuration, Absent::Text("0s"), "How much earlier the right record may be."),
         key("after", SignedDuration, Absent::Text("0s"), "How much later the right record may be."),
-        key(
-            "tumbling",
-            Duration { min_ms: 1, never: false },
-            Means("-"),
-            "Windows of this length, end to end, aligned to the Unix epoch.",
-        ),
-        key("hopping", Duration { min_ms: 1, never: false }, Means("-"), "Windows of this length, one every `slide`."),
-        key(
-            "slide",
-            Duration { min_ms: 1, never: false },
-            Means("-; needed with `hopping`"),
-            "The time from one hopping window's start to the next one's; at most the length.",
-        ),
+        TUMBLING,
+        HOPPING,
+        SLIDE,
         key(
             "session",
             Duration { min_ms: 1, never: false },
             Means("-"),
             "Windows that end when a key has had no record of either input for this long.",
         ),
-        key(
-            "offset",
-            Duration { min_ms: 0, never: false },
-            Absent::Text("0s"),
-            "Shifts the starts of tumbling windows (by less than their length) or hopping windows (by less than `slide`).",
-        ),
+        OFFSET,
     ],
 };
 
