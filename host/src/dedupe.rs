@@ -9,7 +9,7 @@
 //! and ascending, as the state of that key ([`KeyedState`]).
 
 use crate::batch::{EventTime, Keys, RowTimes};
-use crate::spill::SpillError;
+use crate::spill::{SpillError, Spills};
 use crate::state::{Delta, Entry, EntryError, KeyedState, TableId};
 
 /// Keys forgotten between two looks at what is due.

@@ -7,7 +7,7 @@
 use super::store::{EntryError, Store};
 use super::{Arrivals, Joined, Pairs, Side};
 use crate::batch::EventTime;
-use crate::spill::SpillError;
+use crate::spill::{SpillError, Spills};
 use crate::state::{Delta, Entry, TableId};
 use crate::watermark::WATERMARK_NONE;
 

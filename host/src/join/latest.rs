@@ -5,7 +5,7 @@
 use super::store::{EntryError, Store};
 use super::{Arrivals, Joined, Side};
 use crate::batch::EventTime;
-use crate::spill::SpillError;
+use crate::spill::{SpillError, Spills};
 use crate::state::{Delta, Entry, TableId};
 
 /// The join with the present value of a table, in one worker.

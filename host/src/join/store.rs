@@ -20,7 +20,7 @@ mod cold;
 
 use super::Side;
 use crate::batch::{self, EventTime};
-use crate::spill::{Copied, SpillError};
+use crate::spill::{Chest, Copied, SpillError, Spills};
 use crate::state::{Delta, Entry, TableId};
 use hashbrown::HashTable;
 use std::collections::{BTreeSet, VecDeque};
@@ -110,7 +110,7 @@ pub struct Store {
     /// What the next seal writes, bytes, about.
     changed: usize,
     /// The keys that are not in memory; none where all are.
-    cold: Option<Box<cold::Chest>>,
+    cold: Option<Box<Chest>>,
 }
 
 impl Slot {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::batch;
-use crate::spill::{Cold, Scratch, Sizes};
+use crate::spill::{Cold, Scratch, Sizes, Spills};
 use crate::state::{Delta, Entries, Entry, TableId};
 use crate::watermark::{WATERMARK_END, WATERMARK_NONE};
 use proptest::prelude::*;
@@ -193,7 +193,7 @@ fn scratch() -> (tempfile::TempDir, Arc<Scratch>) {
 /// `join` with a place on the disk. Each process has a scratch space of its own: here a table.
 fn furnished<J: Join>(mut join: J, scratch: Option<&Arc<Scratch>>, table: usize) -> J {
     if let Some(scratch) = scratch {
-        join.store_mut().spill_to(Cold::new(Arc::clone(scratch), table as u16), TableId(0), 200);
+        join.store_mut().spill_to(Cold::new(Arc::clone(scratch), table as u16), 200);
     }
     join
 }
@@ -396,7 +396,7 @@ fn latest_answers(spills: bool) {
     let (_dir, scratch) = scratch();
     let furnished = |mut join: Latest, table: u16| {
         if spills {
-            join.store_mut().spill_to(Cold::new(Arc::clone(&scratch), table), TableId(0), 0);
+            join.store_mut().spill_to(Cold::new(Arc::clone(&scratch), table), 0);
         }
         join
     };

@@ -191,3 +191,19 @@ pub struct Summary {
     /// Why it ended: `end of input`, `stopped`.
     pub reason: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_watermark_is_the_least_of_the_workers_that_have_one() {
+        let counters = Counters::new(1, 1, 3);
+        assert_eq!(counters.progress(0).watermark, None);
+        counters.watermarks[2].store(-5_000, Relaxed);
+        assert_eq!(counters.progress(0).watermark, Some(-5_000));
+        counters.watermarks[0].store(7_000, Relaxed);
+        counters.watermarks[2].store(9_000, Relaxed);
+        assert_eq!(counters.progress(0).watermark, Some(7_000));
+    }
+}

@@ -11,7 +11,7 @@ use crate::column::{Column, Kind, Strings, Values};
 use crate::config::{JoinKind, JoinWindow};
 use crate::exchange::gather_times;
 use crate::join::{Arrivals, AsOf, Interval, Joined, Latest, Pairs, Side, Store, Windowed, row};
-use crate::spill::{Cold, SpillError};
+use crate::spill::{Cold, SpillError, Spills};
 use crate::state::{Delta, Entry, TableId};
 use std::borrow::Cow;
 
@@ -152,8 +152,8 @@ impl JoinStep {
     }
 
     /// From now on what it holds may be moved to `cold`.
-    pub(super) fn spill_to(&mut self, cold: Cold, table: TableId, limit: usize) {
-        self.store_mut().spill_to(cold, table, limit);
+    pub(super) fn spill_to(&mut self, cold: Cold, limit: usize) {
+        self.store_mut().spill_to(cold, limit);
     }
 
     /// Moves what was not used of late until the rest takes at most `bytes`.

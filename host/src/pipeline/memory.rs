@@ -17,7 +17,7 @@ use super::step::{Operator, Step};
 use super::worker::Worker;
 use crate::checkpoint::CompactionLimits;
 use crate::config::Pipeline;
-use crate::spill::{Cold, Scratch, Sizes, SpillError};
+use crate::spill::{Cold, Scratch, Sizes, SpillError, Spills};
 use crate::state::TableId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -229,7 +229,7 @@ impl Step {
         match &mut self.operator {
             Operator::Keyed(_, state) => state.spill_to(cold(), limit),
             Operator::Dedupe(dedupe) => dedupe.state_mut().spill_to(cold(), limit),
-            Operator::Join(join) => join.spill_to(cold(), table, limit),
+            Operator::Join(join) => join.spill_to(cold(), limit),
             Operator::Window(_) | Operator::Tables(_) | Operator::Transform(_) | Operator::Select => {}
         }
     }

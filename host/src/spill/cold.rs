@@ -12,6 +12,7 @@
 
 use super::{Scratch, SpillError};
 use crate::batch::EventTime;
+use crate::state::TableId;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -111,6 +112,11 @@ impl Cold {
     pub fn new(scratch: Arc<Scratch>, table: u16) -> Self {
         let none = Waiting { count: 0, low: EventTime::MAX };
         Cold { scratch, table, keys: 0, queues: [none; 2], place: Vec::new(), value: Vec::new() }
+    }
+
+    /// The operator's table.
+    pub fn table(&self) -> TableId {
+        TableId(self.table)
     }
 
     /// How many keys there are.

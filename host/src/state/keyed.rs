@@ -25,7 +25,7 @@ mod cold;
 
 use super::{Delta, Entry, TableId};
 use crate::batch::{self, EventTime, Keys};
-use crate::spill::{Copied, SpillError};
+use crate::spill::{Chest, Copied, SpillError, Spills};
 use hashbrown::HashTable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -67,7 +67,9 @@ pub struct KeyedState {
     /// Memory in use, bytes, about.
     held: usize,
     /// The keys that are not in memory; none where all are.
-    cold: Option<Box<cold::Chest>>,
+    cold: Option<Box<Chest>>,
+    /// True where a key went to the disk without a last use, although state expires.
+    unused: bool,
     /// The text of a slot that has no key.
     nothing: Arc<[u8]>,
 }
@@ -160,6 +162,7 @@ impl KeyedState {
             expiries: BTreeSet::new(),
             held: 0,
             cold: None,
+            unused: false,
             nothing: Arc::default(),
         }
     }

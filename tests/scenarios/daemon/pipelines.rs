@@ -259,6 +259,7 @@ fn windowed(topic: &str) -> String {
         r#"
 name = "windowed"
 checkpoint_interval = "50ms"
+bad_records = "drop"
 [sources.in]
 connector = "kafka"
 connection = "main"
@@ -323,6 +324,12 @@ fn each_partition_step_and_worker_says_how_it_is() {
     });
     let expected = json!([{"up_to_ms": 10_000, "records": 1}, {"up_to_ms": 60_000, "records": 1}]);
     assert_eq!(status["figures"]["lateness"], expected, "{status}");
+    // A record without a key is refused, and says so.
+    writer.send([(1, None, Some(b"{\"t\":20000}".to_vec()))]);
+    until("a refused record", LIMIT, || {
+        status = daemon.get(&pipeline("windowed")).expect(200).json();
+        status["figures"]["steps"][0]["refused"] == 1
+    });
     let metrics = daemon.get("/metrics").expect(200).text;
     for line in [
         "wasmill_partition_lag_records{pipeline=\"windowed\",source=\"in\",partition=\"1\"} 0\n",
@@ -331,6 +338,7 @@ fn each_partition_step_and_worker_says_how_it_is() {
         "wasmill_record_lateness_seconds_bucket{pipeline=\"windowed\",le=\"60\"} 2\n",
         "wasmill_record_lateness_seconds_sum{pipeline=\"windowed\"} 23.998\n",
         "wasmill_record_lateness_seconds_count{pipeline=\"windowed\"} 2\n",
+        "wasmill_step_records_refused_total{pipeline=\"windowed\",step=\"count\"} 1\n",
     ] {
         assert!(metrics.contains(line), "{line}{metrics}");
     }

@@ -1,7 +1,6 @@
-//! Rows of a join that are on the disk: which keys go there, and how they come back.
+//! Rows of a join that are on the disk: all rows of a key go there together, and come back together.
 //!
-//! All rows of a key go together, when it was not used since it was last looked at: slots are looked at in turn (second chance). What the next
-//! snapshot must hold of them is written for that snapshot at once. The value of a key on the disk, little-endian:
+//! The value of a key on the disk, little-endian:
 //!
 //! | bytes | field                                                                                      |
 //! |-------|--------------------------------------------------------------------------------------------|
@@ -10,83 +9,18 @@
 //! | rows  | side `u8`, time `i64`, number `u64`, flags `u8` as in a snapshot and 4 where one may hold it, length `u32`, bytes |
 
 use super::{Copied, DELETES, MATCHED, Row, Slot, Store};
-use crate::batch::{self, EventTime, Keys};
+use crate::batch::{self, EventTime};
 use crate::join::Side;
-use crate::spill::{Cold, Moved, Queue, SpillError};
-use crate::state::{Delta, TableId};
+use crate::spill::{Chest, Cold, Moved, Queue, SpillError, Spills};
 
 const STORED: u8 = 4;
 /// Keys brought back at once, at most, where many are due.
 const WARMED_MAX: usize = 256;
 
-/// Where keys go that are not in memory.
-#[derive(Debug)]
-pub(super) struct Chest {
-    pub(super) cold: Cold,
-    table: TableId,
-    /// Memory that the keys in it may take, bytes.
-    limit: usize,
-    /// The slot that is looked at next.
-    hand: usize,
-    /// What the next snapshot must hold of keys that went: before all else.
-    pub(super) early: Delta,
-    /// Scratch for a value.
-    value: Vec<u8>,
-}
-
 impl Store {
-    /// From now on keys may be moved to `cold`: as many as it takes for those in memory to be within `limit` bytes, at any time. `table` is
-    /// the step's in the snapshots.
-    pub fn spill_to(&mut self, cold: Cold, table: TableId, limit: usize) {
-        let (hand, early, value) = (0, Delta::default(), Vec::new());
-        self.cold = Some(Box::new(Chest { cold, table, limit, hand, early, value }));
-    }
-
-    /// Memory in use, bytes, about.
-    pub fn bytes(&self) -> usize {
-        self.held
-    }
-
     /// What the next snapshot will hold, bytes, about.
     pub fn changed_bytes(&self) -> usize {
         self.changed
-    }
-
-    /// Keys that are not in memory.
-    pub fn cold_keys(&self) -> usize {
-        self.cold.as_ref().map_or(0, |it| it.cold.len())
-    }
-
-    /// Brings those of `keys` into memory that are not there. To be called before keys are used by name; costs nothing while all are there.
-    pub(in crate::join) fn warm(&mut self, keys: &Keys) -> Result<(), SpillError> {
-        if self.cold_keys() == 0 {
-            return Ok(());
-        }
-        for (row, &hash) in keys.hashes.iter().enumerate() {
-            self.warm_key(hash, keys.texts.get(row))?;
-        }
-        Ok(())
-    }
-
-    /// The slot of a key, wherever it was.
-    pub(super) fn warm_key(&mut self, hash: u64, key: &[u8]) -> Result<Option<u32>, SpillError> {
-        if let Some(at) = self.find(hash, key) {
-            self.slots[at as usize].hot = true;
-            return Ok(Some(at));
-        }
-        let Some(mut chest) = self.cold.take_if(|it| !it.cold.is_empty()) else { return Ok(None) };
-        let warmed = self.take_back(&mut chest, hash, key);
-        self.cold = Some(chest);
-        warmed
-    }
-
-    fn take_back(&mut self, chest: &mut Chest, hash: u64, key: &[u8]) -> Result<Option<u32>, SpillError> {
-        if !chest.cold.take(key, &mut chest.value)? {
-            return Ok(None);
-        }
-        let at = self.find_or_add(hash, key);
-        self.put_back(at, &chest.value).ok_or_else(|| chest.cold.damaged())?;
-        Ok(Some(at))
     }
 
     /// None where the value is not one that was moved.
@@ -116,45 +50,6 @@ impl Store {
         rest.is_empty().then_some(())
     }
 
-    /// Moves keys to the disk until those in memory take at most `bytes`, or no more can be moved.
-    pub fn shrink(&mut self, bytes: usize) -> Result<(), SpillError> {
-        let Some(mut chest) = self.cold.take() else { return Ok(()) };
-        let mut looks = 2 * self.slots.len();
-        let mut moved = Ok(());
-        while moved.is_ok() && self.held > bytes && looks > 0 {
-            looks -= 1;
-            chest.hand = (chest.hand + 1) % self.slots.len();
-            moved = self.pass(&mut chest);
-        }
-        self.cold = Some(chest);
-        moved
-    }
-
-    /// As [`Store::shrink`] to what was said at first, with some room for those that come next.
-    pub(super) fn settle(&mut self) -> Result<(), SpillError> {
-        match &self.cold {
-            Some(chest) if self.held > chest.limit => self.shrink(chest.limit - chest.limit / 8),
-            _ => Ok(()),
-        }
-    }
-
-    /// Looks at one slot: what was not used since the last look goes.
-    fn pass(&mut self, chest: &mut Chest) -> Result<(), SpillError> {
-        let slot = &mut self.slots[chest.hand];
-        if std::mem::take(&mut slot.hot) || slot.is_empty() || slot.key.len() > Cold::KEY_BYTES_MAX {
-            return Ok(());
-        }
-        slot.write(chest.table, &mut chest.value, &mut chest.early);
-        if slot.copied == Copied::Same && slot.due.is_none() {
-            chest.cold.put_again();
-        } else {
-            slot.encode(&mut chest.value);
-            chest.cold.put(Moved { key: &slot.key, value: &chest.value, due: [slot.due, None] })?;
-        }
-        self.vacate(chest.hand as u32);
-        Ok(())
-    }
-
     /// Brings the keys back that are due by `time`, and before all that are in memory.
     pub(super) fn warm_due(&mut self, time: EventTime) -> Result<(), SpillError> {
         loop {
@@ -168,6 +63,55 @@ impl Store {
                 self.warm_key(batch::hash(&due.key), &due.key)?;
             }
         }
+    }
+}
+
+impl Spills for Store {
+    fn chest(&self) -> Option<&Chest> {
+        self.cold.as_deref()
+    }
+
+    fn chest_mut(&mut self) -> &mut Option<Box<Chest>> {
+        &mut self.cold
+    }
+
+    fn bytes(&self) -> usize {
+        self.held
+    }
+
+    fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn touch(&mut self, hash: u64, key: &[u8]) -> Option<u32> {
+        let at = self.find(hash, key)?;
+        self.slots[at as usize].hot = true;
+        Some(at)
+    }
+
+    fn take_back(&mut self, chest: &mut Chest, hash: u64, key: &[u8]) -> Result<Option<u32>, SpillError> {
+        if !chest.cold.take(key, &mut chest.value)? {
+            return Ok(None);
+        }
+        let at = self.find_or_add(hash, key);
+        self.put_back(at, &chest.value).ok_or_else(|| chest.cold.damaged())?;
+        Ok(Some(at))
+    }
+
+    fn pass(&mut self, chest: &mut Chest) -> Result<(), SpillError> {
+        let slot = &mut self.slots[chest.hand];
+        if std::mem::take(&mut slot.hot) || slot.is_empty() || slot.key.len() > Cold::KEY_BYTES_MAX {
+            return Ok(());
+        }
+        slot.write(chest.cold.table(), &mut chest.value, &mut chest.early);
+        if slot.copied == Copied::Same && slot.due.is_none() {
+            chest.cold.put_again();
+        } else {
+            slot.encode(&mut chest.value);
+            chest.cold.put(Moved { key: &slot.key, value: &chest.value, due: [slot.due, None] })?;
+        }
+        self.vacate(chest.hand as u32);
+        Ok(())
     }
 }
 

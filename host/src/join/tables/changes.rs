@@ -5,6 +5,7 @@
 use super::{Instruction, Instructions, Version};
 use crate::batch::{EventTime, Keys};
 use crate::column::Strings;
+use crate::spill::Spills;
 use crate::state::{Delta, Entry, EntryError, KeyedState, TableId};
 
 /// The changes of the left table, in one worker.

@@ -5,6 +5,7 @@
 
 use super::Version;
 use crate::batch::Keys;
+use crate::spill::Spills;
 use crate::state::{Delta, Entry, EntryError, KeyedState, TableId};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Seen;

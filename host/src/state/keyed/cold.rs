@@ -1,7 +1,4 @@
-//! Keyed state that is on the disk: which keys go there, and how they come back.
-//!
-//! A key may go when it was not used since it was last looked at: slots are looked at in turn (second chance). What the next snapshot must hold
-//! of it is written for that snapshot at once. Its value on the disk, little-endian:
+//! Keyed state that is on the disk. The value of a key there, little-endian:
 //!
 //! | bytes | field                                                  |
 //! |-------|--------------------------------------------------------|
@@ -11,85 +8,18 @@
 
 use super::{Decoded, KeyedState, NEVER, decode};
 use crate::batch::{self, EventTime, Keys};
-use crate::spill::{Cold, Copied, Due, Moved, Queue, SpillError};
-use crate::state::Delta;
+use crate::spill::{Chest, Cold, Copied, Due, Moved, Queue, SpillError, Spills};
 use std::sync::Arc;
 
 /// Keys brought back at once, at most, where many are due.
 const WARMED_MAX: usize = 1_024;
 const HEAD_BYTES: usize = 9;
 
-/// Where keys go that are not in memory.
-#[derive(Debug)]
-pub(super) struct Chest {
-    pub(super) cold: Cold,
-    /// Memory that the keys in it may take, bytes.
-    limit: usize,
-    /// The slot that is looked at next.
-    hand: usize,
-    /// True where a key went without a last use, although state expires.
-    unused: bool,
-    /// What the next snapshot must hold of keys that went: before all else.
-    pub(super) early: Delta,
-    /// Scratch for a value.
-    value: Vec<u8>,
-}
-
 impl KeyedState {
-    /// From now on keys may be moved to `cold`: as many as it takes for those in memory to be within `limit` bytes, at any time.
-    pub fn spill_to(&mut self, cold: Cold, limit: usize) {
-        let (hand, unused, early, value) = (0, false, Delta::default(), Vec::new());
-        self.cold = Some(Box::new(Chest { cold, limit, hand, unused, early, value }));
-    }
-
-    /// Memory in use, bytes, about.
-    pub fn bytes(&self) -> usize {
-        self.held
-    }
-
     /// What the next snapshot will hold, bytes, about.
     pub fn changed_bytes(&self) -> usize {
         let early = self.cold.as_ref().map_or(0, |it| it.early.bytes().len());
         early + self.dirty.len() * (self.held / self.index.len().max(1))
-    }
-
-    /// Keys that are not in memory.
-    pub fn cold_keys(&self) -> usize {
-        self.cold.as_ref().map_or(0, |it| it.cold.len())
-    }
-
-    /// Brings those of `keys` into memory that are not there. To be called before keys are used by name; costs nothing while all are there.
-    pub fn warm(&mut self, keys: &Keys) -> Result<(), SpillError> {
-        if self.cold_keys() == 0 {
-            return Ok(());
-        }
-        for (row, &hash) in keys.hashes.iter().enumerate() {
-            self.warm_key(hash, keys.texts.get(row))?;
-        }
-        Ok(())
-    }
-
-    /// The slot of a key, wherever it was.
-    pub(super) fn warm_key(&mut self, hash: u64, key: &[u8]) -> Result<Option<u32>, SpillError> {
-        if let Some(at) = self.find(hash, key) {
-            self.slots[at as usize].hot = true;
-            return Ok(Some(at));
-        }
-        let Some(chest) = &self.cold else { return Ok(None) };
-        if chest.cold.is_empty() {
-            return Ok(None);
-        }
-        let mut chest = self.cold.take();
-        let warmed = chest.as_mut().map_or(Ok(None), |it| self.take_back(it, hash, key));
-        self.cold = chest;
-        warmed
-    }
-
-    fn take_back(&mut self, chest: &mut Chest, hash: u64, key: &[u8]) -> Result<Option<u32>, SpillError> {
-        if !chest.cold.take(key, &mut chest.value)? {
-            return Ok(None);
-        }
-        self.put_back(hash, key, &chest.value).map(Some).ok_or_else(|| chest.cold.damaged())
     }
 
     /// None where the value is not one that was moved.
@@ -107,70 +37,6 @@ impl KeyedState {
             self.expiries.insert((look, at));
         }
         Some(at)
-    }
-
-    /// Moves keys to the disk until those in memory take at most `bytes`, or no more can be moved.
-    pub fn shrink(&mut self, bytes: usize) -> Result<(), SpillError> {
-        let Some(mut chest) = self.cold.take() else { return Ok(()) };
-        let mut looks = 2 * self.slots.len();
-        let mut moved = Ok(());
-        while moved.is_ok() && self.held > bytes && looks > 0 {
-            looks -= 1;
-            chest.hand = (chest.hand + 1) % self.slots.len();
-            moved = self.pass(&mut chest);
-        }
-        self.cold = Some(chest);
-        moved
-    }
-
-    /// As [`KeyedState::shrink`] to what was said at first, with some room for those that come next.
-    pub fn settle(&mut self) -> Result<(), SpillError> {
-        match &self.cold {
-            Some(chest) if self.held > chest.limit => self.shrink(chest.limit - chest.limit / 8),
-            _ => Ok(()),
-        }
-    }
-
-    /// Looks at one slot: what was not used since the last look goes.
-    fn pass(&mut self, chest: &mut Chest) -> Result<(), SpillError> {
-        let at = chest.hand as u32;
-        let slot = &mut self.slots[chest.hand];
-        if std::mem::take(&mut slot.hot) || (slot.is_empty() && !slot.dirty) {
-            return Ok(());
-        }
-        // One that was set for a time already passed waits for the watermark to move: it must not come back as one that is due.
-        if slot.timers.iter().any(|it| it.1 <= self.watermark) || slot.key.len() > Cold::KEY_BYTES_MAX {
-            return Ok(());
-        }
-        if std::mem::take(&mut slot.dirty) {
-            chest.value.clear();
-            slot.write(self.table, &mut chest.value, &mut chest.early);
-            if slot.is_empty() {
-                if slot.copied != Copied::Not {
-                    chest.cold.forget(&slot.key);
-                }
-                self.vacate(at);
-                return Ok(());
-            }
-        }
-        let expires = self.ttl_ms.filter(|_| slot.state.is_some());
-        chest.unused |= expires.is_some() && slot.used == NEVER;
-        let until = expires.filter(|_| slot.used != NEVER).map(|it| slot.used.saturating_add(it));
-        let due = [slot.timers.iter().map(|it| it.1).min(), until];
-        if slot.copied == Copied::Same && due == [None; 2] {
-            chest.cold.put_again();
-        } else {
-            chest.value.clear();
-            chest.value.push(u8::from(slot.stored));
-            chest.value.extend_from_slice(&slot.fired.to_le_bytes());
-            slot.encode(&mut chest.value);
-            chest.cold.put(Moved { key: &slot.key, value: &chest.value, due })?;
-        }
-        for &(id, time) in &slot.timers {
-            self.timers.remove(&(time, Arc::clone(&slot.key), id));
-        }
-        self.vacate(at);
-        Ok(())
     }
 
     /// Brings the keys back whose timers are next, those that `watermark` has reached. The first one that stays on the
@@ -198,7 +64,7 @@ impl KeyedState {
 
     /// The keys on the disk that were restored without a last use get one.
     pub(super) fn resume_cold(&mut self, watermark: EventTime) -> Result<(), SpillError> {
-        if watermark == EventTime::MIN || !self.cold.as_mut().is_some_and(|it| std::mem::take(&mut it.unused)) {
+        if watermark == EventTime::MIN || !std::mem::take(&mut self.unused) {
             return Ok(());
         }
         let (mut after, ttl_ms) = (None, self.ttl_ms.unwrap_or_default());
@@ -234,6 +100,78 @@ impl KeyedState {
             }
         }
         Ok(Some(keys))
+    }
+}
+
+impl Spills for KeyedState {
+    fn chest(&self) -> Option<&Chest> {
+        self.cold.as_deref()
+    }
+
+    fn chest_mut(&mut self) -> &mut Option<Box<Chest>> {
+        &mut self.cold
+    }
+
+    fn bytes(&self) -> usize {
+        self.held
+    }
+
+    fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    fn touch(&mut self, hash: u64, key: &[u8]) -> Option<u32> {
+        let at = self.find(hash, key)?;
+        self.slots[at as usize].hot = true;
+        Some(at)
+    }
+
+    fn take_back(&mut self, chest: &mut Chest, hash: u64, key: &[u8]) -> Result<Option<u32>, SpillError> {
+        if !chest.cold.take(key, &mut chest.value)? {
+            return Ok(None);
+        }
+        self.put_back(hash, key, &chest.value).map(Some).ok_or_else(|| chest.cold.damaged())
+    }
+
+    fn pass(&mut self, chest: &mut Chest) -> Result<(), SpillError> {
+        let at = chest.hand as u32;
+        let slot = &mut self.slots[chest.hand];
+        if std::mem::take(&mut slot.hot) || (slot.is_empty() && !slot.dirty) {
+            return Ok(());
+        }
+        // One that was set for a time already passed waits for the watermark to move: it must not come back as one that is due.
+        if slot.timers.iter().any(|it| it.1 <= self.watermark) || slot.key.len() > Cold::KEY_BYTES_MAX {
+            return Ok(());
+        }
+        if std::mem::take(&mut slot.dirty) {
+            chest.value.clear();
+            slot.write(self.table, &mut chest.value, &mut chest.early);
+            if slot.is_empty() {
+                if slot.copied != Copied::Not {
+                    chest.cold.forget(&slot.key);
+                }
+                self.vacate(at);
+                return Ok(());
+            }
+        }
+        let expires = self.ttl_ms.filter(|_| slot.state.is_some());
+        self.unused |= expires.is_some() && slot.used == NEVER;
+        let until = expires.filter(|_| slot.used != NEVER).map(|it| slot.used.saturating_add(it));
+        let due = [slot.timers.iter().map(|it| it.1).min(), until];
+        if slot.copied == Copied::Same && due == [None; 2] {
+            chest.cold.put_again();
+        } else {
+            chest.value.clear();
+            chest.value.push(u8::from(slot.stored));
+            chest.value.extend_from_slice(&slot.fired.to_le_bytes());
+            slot.encode(&mut chest.value);
+            chest.cold.put(Moved { key: &slot.key, value: &chest.value, due })?;
+        }
+        for &(id, time) in &slot.timers {
+            self.timers.remove(&(time, Arc::clone(&slot.key), id));
+        }
+        self.vacate(at);
+        Ok(())
     }
 }
 

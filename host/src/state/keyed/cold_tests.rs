@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::spill::{Scratch, Sizes};
-use crate::state::{Entries, Entry, TableId};
+use crate::state::{Delta, Entries, Entry, TableId};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

@@ -2,7 +2,9 @@
 
 use super::codec::{Codecs, EXPANDED_BYTES_MAX};
 use super::piece::{Limits, Piece, Run, Tools};
+use super::{Native, Start};
 use crate::batch::headers;
+use crate::config::{ClientProperties, Fetch, KafkaOptions, KafkaStart, Produce};
 use crate::kafka::wire::{AbortedTransaction, Fetched};
 use proptest::prelude::*;
 use std::io::Write;
@@ -202,6 +204,26 @@ fn values(seen: &[Seen]) -> Vec<String> {
 
 fn wire(batches: &[Made]) -> Vec<u8> {
     batches.iter().flat_map(Made::encode).collect()
+}
+
+#[test]
+fn how_much_is_left_is_said_of_partitions_whose_end_is_known() {
+    let options = KafkaOptions {
+        brokers: "127.0.0.1:1".to_owned(), // Nothing listens there: no broker says where a partition ends.
+        topic: "t".to_owned(),
+        more_topics: Vec::new(),
+        start: KafkaStart::Earliest,
+        fetch: Fetch::Native,
+        fetch_bytes_max: None,
+        produce: Produce::Auto,
+        compression: "none".to_owned(),
+        wait_ms: 0,
+        transaction_timeout_ms: 60_000,
+        properties: ClientProperties::default(),
+    };
+    let starts = [(0, None), (1, Some(30)), (2, Some(4))].map(|(partition, end)| Start { partition, offset: 10, end });
+    let native = Native::open(&options, 0, &starts, starts.len()).unwrap();
+    assert_eq!(native.lags(), [(1, 20), (2, 0)]);
 }
 
 #[test]
