@@ -13,13 +13,13 @@ const PARTITIONS: u64 = 3;
 const ORDERS: u64 = 60;
 const CUSTOMERS: u64 = 12;
 
-/// Changes of orders, which name a customer or none, and of customers, some of which are deleted.
-fn changes(random: &mut Random, count: u64) -> (Vec<Value>, Vec<Value>) {
+/// Changes of orders, which name a customer or none, and of customers, some of which are deleted. Each order has a note of so many bytes.
+fn changes(random: &mut Random, count: u64, note: usize) -> (Vec<Value>, Vec<Value>) {
     let (mut orders, mut customers) = (Vec::new(), Vec::new());
     for number in 0..count {
         let customer = random.within(0..CUSTOMERS + 1);
         let named = if customer == CUSTOMERS { Value::Null } else { json!(format!("c{customer}")) };
-        orders.push(json!({"id": random.within(0..ORDERS), "customer": named, "n": number}));
+        orders.push(json!({"id": random.within(0..ORDERS), "customer": named, "n": number, "note": format!("{number:-<note$}")}));
         if number % 3 == 0 {
             let row = json!({"name": format!("c{}", random.within(0..CUSTOMERS)), "level": number});
             let (op, before, after) = if random.one_in(4) { ("d", row, Value::Null) } else { ("u", Value::Null, row) };
@@ -59,7 +59,7 @@ format = "debezium"
 [steps.enriched]
 from = "orders"
 join = { with = "customers", on = { customer = "name" }, key = "id", type = "left" }
-select = { id = "left.id", n = "left.n", level = "right.level" }
+select = { id = "left.id", n = "left.n", note = "left.note", level = "right.level" }
 [sinks.out]
 from = "enriched"
 connector = "file"
@@ -70,7 +70,8 @@ path = "out"
 fn joined(orders: &[Value], customers: &[Value]) -> BTreeMap<u64, Value> {
     let levels: BTreeMap<&str, &Value> = customers.iter().map(|it| (name(it), &it["after"]["level"])).collect();
     let level = |order: &Value| order["customer"].as_str().and_then(|it| levels.get(it).copied()).cloned();
-    let row = |it: &Value| json!({"id": it["id"], "n": it["n"], "level": level(it).unwrap_or_default()});
+    let row =
+        |it: &Value| json!({"id": it["id"], "n": it["n"], "note": it["note"], "level": level(it).unwrap_or_default()});
     orders.iter().map(|it| (it["id"].as_u64().expect("a number"), row(it))).collect()
 }
 
@@ -83,7 +84,7 @@ fn held(folder: &Folder) -> BTreeMap<u64, Value> {
 fn the_result_is_the_join_of_the_two_tables_for_any_workers_and_batches() {
     let folder = Folder::new();
     let mut random = Random::new(settings::seed("tables"));
-    let (orders, customers) = changes(&mut random, 3_000);
+    let (orders, customers) = changes(&mut random, 3_000, 8);
     write(&folder, &orders, &customers);
     folder.write("pipeline.toml", PIPELINE);
     for (workers, batch) in [(1, 1), (1, 4_096), (2, 1), (2, 64), (4, 3), (4, 4_096)] {
@@ -102,10 +103,20 @@ fn the_result_is_the_join_of_the_two_tables_for_any_workers_and_batches() {
 
 #[test]
 fn the_result_is_right_whenever_the_process_is_killed() {
+    killed("", 8);
+}
+
+/// Orders alone are more than twice of what may be in memory.
+#[test]
+fn the_result_is_right_where_the_tables_are_larger_than_memory() {
+    killed("memory = \"192KiB\"\n", 4_000);
+}
+
+fn killed(memory: &str, note: usize) {
     let folder = Folder::new();
     let mut random = Random::new(settings::seed("tables killed"));
-    let (orders, customers) = changes(&mut random, 4_000);
-    folder.write("pipeline.toml", PIPELINE);
+    let (orders, customers) = changes(&mut random, 4_000, note);
+    folder.write("pipeline.toml", PIPELINE.replace("checkpoint_interval", &format!("{memory}checkpoint_interval")));
     let points = ["persist.in-file", "persist.after-manifest-rename", "current.after-rename", "stage.done"];
     for (life, point) in points.iter().enumerate() {
         let part = |all: &[Value]| all[..all.len() * (life + 1) / points.len()].to_vec();

@@ -142,7 +142,7 @@ pub(super) static PIPELINE: Keys = Keys {
             Size { min: 65_536 },
             Means("as much as there is"),
             "What the state of its steps may take of memory, over all workers. The state of keyed plugins, of `dedupe` and of joins that does not \
-             fit goes to the disk, in the pipeline's folder; windows and tables joined by a foreign key that do not fit end the pipeline with exit code 70. Plugins' own memory, \
+             fit goes to the disk, in the pipeline's folder; windows that do not fit end the pipeline with exit code 70. Plugins' own memory, \
              batches and Kafka's buffers come on top. See the guide on memory.",
         ),
         key(

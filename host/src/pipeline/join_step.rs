@@ -1,7 +1,6 @@
 //! A join step: turns records of two inputs into what the pure join operators keep, and their pairs into rows.
 
 use super::error::{Failure, PipelineError, chain};
-use super::memory::Held;
 use super::plan::{OperationPlan, StepPlan};
 use super::plan_join::{JoinPlan, RowColumn, SideColumn, SidePlan};
 use super::step::{Results, keys_column, push_late, spill_failed};
@@ -11,7 +10,6 @@ use crate::column::{Column, Kind, Strings, Values};
 use crate::config::{JoinKind, JoinWindow};
 use crate::exchange::gather_times;
 use crate::join::{Arrivals, AsOf, Interval, Joined, Latest, Pairs, Side, Store, Windowed, row};
-use crate::spill::{Cold, SpillError, Spills};
 use crate::state::{Delta, Entry, TableId};
 use std::borrow::Cow;
 
@@ -126,7 +124,8 @@ impl JoinStep {
         }
     }
 
-    fn store(&self) -> &Store {
+    /// What it keeps.
+    pub(super) fn store(&self) -> &Store {
         match &self.operator {
             Operator::Interval(it) => it.store(),
             Operator::Windowed(it) => it.store(),
@@ -135,30 +134,14 @@ impl JoinStep {
         }
     }
 
-    fn store_mut(&mut self) -> &mut Store {
+    /// The same, to be moved.
+    pub(super) fn store_mut(&mut self) -> &mut Store {
         match &mut self.operator {
             Operator::Interval(it) => it.store_mut(),
             Operator::Windowed(it) => it.store_mut(),
             Operator::AsOf(it) => it.store_mut(),
             Operator::Latest(it) => it.store_mut(),
         }
-    }
-
-    /// What it holds.
-    pub(super) fn held(&self) -> Held {
-        let store = self.store();
-        let (bytes, changed, cold_keys) = (store.bytes(), store.changed_bytes(), store.cold_keys());
-        Held { bytes, changed, cold_keys, can_move: true }
-    }
-
-    /// From now on what it holds may be moved to `cold`.
-    pub(super) fn spill_to(&mut self, cold: Cold, limit: usize) {
-        self.store_mut().spill_to(cold, limit);
-    }
-
-    /// Moves what was not used of late until the rest takes at most `bytes`.
-    pub(super) fn shrink(&mut self, bytes: usize) -> Result<(), SpillError> {
-        self.store_mut().shrink(bytes)
     }
 
     /// Keys held.

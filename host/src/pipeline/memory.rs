@@ -17,7 +17,7 @@ use super::step::{Operator, Step};
 use super::worker::Worker;
 use crate::checkpoint::CompactionLimits;
 use crate::config::Pipeline;
-use crate::spill::{Cold, Scratch, Sizes, SpillError, Spills};
+use crate::spill::{Cold, Scratch, Sizes, Spills};
 use crate::state::TableId;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -178,11 +178,8 @@ impl Worker {
         let largest = self.steps.iter().max_by_key(|it| it.step.held().bytes);
         let (step, held) = largest.map_or(("", Held::default()), |it| (&*it.plan.name, it.step.held()));
         let (whole, share) = self.memory.0.as_ref().map_or((0, 0), |it| (it.whole, it.share));
-        let what = if held.can_move {
-            "state that cannot be moved to the disk now"
-        } else {
-            "windows or joined tables, which stay in memory"
-        };
+        let what =
+            if held.can_move { "state that cannot be moved to the disk now" } else { "windows, which stay in memory" };
         PipelineError::stop(
             Failure::Internal,
             format!(
@@ -200,48 +197,26 @@ impl Worker {
 impl Step {
     /// What it holds.
     pub(super) fn held(&self) -> Held {
+        if let Some(state) = self.operator.spills() {
+            let (bytes, changed, cold_keys) = (state.bytes(), state.changed_bytes(), state.cold_keys());
+            return Held { bytes, changed, cold_keys, can_move: true };
+        }
         match &self.operator {
-            Operator::Keyed(_, state) => Held {
-                bytes: state.bytes(),
-                changed: state.changed_bytes(),
-                cold_keys: state.cold_keys(),
-                can_move: true,
-            },
-            Operator::Dedupe(dedupe) => {
-                let state = dedupe.state();
-                Held {
-                    bytes: state.bytes(),
-                    changed: state.changed_bytes(),
-                    cold_keys: state.cold_keys(),
-                    can_move: true,
-                }
-            }
-            Operator::Join(join) => join.held(),
             Operator::Window(window) => Held { bytes: window.bytes(), ..Held::default() },
-            Operator::Tables(part) => Held { bytes: part.bytes(), ..Held::default() },
-            Operator::Transform(_) | Operator::Select => Held::default(),
+            _ => Held::default(),
         }
     }
 
     /// From now on its state may be moved to `scratch`.
     fn spill_to(&mut self, scratch: &Arc<Scratch>, table: TableId, limit: usize) {
-        let cold = || Cold::new(Arc::clone(scratch), table.0);
-        match &mut self.operator {
-            Operator::Keyed(_, state) => state.spill_to(cold(), limit),
-            Operator::Dedupe(dedupe) => dedupe.state_mut().spill_to(cold(), limit),
-            Operator::Join(join) => join.spill_to(cold(), limit),
-            Operator::Window(_) | Operator::Tables(_) | Operator::Transform(_) | Operator::Select => {}
+        if let Some(state) = self.operator.spills_mut() {
+            state.spill_to(Cold::new(Arc::clone(scratch), table.0), limit);
         }
     }
 
     /// Moves what was not used of late until the rest takes at most `bytes`.
     fn shrink(&mut self, plan: &StepPlan, bytes: usize) -> Result<(), PipelineError> {
-        let shrunk: Result<(), SpillError> = match &mut self.operator {
-            Operator::Keyed(_, state) => state.shrink(bytes),
-            Operator::Dedupe(dedupe) => dedupe.state_mut().shrink(bytes),
-            Operator::Join(join) => join.shrink(bytes),
-            Operator::Window(_) | Operator::Tables(_) | Operator::Transform(_) | Operator::Select => Ok(()),
-        };
+        let shrunk = self.operator.spills_mut().map_or(Ok(()), |it| it.shrink(bytes));
         shrunk.map_err(|error| super::step::spill_failed(plan, &error))
     }
 }
@@ -251,4 +226,27 @@ fn size(bytes: u64) -> String {
     let units = [("GiB", 1_u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     let unit = units.into_iter().find(|it| bytes >= it.1);
     unit.map_or_else(|| format!("{bytes} B"), |(name, unit)| format!("{:.1} {name}", bytes as f64 / unit as f64))
+}
+
+impl Operator {
+    /// Its state, where that can be moved.
+    fn spills(&self) -> Option<&dyn Spills> {
+        match self {
+            Operator::Keyed(_, state) => Some(state),
+            Operator::Dedupe(dedupe) => Some(dedupe.state()),
+            Operator::Join(join) => Some(join.store()),
+            Operator::Tables(part) => Some(part.state()),
+            Operator::Window(_) | Operator::Transform(_) | Operator::Select => None,
+        }
+    }
+
+    fn spills_mut(&mut self) -> Option<&mut dyn Spills> {
+        match self {
+            Operator::Keyed(_, state) => Some(state),
+            Operator::Dedupe(dedupe) => Some(dedupe.state_mut()),
+            Operator::Join(join) => Some(join.store_mut()),
+            Operator::Tables(part) => Some(part.state_mut()),
+            Operator::Window(_) | Operator::Transform(_) | Operator::Select => None,
+        }
+    }
 }

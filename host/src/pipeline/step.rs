@@ -234,10 +234,7 @@ impl Step {
                 join.resume(watermark);
                 Ok(())
             }
-            (Operator::Tables(part), _) => {
-                part.resume();
-                Ok(())
-            }
+            (Operator::Tables(part), _) => part.resume().map_err(|error| spill_failed(plan, &error)),
             (Operator::Dedupe(dedupe), _) => {
                 dedupe.resume(watermark);
                 Ok(())

@@ -5,7 +5,7 @@ use super::error::{Failure, PipelineError, chain};
 use super::join_step::{encode, rows_of, tombstones};
 use super::plan::{OperationPlan, StepPlan};
 use super::plan_join::JoinPlan;
-use super::step::Results;
+use super::step::{Results, spill_failed};
 use crate::batch::{self, Batch, EventTime, Keys, RowTimes};
 use crate::column::{Column, Kind, Strings, Values};
 use crate::config::TablesPart;
@@ -13,6 +13,7 @@ use crate::decode::canonical_keys;
 use crate::exchange::gather_times;
 use crate::join::tables::{Answers, Changes, Instruction, Instructions, LeftRows, Matches, Outcome};
 use crate::join::{Half, Pairs, Side, tables};
+use crate::spill::{SpillError, Spills};
 use crate::state::{Delta, Entry, TableId};
 use crate::watermark::WATERMARK_NONE;
 
@@ -49,21 +50,18 @@ impl TablesStep {
                 let rows = encode(plan, &join.sides[0], &batch)?;
                 let deletes = tombstones(&batch);
                 let (times, foreign) = (&*batch.times, &foreign.texts);
-                instructions_batch(changes.process(&LeftRows {
-                    own: &keys,
-                    foreign,
-                    times,
-                    rows: &rows,
-                    deletes: &deletes,
-                }))
+                let rows = LeftRows { own: &keys, foreign, times, rows: &rows, deletes: &deletes };
+                instructions_batch(changes.process(&rows).map_err(|error| spill_failed(plan, &error))?)
             }
             (TablesStep::Matches(matches), Side::Left) => {
                 let hashes = keys.hashes;
-                answers_batch(matches.left(&instructions_of(plan, batch, keys.texts)?, &hashes))
+                let answers = matches.left(&instructions_of(plan, batch, keys.texts)?, &hashes);
+                answers_batch(answers.map_err(|error| spill_failed(plan, &error))?)
             }
             (TablesStep::Matches(matches), Side::Right) => {
                 let rows = encode(plan, &join.sides[1], &batch)?;
-                answers_batch(matches.right(&keys, &batch.times, &rows, &tombstones(&batch)))
+                let answers = matches.right(&keys, &batch.times, &rows, &tombstones(&batch));
+                answers_batch(answers.map_err(|error| spill_failed(plan, &error))?)
             }
             (TablesStep::Results(results), _) => return answered(results, plan, join, answers_of(plan, batch, keys)?),
         };
@@ -90,9 +88,10 @@ impl TablesStep {
     }
 
     /// Everything has been taken back.
-    pub(super) fn resume(&mut self) {
-        if let TablesStep::Changes(changes) = self {
-            changes.resume();
+    pub(super) fn resume(&mut self) -> Result<(), SpillError> {
+        match self {
+            TablesStep::Changes(changes) => changes.resume(),
+            TablesStep::Matches(_) | TablesStep::Results(_) => Ok(()),
         }
     }
 
@@ -106,12 +105,21 @@ impl TablesStep {
         keys as u64
     }
 
-    /// Memory in use, bytes, about.
-    pub(super) fn bytes(&self) -> usize {
+    /// What it keeps.
+    pub(super) fn state(&self) -> &dyn Spills {
         match self {
-            TablesStep::Changes(it) => it.bytes(),
-            TablesStep::Matches(it) => it.bytes(),
-            TablesStep::Results(it) => it.bytes(),
+            TablesStep::Changes(it) => it.state(),
+            TablesStep::Matches(it) => it,
+            TablesStep::Results(it) => it.state(),
+        }
+    }
+
+    /// The same, to be moved.
+    pub(super) fn state_mut(&mut self) -> &mut dyn Spills {
+        match self {
+            TablesStep::Changes(it) => it.state_mut(),
+            TablesStep::Matches(it) => it,
+            TablesStep::Results(it) => it.state_mut(),
         }
     }
 }
@@ -209,7 +217,7 @@ fn answered(
         results.filtered = (there - rows.iter().filter(|it| **it).count()) as u64;
     }
     batch.columns.truncate(join.out);
-    let outcomes = operator.process(&own, &answers.versions, &rows);
+    let outcomes = operator.process(&own, &answers.versions, &rows).map_err(|error| spill_failed(plan, &error))?;
     // A tombstone has no value; runs of them and of rows go on one after the other.
     let mut from = 0;
     for run in outcomes.chunk_by(|a, b| a == b) {

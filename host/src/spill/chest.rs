@@ -2,6 +2,7 @@
 
 use super::{Cold, SpillError};
 use crate::batch::Keys;
+use crate::column::Strings;
 use crate::state::Delta;
 
 /// Where the keys of some state go that are not in memory.
@@ -32,6 +33,9 @@ pub trait Spills {
 
     /// Memory in use, bytes, about.
     fn bytes(&self) -> usize;
+
+    /// What the next snapshot will hold, bytes, about.
+    fn changed_bytes(&self) -> usize;
 
     /// How many slots there are.
     fn slots(&self) -> usize;
@@ -67,11 +71,19 @@ pub trait Spills {
     /// # Errors
     /// The disk's.
     fn warm(&mut self, keys: &Keys) -> Result<(), SpillError> {
+        self.warm_texts(&keys.texts, &keys.hashes)
+    }
+
+    /// The same of keys whose texts and hashes are apart.
+    ///
+    /// # Errors
+    /// The disk's.
+    fn warm_texts(&mut self, texts: &Strings, hashes: &[u64]) -> Result<(), SpillError> {
         if self.cold_keys() == 0 {
             return Ok(());
         }
-        for (row, &hash) in keys.hashes.iter().enumerate() {
-            self.warm_key(hash, keys.texts.get(row))?;
+        for (row, &hash) in hashes.iter().enumerate() {
+            self.warm_key(hash, texts.get(row))?;
         }
         Ok(())
     }

@@ -18,11 +18,6 @@ const STORED: u8 = 4;
 const WARMED_MAX: usize = 256;
 
 impl Store {
-    /// What the next snapshot will hold, bytes, about.
-    pub fn changed_bytes(&self) -> usize {
-        self.changed
-    }
-
     /// None where the value is not one that was moved.
     fn put_back(&mut self, at: u32, value: &[u8]) -> Option<()> {
         let (&[is_due, ref due @ ..], mut rest) = value.split_first_chunk::<9>()?;
@@ -77,6 +72,10 @@ impl Spills for Store {
 
     fn bytes(&self) -> usize {
         self.held
+    }
+
+    fn changed_bytes(&self) -> usize {
+        self.changed
     }
 
     fn slots(&self) -> usize {

@@ -5,7 +5,7 @@
 use super::{Instruction, Instructions, Version};
 use crate::batch::{EventTime, Keys};
 use crate::column::Strings;
-use crate::spill::Spills;
+use crate::spill::{SpillError, Spills};
 use crate::state::{Delta, Entry, EntryError, KeyedState, TableId};
 
 /// The changes of the left table, in one worker.
@@ -39,7 +39,11 @@ impl Changes {
     }
 
     /// A batch of records: what they mean to the owners of foreign keys, in order.
-    pub fn process(&mut self, input: &LeftRows<'_>) -> Instructions {
+    ///
+    /// # Errors
+    /// The disk's, where keys are there.
+    pub fn process(&mut self, input: &LeftRows<'_>) -> Result<Instructions, SpillError> {
+        self.state.warm(input.own)?;
         let mut out = Instructions::default();
         let mut state = Vec::new();
         for (at, &time) in input.times.iter().enumerate() {
@@ -63,7 +67,7 @@ impl Changes {
             }
             self.next += 1;
         }
-        out
+        Ok(out)
     }
 
     /// Writes what changed since the last call.
@@ -80,9 +84,19 @@ impl Changes {
     }
 
     /// Everything has been taken back: versions go on after those that are in use.
-    pub fn resume(&mut self) {
-        let versions = self.state.states().filter_map(|it| version_of(it.2));
-        self.next = versions.max().map_or(0, |it| it + 1).max(self.next);
+    ///
+    /// # Errors
+    /// The disk's, where keys are there.
+    pub fn resume(&mut self) -> Result<(), SpillError> {
+        let mut newest = self.state.states().filter_map(|it| version_of(it.2)).max();
+        let mut after = None;
+        while let Some(keys) = self.state.warm_page(&mut after)? {
+            let states = keys.hashes.iter().enumerate().map(|(row, &hash)| self.state.get(hash, keys.texts.get(row)));
+            newest = newest.max(states.filter_map(|it| version_of(it?)).max());
+            self.state.settle()?;
+        }
+        self.next = newest.map_or(0, |it| it + 1).max(self.next);
+        Ok(())
     }
 
     /// Rows of the table.
@@ -90,9 +104,14 @@ impl Changes {
         self.state.len()
     }
 
-    /// Memory in use, bytes, about.
-    pub fn bytes(&self) -> usize {
-        self.state.bytes()
+    /// What is kept.
+    pub fn state(&self) -> &KeyedState {
+        &self.state
+    }
+
+    /// The same, to be moved.
+    pub fn state_mut(&mut self) -> &mut KeyedState {
+        &mut self.state
     }
 }
 

@@ -16,10 +16,13 @@
 //! | 8      | the left row's version: `i64`; 0 for the right row   |
 //! | rest   | the row                                              |
 
+mod cold;
+
 use super::{Answers, Instruction, Instructions, Version};
 use crate::batch::{self, EventTime, Keys};
 use crate::column::Strings;
 use crate::join::Side;
+use crate::spill::{Chest, Copied, SpillError, Spills};
 use crate::state::{Delta, Entry, TableId};
 use hashbrown::HashTable;
 use std::collections::BTreeMap;
@@ -51,21 +54,31 @@ struct Slot {
     right: Option<Row>,
     /// By their own keys.
     left: BTreeMap<Arc<[u8]>, Row>,
+    /// True when it was used since it was last looked at for a key to move to the disk.
+    hot: bool,
+    /// What the disk has of it.
+    copied: Copied,
 }
 
 /// A row that changed: the foreign key with its hash, and the own key of a left row.
 type Changed = (u64, Arc<[u8]>, Option<Arc<[u8]>>);
 
-/// An entry that no version of this code wrote.
+/// Why an entry cannot be taken back.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "a row of two joined tables is not what was written: {key_bytes} bytes of key and {value_bytes} of value do not hold one"
-)]
-pub struct MatchesEntryError {
-    /// Length of the entry's key.
-    pub key_bytes: usize,
-    /// Length of its value.
-    pub value_bytes: usize,
+pub enum MatchesEntryError {
+    /// No version of this code wrote it.
+    #[error(
+        "a row of two joined tables is not what was written: {key_bytes} bytes of key and {value_bytes} of value do not hold one"
+    )]
+    Damaged {
+        /// Length of the entry's key.
+        key_bytes: usize,
+        /// Length of its value.
+        value_bytes: usize,
+    },
+    /// There is no room for it.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
 }
 
 /// Both tables by the foreign key, in one worker.
@@ -76,23 +89,41 @@ pub struct MatchesEntryError {
 pub struct Matches {
     /// Whether left rows go on that name no right row.
     keeps: bool,
-    slots: HashTable<Slot>,
+    /// Index into `slots`, by the foreign key's hash.
+    index: HashTable<u32>,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
     /// Rows changed since the last seal.
     dirty: Vec<Changed>,
     /// Entries that snapshots hold and that are gone since the last seal.
     deleted: Vec<(u16, Vec<u8>)>,
-    /// Memory of the rows, bytes, about.
+    /// Memory in use, bytes, about.
     held: usize,
+    /// The foreign keys that are not in memory; none where all are.
+    cold: Option<Box<Chest>>,
 }
 
 impl Matches {
     /// `keeps` says whether left rows go on that name no right row.
     pub fn new(keeps: bool) -> Self {
-        Matches { keeps, slots: HashTable::new(), dirty: Vec::new(), deleted: Vec::new(), held: 0 }
+        Matches {
+            keeps,
+            index: HashTable::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            dirty: Vec::new(),
+            deleted: Vec::new(),
+            held: 0,
+            cold: None,
+        }
     }
 
     /// Changes of left rows. `hashes` are those of their foreign keys.
-    pub fn left(&mut self, input: &Instructions, hashes: &[u64]) -> Answers {
+    ///
+    /// # Errors
+    /// The disk's, where foreign keys are there.
+    pub fn left(&mut self, input: &Instructions, hashes: &[u64]) -> Result<Answers, SpillError> {
+        self.warm_texts(&input.foreign, hashes)?;
         let mut answers = Answers::default();
         for (at, &hash) in hashes.iter().enumerate() {
             let (foreign, own, row) = (input.foreign.get(at), input.own.get(at), input.rows.get(at));
@@ -110,7 +141,7 @@ impl Matches {
                 }
             }
         }
-        answers
+        Ok(answers)
     }
 
     fn arrives(
@@ -121,7 +152,9 @@ impl Matches {
         answers: &mut Answers,
     ) {
         let keeps = self.keeps;
-        let slot = slot(&mut self.slots, hash, foreign);
+        let at = self.find_or_add(hash, foreign);
+        let slot = &mut self.slots[at as usize];
+        slot.copied.changed();
         match &slot.right {
             Some(right) => answers.push(own, version, time.max(right.time), Some((bytes, Some(&right.bytes)))),
             None => answers.push(own, version, time, keeps.then_some((bytes, None))),
@@ -144,25 +177,39 @@ impl Matches {
     }
 
     fn forget(&mut self, (hash, foreign): (u64, &[u8]), own: &[u8]) {
-        let Some(slot) = find(&mut self.slots, hash, foreign) else { return };
+        let Some(at) = self.find(hash, foreign) else { return };
+        let slot = &mut self.slots[at as usize];
+        slot.copied.changed();
         let removed = slot.left.remove(own);
         self.held -= removed.as_ref().map_or(0, Row::cost);
         if removed.is_some_and(|it| it.stored) {
             self.deleted.push((batch::key_group(hash), entry_key(Side::Left, foreign, own)));
         }
-        tidy(&mut self.slots, hash, foreign);
+        self.tidy(at);
     }
 
     /// Rows of the right table, by the foreign keys that name them; `deletes` says which are gone.
-    pub fn right(&mut self, keys: &Keys, times: &[EventTime], rows: &Strings, deletes: &[bool]) -> Answers {
+    ///
+    /// # Errors
+    /// The disk's, where foreign keys are there.
+    pub fn right(
+        &mut self,
+        keys: &Keys,
+        times: &[EventTime],
+        rows: &Strings,
+        deletes: &[bool],
+    ) -> Result<Answers, SpillError> {
+        self.warm(keys)?;
         let mut answers = Answers::default();
         for (at, &time) in times.iter().enumerate() {
             let (key, hash) = (keys.texts.get(at), keys.hashes[at]);
             let bytes = (!deletes[at]).then(|| rows.get(at));
-            if bytes.is_none() && find(&mut self.slots, hash, key).is_none() {
+            if bytes.is_none() && self.find(hash, key).is_none() {
                 continue;
             }
-            let slot = slot(&mut self.slots, hash, key);
+            let slot_at = self.find_or_add(hash, key);
+            let slot = &mut self.slots[slot_at as usize];
+            slot.copied.changed();
             for (own, left) in &slot.left {
                 let row = (bytes.is_some() || self.keeps).then_some((&*left.bytes, bytes));
                 // A row that was not there does not end.
@@ -185,35 +232,33 @@ impl Matches {
                     if stored {
                         self.deleted.push((batch::key_group(hash), entry_key(Side::Right, key, b"")));
                     }
-                    tidy(&mut self.slots, hash, key);
+                    self.tidy(slot_at);
                 }
             }
         }
-        answers
+        Ok(answers)
     }
 
     /// Writes what changed since the last call.
     pub fn seal(&mut self, table: TableId, delta: &mut Delta) {
+        if let Some(chest) = &mut self.cold {
+            delta.append(&mut chest.early);
+        }
         for (group, key) in self.deleted.drain(..) {
             delta.delete(table, group, &key);
         }
         let mut value = Vec::new();
         for (hash, foreign, own) in std::mem::take(&mut self.dirty) {
-            // What has gone since was never stored, or is deleted above.
-            let Some(slot) = find(&mut self.slots, hash, &foreign) else { continue };
-            let (row, side) = match &own {
-                Some(own) => (slot.left.get_mut(own), Side::Left),
-                None => (slot.right.as_mut(), Side::Right),
+            // What has gone since was never stored, or is deleted above, or went to the disk.
+            let Some(at) = self.find(hash, &foreign) else { continue };
+            let slot = &mut self.slots[at as usize];
+            let row = match &own {
+                Some(own) => slot.left.get_mut(own),
+                None => slot.right.as_mut(),
             };
-            let Some(row) = row.filter(|it| it.dirty) else { continue };
-            value.clear();
-            value.push(FORM);
-            value.extend(row.time.to_le_bytes());
-            value.extend(row.version.to_le_bytes());
-            value.extend_from_slice(&row.bytes);
-            let key = entry_key(side, &foreign, own.as_deref().unwrap_or_default());
-            delta.put(table, batch::key_group(hash), &key, &value);
-            (row.dirty, row.stored) = (false, true);
+            if let Some(row) = row {
+                row.write((table, hash), (&foreign, own.as_deref()), &mut value, delta);
+            }
         }
     }
 
@@ -223,17 +268,21 @@ impl Matches {
     /// Where it is none of this operator's.
     pub fn restore(&mut self, entry: Entry<'_>) -> Result<(), MatchesEntryError> {
         let value_bytes = entry.value.map_or(0, <[u8]>::len);
-        let damaged = || MatchesEntryError { key_bytes: entry.key.len(), value_bytes };
+        let damaged = || MatchesEntryError::Damaged { key_bytes: entry.key.len(), value_bytes };
         let (side, foreign, own) = parts(entry.key).ok_or_else(damaged)?;
         let hash = batch::hash(foreign);
+        self.settle()?;
+        let known = self.warm_key(hash, foreign)?;
         let Some(value) = entry.value else {
-            if let Some(slot) = find(&mut self.slots, hash, foreign) {
+            if let Some(at) = known {
+                let slot = &mut self.slots[at as usize];
+                slot.copied.changed();
                 let removed = match side {
                     Side::Left => slot.left.remove(own),
                     Side::Right => slot.right.take(),
                 };
                 self.held -= removed.as_ref().map_or(0, Row::cost);
-                tidy(&mut self.slots, hash, foreign);
+                self.tidy(at);
             }
             return Ok(());
         };
@@ -243,7 +292,9 @@ impl Matches {
         }
         let number = |from: usize| i64::from_le_bytes(std::array::from_fn(|it| head[from + it]));
         let row = Row { time: number(1), version: number(9), bytes: bytes.into(), dirty: false, stored: true };
-        let slot = slot(&mut self.slots, hash, foreign);
+        let at = self.find_or_add(hash, foreign);
+        let slot = &mut self.slots[at as usize];
+        slot.copied.changed();
         self.held += row.cost();
         let replaced = match side {
             Side::Left => slot.left.insert(own.into(), row),
@@ -255,12 +306,69 @@ impl Matches {
 
     /// Foreign keys that are named or there.
     pub fn keys(&self) -> usize {
-        self.slots.len()
+        self.index.len() + self.cold_keys()
     }
 
-    /// Memory in use, bytes, about.
-    pub fn bytes(&self) -> usize {
-        self.held + self.slots.len() * SLOT_COST
+    fn find(&self, hash: u64, key: &[u8]) -> Option<u32> {
+        let same = |&at: &u32| {
+            let slot = &self.slots[at as usize];
+            slot.hash == hash && *slot.key == *key
+        };
+        self.index.find(hash, same).copied()
+    }
+
+    fn find_or_add(&mut self, hash: u64, key: &[u8]) -> u32 {
+        if let Some(at) = self.find(hash, key) {
+            self.slots[at as usize].hot = true;
+            return at;
+        }
+        self.held += SLOT_COST + key.len();
+        let slot =
+            Slot { hash, key: key.into(), right: None, left: BTreeMap::new(), hot: true, copied: Copied::default() };
+        let at = match self.free.pop() {
+            Some(at) => {
+                self.slots[at as usize] = slot;
+                at
+            }
+            None => {
+                self.slots.push(slot);
+                (self.slots.len() - 1) as u32
+            }
+        };
+        let slots = &self.slots;
+        self.index.insert_unique(hash, at, |it| slots[*it as usize].hash);
+        at
+    }
+
+    /// Forgets the key if it has no rows.
+    fn tidy(&mut self, at: u32) {
+        let slot = &self.slots[at as usize];
+        if !slot.is_empty() {
+            return;
+        }
+        if let (Some(chest), true) = (&mut self.cold, slot.copied != Copied::Not) {
+            chest.cold.forget(&slot.key);
+        }
+        self.vacate(at);
+    }
+
+    /// Makes the slot free for another key. What its rows took is no longer counted.
+    fn vacate(&mut self, at: u32) {
+        let slot = &mut self.slots[at as usize];
+        if let Ok(entry) = self.index.find_entry(slot.hash, |&it| it == at) {
+            entry.remove();
+        }
+        let rows = slot.left.values().chain(&slot.right).map(Row::cost).sum::<usize>();
+        self.held -= SLOT_COST + slot.key.len() + rows;
+        (slot.key, slot.right, slot.left) = (Arc::default(), None, BTreeMap::new());
+        self.free.push(at);
+    }
+}
+
+impl Slot {
+    /// True where it has no rows: then it is free, or about to be.
+    fn is_empty(&self) -> bool {
+        self.right.is_none() && self.left.is_empty()
     }
 }
 
@@ -269,22 +377,27 @@ impl Row {
     fn cost(&self) -> usize {
         ROW_COST + self.bytes.len()
     }
-}
 
-fn find<'a>(slots: &'a mut HashTable<Slot>, hash: u64, key: &[u8]) -> Option<&'a mut Slot> {
-    slots.find_mut(hash, |it| it.hash == hash && *it.key == *key)
-}
-
-fn slot<'a>(slots: &'a mut HashTable<Slot>, hash: u64, key: &[u8]) -> &'a mut Slot {
-    let entry = slots.entry(hash, |it| it.hash == hash && *it.key == *key, |it| it.hash);
-    entry.or_insert_with(|| Slot { hash, key: key.into(), right: None, left: BTreeMap::new() }).into_mut()
-}
-
-/// Forgets the key if it has no rows.
-fn tidy(slots: &mut HashTable<Slot>, hash: u64, key: &[u8]) {
-    let same = |it: &Slot| it.hash == hash && *it.key == *key && it.right.is_none() && it.left.is_empty();
-    if let Ok(found) = slots.find_entry(hash, same) {
-        found.remove();
+    /// Writes the row of a foreign key, and the left one's own, if it has changed since it was last written.
+    fn write(
+        &mut self,
+        (table, hash): (TableId, u64),
+        (foreign, own): (&[u8], Option<&[u8]>),
+        value: &mut Vec<u8>,
+        delta: &mut Delta,
+    ) {
+        if !self.dirty {
+            return;
+        }
+        value.clear();
+        value.push(FORM);
+        value.extend(self.time.to_le_bytes());
+        value.extend(self.version.to_le_bytes());
+        value.extend_from_slice(&self.bytes);
+        let side = if own.is_some() { Side::Left } else { Side::Right };
+        let key = entry_key(side, foreign, own.unwrap_or_default());
+        delta.put(table, batch::key_group(hash), &key, value);
+        (self.dirty, self.stored) = (false, true);
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::Version;
 use crate::batch::Keys;
-use crate::spill::Spills;
+use crate::spill::{SpillError, Spills};
 use crate::state::{Delta, Entry, EntryError, KeyedState, TableId};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Seen;
@@ -37,9 +37,13 @@ impl Results {
     }
 
     /// Answers by left key; `rows` says which of them are a row that is to be out.
-    pub fn process(&mut self, own: &Keys, versions: &[Version], rows: &[bool]) -> Vec<Outcome> {
+    ///
+    /// # Errors
+    /// The disk's, where keys are there.
+    pub fn process(&mut self, own: &Keys, versions: &[Version], rows: &[bool]) -> Result<Vec<Outcome>, SpillError> {
+        self.out.warm(own)?;
         let each = versions.iter().zip(rows).enumerate();
-        each.map(|(at, (&version, &row))| self.take((own.hashes[at], own.texts.get(at)), version, row)).collect()
+        Ok(each.map(|(at, (&version, &row))| self.take((own.hashes[at], own.texts.get(at)), version, row)).collect())
     }
 
     fn take(&mut self, (hash, own): (u64, &[u8]), version: Version, row: bool) -> Outcome {
@@ -80,8 +84,13 @@ impl Results {
         self.out.len()
     }
 
-    /// Memory in use, bytes, about.
-    pub fn bytes(&self) -> usize {
-        self.out.bytes()
+    /// What is kept.
+    pub fn state(&self) -> &KeyedState {
+        &self.out
+    }
+
+    /// The same, to be moved.
+    pub fn state_mut(&mut self) -> &mut KeyedState {
+        &mut self.out
     }
 }

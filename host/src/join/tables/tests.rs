@@ -3,9 +3,11 @@
 
 use super::*;
 use crate::batch::{self, Keys};
+use crate::spill::{Cold, Scratch, Sizes, Spills};
 use crate::state::{Delta, Entries, Entry, TableId};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 const TABLE: TableId = TableId(0);
 
@@ -40,6 +42,8 @@ struct Workers {
     deltas: [Vec<Delta>; 3],
     /// The result, as who reads the output has it.
     table: BTreeMap<Vec<u8>, Row>,
+    /// Where keys go that are not in memory, and how many operators have gone there: each has a table of its own.
+    scratch: Option<(Arc<Scratch>, u16)>,
 }
 
 fn key(of: u8) -> Vec<u8> {
@@ -57,7 +61,7 @@ fn keys(text: &[u8]) -> Keys {
 }
 
 impl Workers {
-    fn new(keeps: bool, count: usize) -> Self {
+    fn new(keeps: bool, count: usize, scratch: Option<Scratch>) -> Self {
         let mut workers = Workers {
             keeps,
             changes: Vec::new(),
@@ -67,6 +71,7 @@ impl Workers {
             answers: Vec::new(),
             deltas: Default::default(),
             table: BTreeMap::new(),
+            scratch: scratch.map(|it| (Arc::new(it), 0)),
         };
         workers.start(count);
         workers
@@ -80,6 +85,15 @@ impl Workers {
         self.changes = (0..count).map(|_| Changes::new(TABLE)).collect();
         self.matches = (0..count).map(|_| Matches::new(self.keeps)).collect();
         self.results = (0..count).map(|_| Results::new(TABLE)).collect();
+        if let Some((scratch, used)) = &mut self.scratch {
+            let changes = self.changes.iter_mut().map(|it| it.state_mut() as &mut dyn Spills);
+            let matches = self.matches.iter_mut().map(|it| it as &mut dyn Spills);
+            let results = self.results.iter_mut().map(|it| it.state_mut() as &mut dyn Spills);
+            for state in changes.chain(matches).chain(results) {
+                state.spill_to(Cold::new(Arc::clone(scratch), *used), 100);
+                *used += 1;
+            }
+        }
         (self.instructions, self.answers) =
             (vec![VecDeque::new(); count * count], vec![VecDeque::new(); count * count]);
         for (at, deltas) in self.deltas.iter().enumerate() {
@@ -100,7 +114,14 @@ impl Workers {
                 }
             }
         }
-        self.changes.iter_mut().for_each(Changes::resume);
+        self.changes.iter_mut().for_each(|it| it.resume().unwrap());
+    }
+
+    /// Everything that can goes to the disk.
+    fn shrink(&mut self) {
+        self.changes.iter_mut().for_each(|it| it.state_mut().shrink(0).unwrap());
+        self.matches.iter_mut().for_each(|it| it.shrink(0).unwrap());
+        self.results.iter_mut().for_each(|it| it.state_mut().shrink(0).unwrap());
     }
 
     fn owner(&self, hash: u64) -> usize {
@@ -113,7 +134,8 @@ impl Workers {
         let deletes = [row.is_empty()];
         let from = self.owner(own.hashes[0]);
         let input = LeftRows { own: &own, foreign: &foreign, times: &[0], rows: &rows, deletes: &deletes };
-        let out = self.changes[from].process(&input);
+        let out = self.changes[from].process(&input).unwrap();
+        self.shrink();
         for at in 0..out.len() {
             let hash = batch::hash(out.foreign.get(at));
             let mut one = Instructions::default();
@@ -133,7 +155,8 @@ impl Workers {
     fn right(&mut self, own: u8, row: &[u8]) {
         let own = keys(&key(own));
         let at = self.owner(own.hashes[0]);
-        let answers = self.matches[at].right(&own, &[0], &strings(row), &[row.is_empty()]);
+        let answers = self.matches[at].right(&own, &[0], &strings(row), &[row.is_empty()]).unwrap();
+        self.shrink();
         self.answer(at, &answers);
     }
 
@@ -157,13 +180,16 @@ impl Workers {
         let queue = queue % (2 * all);
         if queue < all {
             let Some((hash, one)) = self.instructions[queue].pop_front() else { return false };
-            let answers = self.matches[queue % count].left(&one, &[hash]);
+            let answers = self.matches[queue % count].left(&one, &[hash]).unwrap();
+            self.shrink();
             self.answer(queue % count, &answers);
             return true;
         }
         let Some((hash, one)) = self.answers[queue - all].pop_front() else { return false };
         let own = Keys { texts: one.own.clone(), hashes: vec![hash] };
         let outcome = self.results[queue % count].process(&own, &one.versions, &[!one.rows[0].missing[0]]);
+        let outcome = outcome.unwrap();
+        self.shrink();
         let own = one.own.get(0).to_vec();
         match outcome[0] {
             Outcome::Row => {
@@ -207,8 +233,11 @@ proptest! {
         events in events(),
         keeps in any::<bool>(),
         count in 1_usize..4,
+        spills in prop::bool::weighted(0.2),
     ) {
-        let mut workers = Workers::new(keeps, count);
+        let dir = tempfile::tempdir().unwrap();
+        let scratch = spills.then(|| Scratch::new(dir.path().join("scratch"), Sizes { buffer: 1_000, cache: 10_000 }));
+        let mut workers = Workers::new(keeps, count, scratch);
         let (mut left, mut right) = (BTreeMap::new(), BTreeMap::new());
         for (at, event) in events.iter().chain([&Happens::Barrier]).enumerate() {
             let row = format!("row {at}").into_bytes();
@@ -255,17 +284,18 @@ proptest! {
 fn an_answer_of_the_owner_before_does_not_hide_that_of_the_owner_after() {
     let mut results = Results::new(TABLE);
     let own = keys(b"\"a\"");
-    assert_eq!(results.process(&own, &[7], &[true]), [Outcome::Row]);
-    assert_eq!(results.process(&own, &[6], &[true]), [Outcome::Nothing], "stale");
-    assert_eq!(results.process(&own, &[6], &[false]), [Outcome::Nothing], "stale");
-    assert_eq!(results.process(&own, &[7], &[true]), [Outcome::Row], "its right row changed");
-    assert_eq!(results.process(&own, &[8], &[false]), [Outcome::End]);
-    assert_eq!(results.process(&own, &[7], &[true]), [Outcome::Nothing], "the end is remembered");
+    let mut process = |version: Version, row: bool| results.process(&own, &[version], &[row]).unwrap();
+    assert_eq!(process(7, true), [Outcome::Row]);
+    assert_eq!(process(6, true), [Outcome::Nothing], "stale");
+    assert_eq!(process(6, false), [Outcome::Nothing], "stale");
+    assert_eq!(process(7, true), [Outcome::Row], "its right row changed");
+    assert_eq!(process(8, false), [Outcome::End]);
+    assert_eq!(process(7, true), [Outcome::Nothing], "the end is remembered");
 }
 
 #[test]
 fn the_bytes_of_a_snapshot_never_change() {
-    let mut workers = Workers::new(true, 1);
+    let mut workers = Workers::new(true, 1, None);
     workers.left(1, Some(2), b"left");
     workers.left(3, Some(2), b"more");
     workers.right(2, b"right");

@@ -16,12 +16,6 @@ const WARMED_MAX: usize = 1_024;
 const HEAD_BYTES: usize = 9;
 
 impl KeyedState {
-    /// What the next snapshot will hold, bytes, about.
-    pub fn changed_bytes(&self) -> usize {
-        let early = self.cold.as_ref().map_or(0, |it| it.early.bytes().len());
-        early + self.dirty.len() * (self.held / self.index.len().max(1))
-    }
-
     /// None where the value is not one that was moved.
     fn put_back(&mut self, hash: u64, key: &[u8], value: &[u8]) -> Option<u32> {
         let (&[stored, ref fired @ ..], value) = value.split_first_chunk::<HEAD_BYTES>()?;
@@ -114,6 +108,11 @@ impl Spills for KeyedState {
 
     fn bytes(&self) -> usize {
         self.held
+    }
+
+    fn changed_bytes(&self) -> usize {
+        let early = self.cold.as_ref().map_or(0, |it| it.early.bytes().len());
+        early + self.dirty.len() * (self.held / self.index.len().max(1))
     }
 
     fn slots(&self) -> usize {
