@@ -3,6 +3,7 @@
 //! Only [`super::check`] makes one, so the rest of the host never meets a half-valid pipeline.
 
 use super::condition::Condition;
+use crate::batch::TopicPartition;
 use crate::column::Kind;
 use std::fmt;
 use std::path::PathBuf;
@@ -79,6 +80,18 @@ pub struct Source {
     pub schema: Vec<(Arc<str>, Kind)>,
     /// Where a record's event time comes from.
     pub event_time: EventTimeOptions,
+}
+
+impl Source {
+    /// The topic of a partition, where several are read.
+    pub fn topic(&self, partition: i32) -> Option<&str> {
+        match &self.connector {
+            SourceConnector::Kafka(options) if !options.more_topics.is_empty() => {
+                options.topics().nth(TopicPartition::of(partition).topic)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// `connector` of a source with its options.
@@ -290,6 +303,14 @@ impl Step {
                 Some(&join.with)
             }
             _ => None,
+        }
+    }
+
+    /// True where what it does with a record depends on those before it.
+    pub fn keeps_state(&self) -> bool {
+        match &self.operation {
+            Operation::Plugin(_) | Operation::Select => !self.key.is_empty(),
+            Operation::Window { .. } | Operation::Join(_) | Operation::Tables(_) | Operation::Dedupe { .. } => true,
         }
     }
 }

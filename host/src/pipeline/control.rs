@@ -3,7 +3,7 @@
 use super::clock::Clock;
 use super::error::{Failure, PipelineError};
 use super::plan::Plan;
-use super::probe::{Names, Probes, Tap};
+use super::probe::{Probes, Tap};
 use super::shadow::Shadow;
 use super::upgrade::{Following, Prepared, Running, Undecided, Upgrade, plugin_plan};
 use crate::checkpoint::Manifest;
@@ -197,8 +197,7 @@ impl Control {
     /// The pipeline does not run, or has no such place; what there is, is said.
     pub fn tap(self: &Arc<Self>, name: &str) -> Result<Tap, PipelineError> {
         let (running, probes) = self.places()?;
-        let sources = running.pipeline.sources.iter().map(|it| it.name.as_str()).collect();
-        Tap::open(Arc::clone(self), &probes, &Names { sources, plan: &running.plan }, name)
+        Tap::open(Arc::clone(self), &probes, &running, name)
     }
 
     /// Begins to compare another version of a step's plugin with the one that runs, on the same records and without effects.

@@ -7,7 +7,7 @@ use super::clock::Clock;
 use super::error::{Failure, PipelineError};
 use super::sinks::kafka_failed;
 use crate::batch::headers;
-use crate::config::{KafkaOptions, KafkaStart, Operation, Pipeline, Sink, SinkConnector, SourceConnector};
+use crate::config::{KafkaOptions, KafkaStart, Pipeline, Sink, SinkConnector, SourceConnector};
 use crate::source::kafka::{self, KafkaSource};
 use crate::source::{Polled, Start};
 use std::path::{Path, PathBuf};
@@ -191,9 +191,7 @@ pub fn replay_of(pipeline: &Pipeline, folder: &Path) -> Result<Pipeline, Pipelin
             "a replay needs a pipeline with one source, since a letter does not say which one it is of",
         ));
     };
-    let keeps_state =
-        |it: &&crate::config::Step| !it.key.is_empty() || matches!(it.operation, Operation::Window { .. });
-    if let Some(step) = pipeline.steps.iter().find(keeps_state) {
+    if let Some(step) = pipeline.steps.iter().find(|it| it.keeps_state()) {
         return Err(refuse(&format!(
             "step `{}` keeps state, which belongs to the pipeline that runs and has moved on since the letter: a replay is for pipelines without",
             step.name

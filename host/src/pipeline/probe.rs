@@ -7,9 +7,10 @@ use super::control::Control;
 use super::error::{Failure, PipelineError};
 use super::plan::Plan;
 use super::step::gather_keys;
+use super::upgrade::Running;
 use crate::batch::{Batch, EventTime, Keys, Origin, RowTimes};
 use crate::column::Column;
-use crate::config::Format;
+use crate::config::{Format, Pipeline};
 use crate::exchange::gather_times;
 use crate::schema::Shape;
 use crate::sink::encode::Encoder;
@@ -180,6 +181,7 @@ pub struct Tap {
     samples: Receiver<Sample>,
     /// The encoder of the last shape.
     encoder: Option<(Shape, Encoder)>,
+    pipeline: Arc<Pipeline>,
     /// The pipeline's end, once nothing comes any more.
     control: Arc<Control>,
 }
@@ -189,6 +191,8 @@ pub struct Tap {
 pub struct Seen {
     /// The source's number and the partition that it came from, where it is of one.
     pub origin: Option<Origin>,
+    /// The partition's topic, where the source reads several.
+    pub topic: Option<Arc<str>>,
     /// Its offset there.
     pub offset: Option<i64>,
     /// Its event time, ms since the Unix epoch.
@@ -204,10 +208,11 @@ impl Tap {
     pub(super) fn open(
         control: Arc<Control>,
         probes: &Probes,
-        names: &Names<'_>,
+        running: &Running,
         name: &str,
     ) -> Result<Tap, PipelineError> {
-        let (place, port) = names.find(probes, name)?;
+        let sources = running.pipeline.sources.iter().map(|it| it.name.as_str()).collect();
+        let (place, port) = Names { sources, plan: &running.plan }.find(probes, name)?;
         let wanted = Arc::new(AtomicU32::new(0));
         let (sender, samples) = sync_channel(SAMPLES_MAX);
         let mut listeners = lock(&place.listeners);
@@ -218,7 +223,7 @@ impl Tap {
         }
         listeners.push(Listener { port, wanted: Arc::clone(&wanted), samples: sender });
         place.open.store(true, Relaxed);
-        Ok(Tap { wanted, samples, encoder: None, control })
+        Ok(Tap { wanted, samples, encoder: None, pipeline: Arc::clone(&running.pipeline), control })
     }
 
     /// True once the pipeline has ended.
@@ -244,11 +249,15 @@ impl Tap {
             }
             let Some((_, encoder)) = &self.encoder else { continue };
             let encoded = encoder.encode(&batch).map_err(|error| error.to_string())?;
+            let source =
+                batch.origin.and_then(|it| Some((self.pipeline.sources.get(it.source as usize)?, it.partition)));
+            let topic: Option<Arc<str>> = source.and_then(|(source, it)| source.topic(it)).map(Arc::from);
             let rejected = |row: u32| encoded.rejects.iter().any(|it| it.row == row);
             let rows = (0..batch.rows as u32).filter(|it| !rejected(*it));
             for (record, row) in rows.enumerate() {
                 seen.push(Seen {
                     origin: batch.origin,
+                    topic: topic.clone(),
                     offset: batch.offsets.get(row as usize).copied(),
                     time_ms: batch.times[row as usize],
                     key: encoded.rows.key(record).map(<[u8]>::to_vec),

@@ -4,6 +4,7 @@ use super::pipelines::{fraud, with_rules};
 use super::upgrades::component;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use wasmill_tests::components::with_note;
 use wasmill_tests::daemon::{Daemon, LIMIT, pipeline};
 use wasmill_tests::folder::Folder;
@@ -172,6 +173,35 @@ fn a_version_that_traps_beside_the_one_that_runs_costs_nothing_and_says_so() {
 }
 
 #[test]
+fn a_tap_of_several_topics_names_that_of_each_record() {
+    let (folder, broker) = (Folder::new(), kafka::shared());
+    let topics = [broker.topic("eu", 1), broker.topic("us", 2)];
+    folder.write("wasmill.toml", format!("[connections.main]\nbrokers = \"{}\"\n", broker.address()));
+    let daemon = Daemon::start_with(&folder, &["--config", "wasmill.toml"], None);
+    let definition = format!(
+        "name = \"both\"\n[sources.in]\nconnector = \"kafka\"\nconnection = \"main\"\ntopics = {topics:?}\nstart = \"latest\"\n\
+         [sinks.out]\nfrom = \"in\"\nconnector = \"file\"\npath = \"out\"\n"
+    );
+    daemon.apply("both", &definition).expect(201);
+    daemon.wait_for("both", "running");
+    let (shown, topic) = (AtomicBool::new(false), &topics[1]);
+    let answer = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            until("a record that the tap shows", LIMIT, || {
+                Writer::new(broker, topic).send([(1, None, Some(b"{}".to_vec()))]);
+                shown.load(Relaxed)
+            });
+        });
+        let answer = daemon.get("/api/v1/pipelines/both/tap?step=in&rate=1000&limit=1");
+        shown.store(true, Relaxed);
+        answer.expect(200).text
+    });
+    let records = events(&answer, "record");
+    assert_eq!((text(&records[0], "topic"), int(&records[0], "partition")), (topic.as_str(), 1), "{answer}");
+    daemon.stop();
+}
+
+#[test]
 fn dead_letters_are_listed_and_each_is_replayed_once() {
     let (folder, broker) = (Folder::new(), kafka::shared());
     let (input, output, dead) =
@@ -277,5 +307,12 @@ fn dead_letters_in_files_are_replayed_too_and_what_keeps_state_is_refused() {
         )
         .expect(201);
     daemon.post("/api/v1/pipelines/counting/dead-letters/replay").expect_problem(409, "bad_replay", &["keeps state"]);
+    let pairs = "name = \"pairs\"\n[sources.in]\nconnector = \"file\"\npath = \"in.jsonl\"\nevent_time = { field = \"timestamp\" }\n[dead_letters]\nconnector = \"file\"\n\
+                 path = \"no\"\n[steps.named]\nfrom = \"in\"\nwhere = \"customer_id is not null\"\n[steps.pairs]\nfrom = \"in\"\n\
+                 join = { with = \"named\", on = \"customer_id\", within = { before = \"1m\", after = \"1m\" } }\n[sinks.out]\n\
+                 from = \"pairs\"\nconnector = \"file\"\npath = \"pairs\"\n";
+    daemon.apply("pairs", pairs).expect(201);
+    let replay = daemon.post("/api/v1/pipelines/pairs/dead-letters/replay");
+    replay.expect_problem(409, "bad_replay", &["step `pairs` keeps state"]);
     daemon.stop();
 }

@@ -76,7 +76,12 @@ pub(super) fn tap(options: &Tap) -> Result<String, Failure> {
                 (Some(partition), Some(offset)) => format!("{partition}/{offset}"),
                 _ => "-".to_owned(),
             };
-            Ok(line(&format!("{place}  {}  {}", record.key.as_deref().unwrap_or("-").escape_debug(), record.value)))
+            let topic = record.topic.map_or_else(String::new, |it| format!("{it} "));
+            Ok(line(&format!(
+                "{topic}{place}  {}  {}",
+                record.key.as_deref().unwrap_or("-").escape_debug(),
+                record.value
+            )))
         }
         "end" => {
             let told: TapEnd = read(data)?;

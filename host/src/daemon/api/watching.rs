@@ -7,6 +7,9 @@ use utoipa::ToSchema;
 /// A record that a tap shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TappedRecord {
+    /// The topic that it came from, where its source reads several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
     /// The partition that it came from, where it is of one.
     pub partition: Option<i32>,
     /// Its offset there.

@@ -131,6 +131,7 @@ async fn show(mut tap: Tap, events: Events, mut wish: Wish) {
 fn shown(record: Seen) -> TappedRecord {
     let text = |it: Vec<u8>| String::from_utf8_lossy(&it).into_owned();
     TappedRecord {
+        topic: record.topic.map(|it| it.to_string()),
         partition: record.origin.map(|it| TopicPartition::of(it.partition).number),
         offset: record.offset,
         time_ms: record.time_ms,

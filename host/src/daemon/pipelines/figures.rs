@@ -2,7 +2,7 @@
 
 use super::upgrade::plugin_of;
 use crate::batch::{EventTime, TopicPartition};
-use crate::config::{Input, Pipeline, Source, SourceConnector};
+use crate::config::{Input, Pipeline, Source};
 use crate::daemon::api::{
     Figures, LateRecords, PartitionFigures, PluginFigures, SinkFigures, SourceFigures, StepFigures, WorkerFigures,
 };
@@ -55,23 +55,16 @@ fn sources(progress: &Progress, pipeline: &Pipeline) -> Vec<SourceFigures> {
             source: source.name.clone(),
             partitions: of(index).map(|it| partition(source, it)).collect(),
             held_back_by: holds.map(|it| TopicPartition::of(it.partition).number),
-            held_back_by_topic: holds.and_then(|it| topic(source, it.partition)),
+            held_back_by_topic: holds.and_then(|it| source.topic(it.partition)).map(str::to_owned),
         }
     };
     pipeline.sources.iter().enumerate().map(source).collect()
 }
 
-/// The topic of a partition, where its source reads several.
-fn topic(source: &Source, partition: i32) -> Option<String> {
-    let SourceConnector::Kafka(options) = &source.connector else { return None };
-    let topic = options.topics().nth(TopicPartition::of(partition).topic)?;
-    (!options.more_topics.is_empty()).then(|| topic.to_owned())
-}
-
 fn partition(source: &Source, view: &PartitionView) -> PartitionFigures {
     PartitionFigures {
         partition: TopicPartition::of(view.partition).number,
-        topic: topic(source, view.partition),
+        topic: source.topic(view.partition).map(str::to_owned),
         records_in: view.records,
         rate: tenths(view.rate),
         next_offset: view.next_offset,
