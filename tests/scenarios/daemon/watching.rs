@@ -284,7 +284,7 @@ fn dead_letters_in_files_are_replayed_too_and_what_keeps_state_is_refused() {
     daemon.get("/api/v1/pipelines/fraud/dead-letters").expect_problem(409, "bad_replay", &["no [dead_letters]"]);
     daemon.delete("/api/v1/pipelines/fraud?state=discard").expect(204);
 
-    std::fs::remove_dir_all(folder.path("daemon/files/alerts")).expect("output");
+    let _ = std::fs::remove_dir_all(folder.path("daemon/files/alerts")); // It may have had no time to write any.
     let lines = "{\"customer_id\":\"a\"}\n{\"customer_id\":\"b\",\"transaction_id\":\"t\",\"amount\":5,\"timestamp\":\"x\"}\n7\n";
     folder.write("daemon/files/in.jsonl", lines);
     let definition = definition.replace(
