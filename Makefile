@@ -7,7 +7,7 @@ PLUGINS := examples/plugins
 # The binary that scenarios run: with failpoints, and out of the way of `make demo`.
 TESTED  := $(abspath $(TARGET))/debug/wasmill-with-failpoints
 
-.PHONY: help setup toolchains wasm-target kafka plugins languages build check test unit demo bench bench-nexmark bench-peers bench-latency bench-plugins clean
+.PHONY: help setup toolchains wasm-target kafka plugins languages build check test unit demo bench bench-nexmark bench-peers bench-latency bench-recovery bench-plugins clean
 .NOTPARALLEL:
 
 help:       ## this list
@@ -71,6 +71,10 @@ bench-peers: plugins kafka  ## the same, with Flink and Kafka Streams beside it,
 bench-latency: plugins kafka  ## what a guarantee costs: throughput, and latency under an even load (release build)
 	cargo build --release --workspace --locked --bins
 	$(TARGET)/release/wasmill-latency $(BENCH)
+
+bench-recovery: plugins kafka  ## kill -9 with 1 GiB of state, ours, Flink and Kafka Streams, into bench/RECOVERY.md (needs a JDK)
+	cargo build --release --workspace --locked --bins
+	$(TARGET)/release/wasmill-recovery --results bench/RECOVERY.md $(or $(BENCH),all)
 
 bench-plugins: wasm-target toolchains  ## what a rule costs in each language: a table (release build; see bench/README.md)
 	cargo build --release --workspace --locked --bins

@@ -35,20 +35,52 @@ pub fn fill_with(
     count: u64,
     mut make: impl FnMut(u64, &mut Vec<u8>) -> i64,
 ) -> Result<()> {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", broker.address()).set("linger.ms", "50").set("acks", "1");
-    // Little memory: a child's peak is never below its parent's at the start.
-    config.set("queue.buffering.max.kbytes", "16384");
-    let producer: BaseProducer = config.create().context("a producer")?;
+    let writer = Writer::new(broker.address(), topic)?;
     let mut value = Vec::new();
     for index in 0..count {
         value.clear();
         let timestamp = make(index, &mut value);
-        let partition = (index % u64::from(partitions)) as i32;
-        let record = BaseRecord::<[u8], [u8]>::to(topic).partition(partition).payload(&value);
-        send(&producer, record.timestamp(timestamp))?;
+        writer.write((index % u64::from(partitions)) as i32, None, &value, timestamp)?;
     }
-    producer.flush(FLUSH_MAX).context("the records are not acknowledged in time")
+    writer.finish()
+}
+
+/// Writes records to a topic, many at a time.
+pub struct Writer<'a> {
+    producer: BaseProducer,
+    topic: &'a str,
+}
+
+impl<'a> Writer<'a> {
+    /// For a topic of the broker at `brokers`, `host:port`.
+    ///
+    /// # Errors
+    /// The client cannot be made.
+    pub fn new(brokers: &str, topic: &'a str) -> Result<Self> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers).set("linger.ms", "50").set("acks", "1");
+        // Little memory: a child's peak is never below its parent's at the start.
+        config.set("queue.buffering.max.kbytes", "16384");
+        Ok(Writer { producer: config.create().context("a producer")?, topic })
+    }
+
+    /// Writes a record; it is there once [`Writer::finish`] has returned.
+    ///
+    /// # Errors
+    /// The broker does not take it.
+    pub fn write(&self, partition: i32, key: Option<&[u8]>, value: &[u8], timestamp: i64) -> Result<()> {
+        let record = BaseRecord::<[u8], [u8]>::to(self.topic).partition(partition).payload(value).timestamp(timestamp);
+        let record = key.into_iter().fold(record, BaseRecord::key);
+        send(&self.producer, record)
+    }
+
+    /// Waits until everything is acknowledged.
+    ///
+    /// # Errors
+    /// It is not, in a minute.
+    pub fn finish(self) -> Result<()> {
+        self.producer.flush(FLUSH_MAX).context("the records are not acknowledged in time")
+    }
 }
 
 /// Sends a record, serving the producer as long as its queue is full.

@@ -1,6 +1,10 @@
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Comparator;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.stream.Stream;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.AggregateFunction;
 import org.apache.flink.api.common.serialization.DeserializationSchema.InitializationContext;
@@ -11,12 +15,14 @@ import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.api.java.tuple.Tuple2;
 import org.apache.flink.api.java.tuple.Tuple3;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.connector.base.DeliveryGuarantee;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaSink;
 import org.apache.flink.connector.kafka.source.KafkaSource;
+import org.apache.flink.connector.kafka.source.KafkaSourceBuilder;
 import org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer;
 import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDeserializationSchema;
 import org.apache.flink.core.execution.CheckpointingMode;
@@ -32,7 +38,7 @@ import org.apache.flink.streaming.api.windowing.windows.TimeWindow;
 import org.apache.flink.util.Collector;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
-/** The queries as bounded DataStream jobs in one process, parallelism 1. */
+/** The queries as bounded DataStream jobs in one process, parallelism 1; the recovery job goes on from the last checkpoint in its folder. */
 public final class Flink {
     private static final TypeInformation<byte[]> BYTES = PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO;
 
@@ -41,6 +47,12 @@ public final class Flink {
         StreamExecutionEnvironment flink = StreamExecutionEnvironment.createLocalEnvironment(1, settings(job));
         flink.enableCheckpointing(job.commitMs(),
             job.exactlyOnce() ? CheckpointingMode.EXACTLY_ONCE : CheckpointingMode.AT_LEAST_ONCE);
+        if (job.recovers()) {
+            flink.fromSource(source(job, new Updates()), WatermarkStrategy.noWatermarks(), "updates").uid("updates")
+                .keyBy(update -> update.f0, Types.LONG).process(new Keep()).uid("keep").sinkTo(sink(job)).uid("out");
+            flink.execute(job.query()); // Until it is killed.
+            return;
+        }
         Job.Windows windows = job.windows();
         DataStream<byte[]> results = job.shuffles()
             ? flink.fromSource(source(job, new Matches()), WatermarkStrategy.noWatermarks(), "matches")
@@ -59,7 +71,7 @@ public final class Flink {
         Usage.tell(events);
     }
 
-    private static Configuration settings(Job job) {
+    private static Configuration settings(Job job) throws IOException {
         Configuration settings = new Configuration();
         settings.setString("state.backend.type", job.onHeap() ? "hashmap" : "rocksdb");
         settings.setString("execution.checkpointing.incremental", "true");
@@ -68,7 +80,30 @@ public final class Flink {
         settings.setString("io.tmp.dirs", job.scratch());
         settings.setString("taskmanager.memory.managed.size", "512m"); // RocksDB's cache and write buffers
         settings.setString("pipeline.object-reuse", "true");
+        if (job.recovers()) {
+            settings.setString("execution.checkpointing.externalized-checkpoint-retention", "RETAIN_ON_CANCELLATION");
+            Path last = lastCheckpoint(Path.of(job.scratch(), "checkpoints"));
+            if (last != null) {
+                settings.setString("execution.state-recovery.path", last.toUri().toString());
+                // Otherwise the first checkpoint would have to be a full one.
+                settings.setString("execution.state-recovery.claim-mode", "CLAIM");
+            }
+        }
         return settings;
+    }
+
+    /** The last checkpoint that is complete: CHECKPOINTS/JOB/chk-NUMBER with a _metadata. Null before the first. */
+    private static Path lastCheckpoint(Path checkpoints) throws IOException {
+        if (!Files.isDirectory(checkpoints)) {
+            return null;
+        }
+        try (Stream<Path> all = Files.find(checkpoints, 3, (path, is) -> path.endsWith("_metadata"))) {
+            return all.map(Path::getParent).max(Comparator.comparingLong(Flink::number)).orElse(null);
+        }
+    }
+
+    private static long number(Path checkpoint) {
+        return Long.parseLong(checkpoint.getFileName().toString().substring("chk-".length()));
     }
 
     private static WindowAssigner<Object, TimeWindow> assigner(Job.Windows windows) {
@@ -81,9 +116,10 @@ public final class Flink {
     }
 
     private static <T> KafkaSource<T> source(Job job, KafkaRecordDeserializationSchema<T> reader) {
-        return KafkaSource.<T>builder().setBootstrapServers(job.brokers()).setTopics(job.from()).setGroupId(job.to())
-            .setStartingOffsets(OffsetsInitializer.earliest()).setBounded(OffsetsInitializer.latest())
-            .setProperty("max.poll.records", "2000").setDeserializer(reader).build();
+        KafkaSourceBuilder<T> source = KafkaSource.<T>builder().setBootstrapServers(job.brokers()).setTopics(job.from())
+            .setGroupId(job.to()).setStartingOffsets(OffsetsInitializer.earliest())
+            .setProperty("max.poll.records", "2000").setDeserializer(reader);
+        return job.recovers() ? source.build() : source.setBounded(OffsetsInitializer.latest()).build();
     }
 
     private static KafkaSink<byte[]> sink(Job job) {
@@ -203,6 +239,44 @@ public final class Flink {
             if (told != null) {
                 out.collect(told);
             }
+        }
+    }
+
+    /** Makes a key and a number of every record. */
+    private static final class Updates implements KafkaRecordDeserializationSchema<Tuple2<Long, Long>> {
+        private transient Kept update;
+
+        @Override
+        public void open(InitializationContext context) {
+            update = new Kept();
+        }
+
+        @Override
+        public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<Tuple2<Long, Long>> out) {
+            update.read(record.value());
+            out.collect(Tuple2.of(update.key, update.number));
+        }
+
+        @Override
+        public TypeInformation<Tuple2<Long, Long>> getProducedType() {
+            return Types.TUPLE(Types.LONG, Types.LONG);
+        }
+    }
+
+    private static final class Keep extends KeyedProcessFunction<Long, Tuple2<Long, Long>, byte[]> {
+        private transient ValueState<byte[]> kept;
+
+        @Override
+        public void open(OpenContext context) {
+            kept = getRuntimeContext().getState(new ValueStateDescriptor<>("kept", BYTES));
+        }
+
+        @Override
+        public void processElement(Tuple2<Long, Long> update, Context context, Collector<byte[]> out) throws Exception {
+            byte[] state = kept.value();
+            state = state == null ? Kept.none(update.f0) : state;
+            out.collect(Kept.add(state, update.f0, update.f1));
+            kept.update(state);
         }
     }
 

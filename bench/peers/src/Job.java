@@ -42,7 +42,7 @@ record Job(String brokers, String query, String from, String to, Map<String, Str
         return options.getOrDefault("emit", "close").equals("close");
     }
 
-    /** A folder that is removed afterwards. */
+    /** A folder of this job's own. */
     String scratch() {
         return options.get("scratch");
     }
@@ -57,7 +57,7 @@ record Job(String brokers, String query, String from, String to, Map<String, Str
     /** Null for a query without windows. */
     Windows windows() {
         return switch (query) {
-            case "q0", "q1", "q2", "shuffle" -> null;
+            case "q0", "q1", "q2", "shuffle", "recovery" -> null;
             case "q5c" -> new Windows(true, 10_000, 2_000);
             case "q11" -> new Windows(false, 10_000, 0);
             case "q12e" -> new Windows(false, 10_000, 10_000);
@@ -70,6 +70,11 @@ record Job(String brokers, String query, String from, String to, Map<String, Str
     /** True for ShuffleBench's job, over random bytes. */
     boolean shuffles() {
         return query.equals("shuffle");
+    }
+
+    /** True for the job that is killed and started again in the same folder: it has no end. */
+    boolean recovers() {
+        return query.equals("recovery");
     }
 
     /** The end of each partition of a topic. */

@@ -54,6 +54,10 @@ public final class Streams {
         Job job = Job.of(arguments);
         Properties settings = settings(job);
         StreamsBuilder builder = new StreamsBuilder();
+        if (job.recovers()) {
+            keep(job, builder, settings);
+            return;
+        }
         KStream<byte[], byte[]> events = builder.stream(job.from(), Consumed.with(Serdes.ByteArray(), counted()));
         ThreadLocal<Bid> bids = ThreadLocal.withInitial(Bid::new);
         if (job.shuffles()) {
@@ -107,6 +111,11 @@ public final class Streams {
         settings.put(StreamsConfig.consumerPrefix("max.poll.records"), 2000);
         settings.put(StreamsConfig.producerPrefix("batch.size"), 131_072);
         settings.put(StreamsConfig.producerPrefix("linger.ms"), 50);
+        if (job.recovers()) {
+            // Who comes under the same name takes the other's place at once; another one waits 45 s for the dead.
+            settings.put(StreamsConfig.mainConsumerPrefix("group.instance.id"), "one");
+            settings.put(StreamsConfig.restoreConsumerPrefix("max.partition.fetch.bytes"), 8 << 20);
+        }
         if (job.onHeap()) {
             settings.put(StreamsConfig.DSL_STORE_SUPPLIERS_CLASS_CONFIG,
                 BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers.class);
@@ -135,6 +144,45 @@ public final class Streams {
             return matches;
         }).repartition(Repartitioned.with(Serdes.Long(), Serdes.ByteArray()).withName("by")).process(Tell::new, "kept")
             .to(job.to(), AS_BYTES);
+    }
+
+    /** Runs the recovery job until it is killed. */
+    private static void keep(Job job, StreamsBuilder builder, Properties settings) throws InterruptedException {
+        var supplier = job.onHeap() ? Stores.inMemoryKeyValueStore("kept") : Stores.persistentKeyValueStore("kept");
+        builder.addStateStore(Stores.keyValueStoreBuilder(supplier, Serdes.Long(), Serdes.ByteArray()).withCachingEnabled());
+        // The records have their keys: there is no topic in between.
+        builder.stream(job.from(), Consumed.with(Serdes.Long(), Serdes.ByteArray())).process(Keep::new, "kept")
+            .to(job.to(), AS_BYTES);
+        KafkaStreams streams = new KafkaStreams(builder.build(settings), settings);
+        streams.setUncaughtExceptionHandler(error -> {
+            error.printStackTrace();
+            Runtime.getRuntime().halt(1);
+            return null;
+        });
+        streams.start();
+        Thread.currentThread().join();
+    }
+
+    private static final class Keep implements Processor<Long, byte[], byte[], byte[]> {
+        private final Kept update = new Kept();
+        private ProcessorContext<byte[], byte[]> context;
+        private KeyValueStore<Long, byte[]> kept;
+
+        @Override
+        public void init(ProcessorContext<byte[], byte[]> context) {
+            this.context = context;
+            kept = context.getStateStore("kept");
+        }
+
+        @Override
+        public void process(Record<Long, byte[]> record) {
+            update.read(record.value());
+            byte[] state = kept.get(update.key);
+            state = state == null ? Kept.none(update.key) : state;
+            byte[] told = Kept.add(state, update.key, update.number);
+            kept.put(update.key, state);
+            context.forward(new Record<>(null, told, record.timestamp()));
+        }
     }
 
     private static final class Tell implements Processor<Long, byte[], byte[], byte[]> {
