@@ -1,9 +1,11 @@
 //! What a running pipeline counts. Workers and the coordinator add once a batch; whoever watches reads when it likes.
 
+mod commits;
 mod counters;
 mod lateness;
 mod view;
 
+pub use commits::{COMMIT_US, Commits, CommitsRead};
 pub use counters::{Counters, FAULTS, PluginCounters, PluginWork, Progress, Summary};
 pub use lateness::{LATENESS_MS, Lateness, LatenessRead};
 pub use view::{PartitionView, StepView, View, Views, WorkerView};
@@ -122,6 +124,13 @@ pub const CHECKPOINT_SECONDS: Metric = gauge(
 /// Age of the last checkpoint.
 pub const CHECKPOINT_AGE: Metric =
     gauge("wasmill_checkpoint_age_seconds", PIPELINE, "How long ago the last checkpoint was; absent before the first.");
+/// How long commits took.
+pub const COMMITS: Metric = Metric {
+    name: "wasmill_commit_duration_seconds",
+    kind: MetricKind::Histogram,
+    labels: PIPELINE,
+    help: "How long commits took, from when all workers had sealed their state until output, positions and state were committed; workers go on meanwhile.",
+};
 /// Keys in state.
 pub const STATE_KEYS: Metric = gauge("wasmill_state_keys", PIPELINE, "Keys held in state, over all steps.");
 /// Size of the state.
@@ -228,7 +237,7 @@ pub const SINK_OUT: Metric =
     counter("wasmill_sink_records_out_total", &["pipeline", "sink"], "Records written to the sink.");
 
 /// All metrics, in the order in which they are written.
-pub const METRICS: [Metric; 40] = [
+pub const METRICS: [Metric; 41] = [
     BUILD,
     PLUGINS,
     UPLOADS,
@@ -247,6 +256,7 @@ pub const METRICS: [Metric; 40] = [
     EPOCH,
     CHECKPOINT_SECONDS,
     CHECKPOINT_AGE,
+    COMMITS,
     STATE_KEYS,
     STATE_BYTES,
     SPILLED_BYTES,

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use wasmill_bench::latency::load::Load;
 use wasmill_bench::machine::machine;
-use wasmill_bench::nexmark::run::{run, so_far};
+use wasmill_bench::nexmark::run::{figure, run, so_far};
 use wasmill_bench::topic;
 use wasmill_tests::kafka::{self, Broker};
 use wasmill_tests::settings;
@@ -58,8 +58,10 @@ fn main() -> Result<()> {
     println!("{}\n", machine());
     let full = bench.topic("latency-full");
     topic::fill(bench.broker, &full, bench.arguments.partitions, bench.arguments.records)?;
-    println!("| guarantee | load, records a second | p50 ms | p90 ms | p99 ms | p99.9 ms | CPU ns a record |");
-    println!("|---|---|---|---|---|---|---|");
+    println!(
+        "| guarantee | load, records a second | p50 ms | p90 ms | p99 ms | p99.9 ms | CPU ns a record | commit ms, p50 and p99 |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
     for commit in &bench.arguments.commits {
         bench.measure(commit, &full)?;
     }
@@ -110,7 +112,7 @@ impl Bench {
             self.broker.delete_topic(&to);
         }
         println!(
-            "| {guarantee} | {most:.0}, the maximum | - | - | - | - | {:.0} |",
+            "| {guarantee} | {most:.0}, the maximum | - | - | - | - | {:.0} | - |",
             cpu.as_nanos() as f64 / records as f64
         );
         for share in SHARES {
@@ -144,7 +146,10 @@ impl Bench {
             Ok(())
         });
         run.signal(wasmill_tests::process::Signal::Terminate);
-        run.wait(START_MAX).expect_code(0);
+        let ended = run.wait(START_MAX).expect_code(0);
+        let commit = |name: &str| ended.stderr.lines().rev().find_map(|it| figure::<f64>(it, name));
+        let commits = commit("commit_ms_p50").zip(commit("commit_ms_p99"));
+        let commits = commits.map_or_else(|| "-".to_owned(), |(half, most)| format!("{half}, {most}"));
         let mut quantiles = measured?;
         [from, to].iter().for_each(|it| self.broker.delete_topic(it));
         let cpu = match marks[..] {
@@ -153,6 +158,6 @@ impl Bench {
         };
         let per_record = cpu.as_nanos() as f64 / quantiles.count().max(1) as f64;
         let ms = [0.5, 0.9, 0.99, 0.999].map(|it| format!("{:.1}", quantiles.at(it).as_secs_f64() * 1e3)).join(" | ");
-        Ok(format!("| {guarantee} | {rate:.0}, {:.0} % | {ms} | {per_record:.0} |", share * 100.0))
+        Ok(format!("| {guarantee} | {rate:.0}, {:.0} % | {ms} | {per_record:.0} | {commits} |", share * 100.0))
     }
 }

@@ -72,8 +72,14 @@ fn main() -> Result<()> {
         "{events} events in {partitions} partitions, {delivery} with a commit every second, one worker; of wasmill the best of {runs} runs \
          (and the worst), of others one. Thousand events per CPU-second of the process, all threads.\n"
     ));
-    report.say("| query | system | whole run | after the first fifth | ratio | peak memory MB | output |");
-    report.say("|---|---|---|---|---|---|---|");
+    report.say(
+        "First output: from the start of the process until the broker has the first record. Commits: half of them, and 99 of 100, took at \
+         most so long.\n",
+    );
+    report.say(
+        "| query | system | whole run | after the first fifth | ratio | peak memory MB | first output s | commit ms | output |",
+    );
+    report.say("|---|---|---|---|---|---|---|---|---|");
     let chosen = |it: &&Query| only.iter().any(|only| only == it.name);
     let all: Vec<&Query> =
         if only.is_empty() { QUERIES.iter().collect() } else { QUERIES.iter().chain(SWEEP).filter(chosen).collect() };
@@ -146,19 +152,21 @@ impl Bench {
                 theirs.push((peer, self.run_peer(peer, query, from)?));
             }
         }
-        ours.sort_by_key(|it| it.0.cpu);
-        let (Some((best, digest)), Some((worst, _))) = (ours.first(), ours.last()) else { bail!("no run") };
-        let expected = query.known(events).unwrap_or(*digest);
-        if let Some((_, other)) = ours.iter().find(|it| it.1 != expected) {
-            bail!("{}: wrote {other}, expected {expected}", query.name);
+        ours.sort_by_key(|it| it.used.cpu);
+        let (Some(best), Some(worst)) = (ours.first(), ours.last()) else { bail!("no run") };
+        let expected = query.known(events).unwrap_or(best.digest);
+        if let Some(other) = ours.iter().find(|it| it.digest != expected) {
+            bail!("{}: wrote {}, expected {expected}", query.name, other.digest);
         }
-        let spread = format!("{:.0}-{:.0}", rate(worst, events).0, rate(best, events).0);
+        let spread = format!("{:.0}-{:.0}", rate(&worst.used, events).0, rate(&best.used, events).0);
         let known = if query.known(events).is_some() { "as known" } else { "the same in every run" };
-        report.say(&row(query.name, "wasmill", &spread, best, best, events, &format!("{digest}, {known}")));
-        for (peer, (used, found)) in theirs {
-            let equal = if found == *digest { "equal".to_owned() } else { format!("DIFFERS: {found}") };
-            let whole = format!("{:.0}", rate(&used, events).0);
-            report.say(&row(query.name, peer.name, &whole, &used, best, events, &equal));
+        let output = format!("{}, {known}", best.digest);
+        report.say(&row((query.name, "wasmill"), &spread, best, &best.used, events, &output));
+        for (peer, found) in theirs {
+            let equal = found.digest == best.digest;
+            let output = if equal { "equal".to_owned() } else { format!("DIFFERS: {}", found.digest) };
+            let whole = format!("{:.0}", rate(&found.used, events).0);
+            report.say(&row((query.name, peer.name), &whole, &found, &best.used, events, &output));
         }
         Ok(())
     }
@@ -169,18 +177,16 @@ impl Bench {
         self.broker.topic_with("nexmark-out", self.arguments.partitions as i32, &settings)
     }
 
-    fn run_peer(&self, peer: &Peer, query: &Query, from: &str) -> Result<(Used, Digest)> {
+    fn run_peer(&self, peer: &Peer, query: &Query, from: &str) -> Result<Found> {
         let (events, delivery) = (query.input.records(self.arguments.events), &self.arguments.delivery);
         let (to, brokers) = (self.output(), self.broker.address());
         let log = self.folder.path().join("log");
         let used = peer.run(brokers, query.name, delivery == "exactly-once", (from, &to), &log, events)?;
-        let digest = Digest::of_topic(brokers, &to)?;
-        self.broker.delete_topic(&to);
-        Ok((used, digest))
+        self.found(used, &to)
     }
 
     /// Runs a query with a new output topic and new state.
-    fn run(&self, query: &Query, from: &str) -> Result<(Used, Digest)> {
+    fn run(&self, query: &Query, from: &str) -> Result<Found> {
         let (events, delivery) = (query.input.records(self.arguments.events), &self.arguments.delivery);
         let name = kafka::unique(&format!("nexmark-{}", query.name));
         let to = self.output();
@@ -188,10 +194,23 @@ impl Bench {
         let brokers = self.broker.address();
         std::fs::write(at("pipeline.toml"), query.pipeline(&name, delivery, brokers, from, &to, &self.plugins))?;
         let used = run(&self.wasmill, &at("pipeline.toml"), &at("data"), &at("log"), events)?;
-        let digest = Digest::of_topic(brokers, &to)?;
-        self.broker.delete_topic(&to);
-        Ok((used, digest))
+        self.found(used, &to)
     }
+
+    /// What is in the topic `to`, which is gone then.
+    fn found(&self, used: Used, to: &str) -> Result<Found> {
+        let (digest, first_ms) = Digest::of_topic(self.broker.address(), to)?;
+        self.broker.delete_topic(to);
+        Ok(Found { used, digest, first_ms })
+    }
+}
+
+/// What a run has shown.
+struct Found {
+    used: Used,
+    digest: Digest,
+    /// When the broker had the first record, ms since the Unix epoch.
+    first_ms: Option<i64>,
 }
 
 /// Thousand events per CPU-second: as a whole, and after the first fifth.
@@ -201,10 +220,13 @@ fn rate(used: &Used, events: u64) -> (f64, Option<f64>) {
 }
 
 /// A line of the table. The ratio is ours to theirs after the first fifth, when everything is warm.
-fn row(query: &str, system: &str, whole: &str, used: &Used, ours: &Used, events: u64, output: &str) -> String {
+fn row((query, system): (&str, &str), whole: &str, found: &Found, ours: &Used, events: u64, output: &str) -> String {
+    let Found { used, first_ms, .. } = found;
     let (own, after) = (rate(ours, events), rate(used, events).1);
     let ratio = own.1.zip(after).map_or_else(|| "-".to_owned(), |(own, after)| format!("{:.1}", own / after));
     let after = after.map_or_else(|| "-".to_owned(), |it| format!("{it:.0}"));
     let peak = used.resident_bytes_max / 1_000_000;
-    format!("| {query} | {system} | {whole} | {after} | {ratio} | {peak} | {output} |")
+    let first = first_ms.map_or_else(|| "-".to_owned(), |it| format!("{:.2}", (it - used.started_ms) as f64 / 1e3));
+    let commit = used.commit_ms.map_or_else(|| "-".to_owned(), |(half, most)| format!("{half}, {most}"));
+    format!("| {query} | {system} | {whole} | {after} | {ratio} | {peak} | {first} | {commit} | {output} |")
 }

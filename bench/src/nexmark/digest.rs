@@ -35,11 +35,11 @@ impl Digest {
         self.sum = self.sum.wrapping_add(u128::from_be_bytes(Md5::digest(value).into()));
     }
 
-    /// That of all values of `topic` which a `read_committed` reader sees.
+    /// That of all values of `topic` which a `read_committed` reader sees, and the least of their timestamps.
     ///
     /// # Errors
     /// The broker does not answer, or a transaction stays open.
-    pub fn of_topic(brokers: &str, topic: &str) -> Result<Digest> {
+    pub fn of_topic(brokers: &str, topic: &str) -> Result<(Digest, Option<i64>)> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", brokers).set("group.id", "digest").set("enable.auto.commit", "false");
         config.set("enable.partition.eof", "true").set("check.crcs", "true").set("auto.offset.reset", "error");
@@ -53,15 +53,19 @@ impl Digest {
             list.add_partition_offset(topic, partition, Offset::Beginning)?;
         }
         consumer.assign(&list)?;
-        let (mut digest, mut open) = (Digest::default(), partitions);
+        let (mut digest, mut first_ms, mut open) = (Digest::default(), None::<i64>, partitions);
         while open > 0 {
             match consumer.poll(WAIT).context("no record in time")? {
-                Ok(message) => digest.add(message.payload().unwrap_or_default()),
+                Ok(message) => {
+                    let ms = message.timestamp().to_millis();
+                    first_ms = first_ms.into_iter().chain(ms).min();
+                    digest.add(message.payload().unwrap_or_default());
+                }
                 Err(KafkaError::PartitionEOF(_)) => open -= 1,
                 Err(error) => bail!("reading {topic}: {error}"),
             }
         }
-        Ok(digest)
+        Ok((digest, first_ms))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Other systems over the same topic: `bench/peers/run.sh`, in configurations of which the best one counts.
 
 use super::run::Used;
-use crate::clock::now;
+use crate::clock::{now, unix_ms};
 use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::path::Path;
@@ -63,7 +63,7 @@ impl Peer {
         let mut command = Command::new(settings::repository().join("bench/peers/run.sh"));
         command.args([self.system, brokers, query, topics.0, topics.1]).arg(format!("exactly_once={exactly_once}"));
         command.args(self.options).stdin(Stdio::null()).stderr(File::create(log)?);
-        let started = now();
+        let (started, started_ms) = (now(), unix_ms());
         let output = command.output().with_context(|| format!("cannot start {command:?}"))?;
         let wall = started.elapsed();
         let text = String::from_utf8_lossy(&output.stdout);
@@ -78,6 +78,8 @@ impl Peer {
         ensure!(figure("taken")? >= events, "{command:?} read {} of {events} events", figure("taken")?);
         Ok(Used {
             wall,
+            started_ms,
+            commit_ms: None,
             cpu: Duration::from_millis(figure("cpu_ms")?),
             warm: Some((figure("warm_events")?, Duration::from_millis(figure("warm_cpu_ms")?))),
             resident_bytes_max: figure("peak_kib")? * 1024,

@@ -1,11 +1,12 @@
 //! One run of a query, and what it used: as a whole, and once the first fifth of the input was in.
 
-use crate::clock::now;
+use crate::clock::{now, unix_ms};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// How often the child tells its progress.
@@ -24,6 +25,10 @@ pub struct Used {
     pub cpu: Duration,
     /// Records that were read, and CPU time that was used, when the warm-up ended.
     pub warm: Option<(u64, Duration)>,
+    /// When it was started, ms since the Unix epoch.
+    pub started_ms: i64,
+    /// How long half of the commits took at most, and 99 of 100, ms; none where the system does not tell.
+    pub commit_ms: Option<(f64, f64)>,
     /// Resident memory at its peak, bytes; never less than that of the process that started it.
     pub resident_bytes_max: u64,
 }
@@ -45,15 +50,16 @@ pub fn run(wasmill: &Path, file: &Path, data: &Path, log: &Path, events: u64) ->
     let mut command = Command::new(wasmill);
     command.arg("run").arg(file).args(["--until-end", "--workers", "1", "--progress-every", PROGRESS_EVERY]);
     command.arg("--data-dir").arg(data).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let started = now();
+    let (started, started_ms) = (now(), unix_ms());
     let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
     let mut kept = File::create(log).with_context(|| log.display().to_string())?;
     let stat = format!("/proc/{}/stat", child.id());
-    let (mut lines, mut warm, mut read) = (Vec::new(), None, 0);
+    let (mut lines, mut warm, mut read, mut commit_ms) = (Vec::new(), None, 0, None);
     for line in BufReader::new(child.stderr.take().context("a pipe")?).lines() {
         let line = line?;
         writeln!(kept, "{line}")?;
         read = figure(&line, "records_in").unwrap_or(read);
+        commit_ms = figure(&line, "commit_ms_p50").zip(figure(&line, "commit_ms_p99")).or(commit_ms);
         if warm.is_none() && read as f64 >= events as f64 * WARM_UP {
             warm = Some((read, so_far(&stat)?));
         }
@@ -66,11 +72,12 @@ pub fn run(wasmill: &Path, file: &Path, data: &Path, log: &Path, events: u64) ->
     }
     let cpu = crate::child::duration(usage.ru_utime) + crate::child::duration(usage.ru_stime);
     let wall = started.elapsed();
-    Ok(Used { wall, cpu, warm: warm.filter(|it| it.0 < events), resident_bytes_max: usage.ru_maxrss as u64 * 1_024 })
+    let warm = warm.filter(|it| it.0 < events);
+    Ok(Used { wall, cpu, warm, started_ms, commit_ms, resident_bytes_max: usage.ru_maxrss as u64 * 1_024 })
 }
 
 /// `NAME=FIGURE` in a line.
-fn figure(line: &str, name: &str) -> Option<u64> {
+pub fn figure<T: FromStr>(line: &str, name: &str) -> Option<T> {
     line.split_once(&format!(" {name}="))?.1.split_whitespace().next()?.parse().ok()
 }
 

@@ -1,6 +1,6 @@
 //! What workers and the coordinator count, and a reading of it.
 
-use super::{Lateness, LatenessRead, View, Views};
+use super::{Commits, CommitsRead, Lateness, LatenessRead, View, Views};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct Counters {
     pub checkpoint_ms: AtomicU64,
     /// When the last checkpoint committed, ms since the process's start; 0 before the first.
     pub checkpoint_at_ms: AtomicU64,
+    /// How long commits took.
+    pub commits: Commits,
     /// Keys held in state, over all steps and workers.
     pub state_keys: AtomicU64,
     /// The files of the last checkpoint, bytes.
@@ -131,6 +133,7 @@ impl Counters {
             watermark: self.watermarks.iter().map(|it| it.load(Relaxed)).filter(|it| *it != i64::MIN).min(),
             epoch: self.epoch.load(Relaxed),
             checkpoint_ms: done.then(|| self.checkpoint_ms.load(Relaxed)),
+            commits: self.commits.read(),
             checkpoint_age_ms: done.then(|| now_ms.saturating_sub(checkpoint_at_ms)),
             state_keys: self.state_keys.load(Relaxed),
             state_bytes: self.state_bytes.load(Relaxed),
@@ -167,6 +170,8 @@ pub struct Progress {
     pub checkpoint_ms: Option<u64>,
     /// How long ago it was, ms.
     pub checkpoint_age_ms: Option<u64>,
+    /// How long commits took.
+    pub commits: CommitsRead,
     /// Keys held in state.
     pub state_keys: u64,
     /// The files of the last checkpoint, bytes.

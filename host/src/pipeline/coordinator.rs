@@ -94,6 +94,8 @@ struct Barrier {
 struct Commit {
     last: bool,
     started_ms: u64,
+    /// When all workers had sealed their state.
+    sealed_at: Duration,
     keys: u64,
     pending: Pending,
 }
@@ -285,13 +287,14 @@ impl<'scope> Coordinator<'scope> {
     }
 
     fn begin_commit(&mut self, barrier: Barrier) -> Result<Commit, PipelineError> {
+        let sealed_at = self.clock.elapsed();
         let sealed: Vec<Sealed> = barrier.sealed.into_iter().flatten().map(|it| *it).collect();
         let keys = sealed.iter().map(|it| it.keys).sum();
         let pending = self.committer.begin(self.epoch, sealed, &self.snapshots)?;
         if self.committer.commit_point == CommitPoint::Manifest {
             self.next_epoch()?; // What the sinks take now is of another file, or needs no commit.
         }
-        Ok(Commit { last: barrier.last, started_ms: barrier.started_ms, keys, pending })
+        Ok(Commit { last: barrier.last, started_ms: barrier.started_ms, sealed_at, keys, pending })
     }
 
     /// The barrier that ends `epoch` has passed: an upgrade that was to be switched to at it is on probation.
@@ -314,6 +317,8 @@ impl<'scope> Coordinator<'scope> {
     fn finish_commit(&mut self, commit: Commit, pointer: Pointer) -> Result<(), PipelineError> {
         let epoch = commit.pending.epoch;
         self.committer.finish(commit.pending, pointer, &self.snapshots)?;
+        let commit_took = self.clock.elapsed() - commit.sealed_at;
+        self.counters.commits.add(commit_took);
         self.accept(epoch);
         if self.committer.commit_point == CommitPoint::Transaction {
             self.next_epoch()?; // A transaction holds one epoch and nothing else.
@@ -324,7 +329,8 @@ impl<'scope> Coordinator<'scope> {
         self.counters.epoch.store(epoch, Relaxed);
         self.counters.checkpoint_ms.store(now_ms - commit.started_ms, Relaxed);
         self.counters.checkpoint_at_ms.store(now_ms.max(1), Relaxed);
-        tracing::debug!(epoch, checkpoint_ms = now_ms - commit.started_ms, "committed");
+        let (checkpoint_ms, commit_us) = (now_ms - commit.started_ms, commit_took.as_micros() as u64);
+        tracing::debug!(epoch, checkpoint_ms, commit_us, "committed");
         Ok(())
     }
 

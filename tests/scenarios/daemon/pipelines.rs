@@ -330,8 +330,16 @@ fn each_partition_step_and_worker_says_how_it_is() {
         status = daemon.get(&pipeline("windowed")).expect(200).json();
         status["figures"]["steps"][0]["refused"] == 1
     });
+    let figures = &status["figures"];
+    let commits: u64 =
+        figures["commits"].as_array().into_iter().flatten().filter_map(|it| it["commits"].as_u64()).sum();
+    // Each is counted just before its epoch is told.
+    let epoch = figures["epoch"].as_u64().unwrap();
+    assert!(epoch > 0 && (epoch..=epoch + 1).contains(&commits), "{status}");
+    assert!(figures["commits_sum_us"].as_u64() > Some(0), "{status}");
     let metrics = daemon.get("/metrics").expect(200).text;
     for line in [
+        "wasmill_commit_duration_seconds_bucket{pipeline=\"windowed\",le=\"60\"} ",
         "wasmill_partition_lag_records{pipeline=\"windowed\",source=\"in\",partition=\"1\"} 0\n",
         "wasmill_partition_watermark_timestamp_seconds{pipeline=\"windowed\",source=\"in\",partition=\"1\"} 19.999\n",
         "wasmill_record_lateness_seconds_bucket{pipeline=\"windowed\",le=\"10\"} 1\n",

@@ -34,6 +34,12 @@ pub struct Figures {
     pub checkpoint_ms: Option<u64>,
     /// How long ago it was, ms.
     pub checkpoint_age_ms: Option<u64>,
+    /// How long commits took, from least to most; bounds that no commit fell under are left out.
+    #[serde(default)]
+    pub commits: Vec<CommitTimes>,
+    /// What all of them together took, µs.
+    #[serde(default)]
+    pub commits_sum_us: u64,
     /// Keys held in state.
     pub state_keys: u64,
     /// The files of the last checkpoint, bytes: what a restart reads.
@@ -61,6 +67,15 @@ pub struct LateRecords {
     pub up_to_ms: Option<u64>,
     /// How many.
     pub records: u64,
+}
+
+/// Commits that took about as long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CommitTimes {
+    /// They took at most so many µs, and more than the bound before; none: more than a minute.
+    pub up_to_us: Option<u64>,
+    /// How many.
+    pub commits: u64,
 }
 
 /// What a worker does.

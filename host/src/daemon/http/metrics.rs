@@ -3,7 +3,7 @@
 use crate::daemon::Daemon;
 use crate::daemon::api::{Figures, PartitionFigures, PipelineStatus, State, StepFigures};
 use crate::daemon::status_ready;
-use crate::metrics::{self, LATENESS_MS, METRICS, Metric};
+use crate::metrics::{self, COMMIT_US, LATENESS_MS, METRICS, Metric};
 use axum::extract;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -23,18 +23,40 @@ impl Samples {
     }
 
     fn add_lateness(&mut self, pipeline: &str, figures: &Figures) {
-        let Some((_, text)) = self.0.iter_mut().find(|it| it.0 == metrics::LATENESS) else { return };
-        let (name, pipeline) = (metrics::LATENESS.name, escape(pipeline));
-        let mut bucket = |bound: &str, records: u64| {
-            let _ = writeln!(text, "{name}_bucket{{pipeline=\"{pipeline}\",le=\"{bound}\"}} {records}");
+        let seconds: Vec<f64> = LATENESS_MS.iter().map(|it| *it as f64 / 1e3).collect();
+        let up_to = |ms: Option<u64>| ms.map(|ms| ms as f64 / 1e3);
+        let found = figures.lateness.iter().map(|it| (up_to(it.up_to_ms), it.records)).collect();
+        self.add_histogram(metrics::LATENESS, pipeline, &seconds, found, figures.lateness_sum_ms as f64 / 1e3);
+    }
+
+    fn add_commits(&mut self, pipeline: &str, figures: &Figures) {
+        let seconds: Vec<f64> = COMMIT_US.iter().map(|it| *it as f64 / 1e6).collect();
+        let up_to = |us: Option<u64>| us.map(|us| us as f64 / 1e6);
+        let found = figures.commits.iter().map(|it| (up_to(it.up_to_us), it.commits)).collect();
+        self.add_histogram(metrics::COMMITS, pipeline, &seconds, found, figures.commits_sum_us as f64 / 1e6);
+    }
+
+    /// What was `found` by the bound that it is under, in s; none: above all `bounds`.
+    fn add_histogram(
+        &mut self,
+        metric: Metric,
+        pipeline: &str,
+        bounds: &[f64],
+        found: Vec<(Option<f64>, u64)>,
+        sum: f64,
+    ) {
+        let Some((_, text)) = self.0.iter_mut().find(|it| it.0 == metric) else { return };
+        let (name, pipeline) = (metric.name, escape(pipeline));
+        let mut bucket = |bound: &str, count: u64| {
+            let _ = writeln!(text, "{name}_bucket{{pipeline=\"{pipeline}\",le=\"{bound}\"}} {count}");
         };
-        for bound_ms in LATENESS_MS {
-            let within = figures.lateness.iter().filter(|it| it.up_to_ms.is_some_and(|it| it <= bound_ms));
-            bucket(&(bound_ms as f64 / 1e3).to_string(), within.map(|it| it.records).sum());
+        for bound in bounds {
+            let within = found.iter().filter(|it| it.0.is_some_and(|it| it <= *bound));
+            bucket(&bound.to_string(), within.map(|it| it.1).sum());
         }
-        let all = figures.lateness.iter().map(|it| it.records).sum();
+        let all = found.iter().map(|it| it.1).sum();
         bucket("+Inf", all);
-        let _ = writeln!(text, "{name}_sum{{pipeline=\"{pipeline}\"}} {}", figures.lateness_sum_ms as f64 / 1e3);
+        let _ = writeln!(text, "{name}_sum{{pipeline=\"{pipeline}\"}} {sum}");
         let _ = writeln!(text, "{name}_count{{pipeline=\"{pipeline}\"}} {all}");
     }
 
@@ -90,6 +112,7 @@ fn add(samples: &mut Samples, status: &PipelineStatus) {
         samples.add(metric, &[name], value as f64);
     }
     samples.add_lateness(name, figures);
+    samples.add_commits(name, figures);
     let ms = |it: Option<u64>| it.map(|ms| ms as f64 / 1e3);
     for (metric, value) in [
         (metrics::LAG, figures.lag.map(|it| it as f64)),
@@ -161,7 +184,7 @@ fn seconds(watermark_ms: Option<i64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::daemon::api::LateRecords;
+    use crate::daemon::api::{CommitTimes, LateRecords};
 
     #[test]
     fn samples_are_written_in_the_text_format_with_labels_escaped() {
@@ -200,5 +223,26 @@ mod tests {
             wasmill_record_lateness_seconds_sum{pipeline="a"} 500000.25
             wasmill_record_lateness_seconds_count{pipeline="a"} 7
         "##]].assert_eq(&samples.text());
+    }
+
+    #[test]
+    fn commits_are_told_in_seconds() {
+        let mut samples = Samples(METRICS.iter().map(|it| (*it, String::new())).collect());
+        let took = |up_to_us, commits| CommitTimes { up_to_us, commits };
+        let commits = vec![took(Some(500), 1), took(Some(5_000), 2), took(None, 1)];
+        samples.add_commits("a", &Figures { commits, commits_sum_us: 70_010_500, ..Figures::default() });
+        let text = samples.text();
+        for line in [
+            "_bucket{pipeline=\"a\",le=\"0.0005\"} 1",
+            "_bucket{pipeline=\"a\",le=\"0.004\"} 1",
+            "_bucket{pipeline=\"a\",le=\"0.005\"} 3",
+            "_bucket{pipeline=\"a\",le=\"60\"} 3",
+            "_bucket{pipeline=\"a\",le=\"+Inf\"} 4",
+            "_sum{pipeline=\"a\"} 70.0105",
+            "_count{pipeline=\"a\"} 4",
+        ] {
+            assert!(text.contains(&format!("\nwasmill_commit_duration_seconds{line}\n")), "{line}\n{text}");
+        }
+        assert_eq!(text.lines().count(), 2 + COMMIT_US.len() + 3, "{text}");
     }
 }

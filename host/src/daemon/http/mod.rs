@@ -79,6 +79,7 @@ use utoipa::OpenApi;
         api::Part,
         api::Figures,
         api::LateRecords,
+        api::CommitTimes,
         api::WorkerFigures,
         api::SourceFigures,
         api::PartitionFigures,

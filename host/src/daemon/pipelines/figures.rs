@@ -4,9 +4,10 @@ use super::upgrade::plugin_of;
 use crate::batch::{EventTime, TopicPartition};
 use crate::config::{Input, Pipeline, Source};
 use crate::daemon::api::{
-    Figures, LateRecords, PartitionFigures, PluginFigures, SinkFigures, SourceFigures, StepFigures, WorkerFigures,
+    CommitTimes, Figures, LateRecords, PartitionFigures, PluginFigures, SinkFigures, SourceFigures, StepFigures,
+    WorkerFigures,
 };
-use crate::metrics::{FAULTS, LatenessRead, PartitionView, Progress};
+use crate::metrics::{CommitsRead, FAULTS, LatenessRead, PartitionView, Progress};
 use crate::pipeline::{Flow, PluginFlow};
 use crate::watermark::WATERMARK_NONE;
 
@@ -25,6 +26,8 @@ pub(super) fn figures(progress: &Progress, flow: &Flow, pipeline: Option<&Pipeli
         watermark_ms: progress.watermark,
         epoch: progress.epoch,
         checkpoint_ms: progress.checkpoint_ms,
+        commits: commits(&progress.commits),
+        commits_sum_us: progress.commits.sum_us,
         checkpoint_age_ms: progress.checkpoint_age_ms,
         state_keys: progress.state_keys,
         state_bytes: progress.state_bytes,
@@ -39,6 +42,11 @@ pub(super) fn figures(progress: &Progress, flow: &Flow, pipeline: Option<&Pipeli
 fn lateness(read: &LatenessRead) -> Vec<LateRecords> {
     let some = read.buckets().filter(|it| it.1 > 0);
     some.map(|(up_to_ms, records)| LateRecords { up_to_ms, records }).collect()
+}
+
+fn commits(read: &CommitsRead) -> Vec<CommitTimes> {
+    let some = read.buckets().filter(|it| it.1 > 0);
+    some.map(|(up_to_us, commits)| CommitTimes { up_to_us, commits }).collect()
 }
 
 fn workers(progress: &Progress) -> Vec<WorkerFigures> {
