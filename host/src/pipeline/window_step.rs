@@ -232,6 +232,8 @@ impl WindowStep {
     /// Goes on with the plugin instance of `new`; accumulators stay.
     pub(super) fn replace(&mut self, new: WindowStep) {
         if let (Operator::Plugin(windows), Operator::Plugin(mut new)) = (&mut self.operator, new.operator) {
+            // As after a restart: what the old version merged for later rows is merged by the new one.
+            windows.forget_sums();
             windows.accumulators().exchange(new.accumulators());
         }
     }

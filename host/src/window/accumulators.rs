@@ -66,6 +66,11 @@ pub trait Accumulators {
     /// A new slot with the value that [`Accumulators::encode`] wrote.
     fn decode(&mut self, bytes: &[u8]) -> Result<SlotId, StateError>;
 
+    /// True where an accumulator may hold each of its records, so that copies of it are to be avoided.
+    fn grows(&self) -> bool {
+        false
+    }
+
     /// Memory in use, bytes, roughly.
     fn bytes(&self) -> usize;
 }

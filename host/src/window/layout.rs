@@ -79,6 +79,16 @@ impl Layout {
         self.overlapping
     }
 
+    /// Panes in a window.
+    pub(super) fn span(&self) -> i64 {
+        self.span
+    }
+
+    /// Panes from one window's start to the next one's.
+    pub(super) fn stride(&self) -> i64 {
+        self.stride
+    }
+
     /// The first pane of `window`.
     pub(super) fn first_pane(&self, window: i64) -> i64 {
         clamp(self.floor(window.into()))

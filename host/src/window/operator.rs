@@ -12,7 +12,7 @@ use crate::state::{Delta, Entry, TableId};
 #[derive(Debug)]
 pub enum Operator<A> {
     /// Tumbling and hopping.
-    Panes(Panes<A>),
+    Panes(Box<Panes<A>>),
     /// Session.
     Sessions(Sessions<A>),
     /// Rolling.
@@ -52,10 +52,10 @@ impl<A: Accumulators> Operator<A> {
             (Window::Count { records, every }, _) => Operator::Counted(Counted::new(*records, *every, folds)),
             (window, Emit::Repeatedly(firing)) => Operator::Repeated(Box::new(Repeated::new(window, firing, folds))),
             (Window::Tumbling { size_ms, offset_ms }, _) => {
-                Operator::Panes(Panes::new(*size_ms, *size_ms, *offset_ms, emit, folds))
+                Operator::Panes(Box::new(Panes::new(*size_ms, *size_ms, *offset_ms, emit, folds)))
             }
             (Window::Hopping { size_ms, slide_ms, offset_ms }, _) => {
-                Operator::Panes(Panes::new(*size_ms, *slide_ms, *offset_ms, emit, folds))
+                Operator::Panes(Box::new(Panes::new(*size_ms, *slide_ms, *offset_ms, emit, folds)))
             }
             (Window::Session { gap_ms, touching: false, gap_field: None }, _) => {
                 Operator::Sessions(Sessions::new(*gap_ms, emit, folds))
@@ -133,6 +133,13 @@ impl<A: Accumulators> Operator<A> {
             Operator::Counted(_) => {}
         }
         Ok(())
+    }
+
+    /// Frees what is kept only so that results cost less. It is made anew where it is needed, by the accumulators that there are by then.
+    pub fn forget_sums(&mut self) {
+        if let Operator::Panes(it) = self {
+            it.forget_sums();
+        }
     }
 
     /// How many keys there is state for.

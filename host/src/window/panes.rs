@@ -1,68 +1,47 @@
 //! Tumbling and hopping windows over panes.
 //!
 //! A record is folded into its key's accumulator of one pane (a *cell*), whatever `size / slide` is; a window that closes
-//! merges its panes, and panes that no open window needs are freed. After every record (`on-update`) a row is due for each
+//! merges its cells, and those that no open window needs are freed. After every record (`on-update`) a row is due for each
 //! window anyway: then each window is a pane of its own.
 //!
-//! Closing a window costs one merge for each of its cells, so with many panes a window (a size of 10 minutes, a slide of
-//! 1 second) a key that has records in each of them costs 600 merges a second of event time, which stays below what its
-//! output rows cost. Keys without records in a window cost nothing at its close.
+//! Where windows have many cells and share most of them with each other, a row costs a few merges, however many cells there are: `sums`
+//! says how. Sums are in memory only; a snapshot holds the cells. Keys without records in a window cost nothing at its close.
+
+mod cells;
+mod closing;
+mod groups;
+mod merging;
+mod planner;
+mod sealing;
+mod sums;
 
 use super::Input;
-mod closing;
-mod sealing;
-
 use super::accumulators::{Accumulators, Add, SlotId};
 use super::entry::Removed;
 use super::fired::{Fired, Processed};
 use super::keys::{KeyId, KeyTable};
 use super::layout::Layout;
 use crate::config::Emit;
+use cells::{Cell, Cells};
+use groups::Groups;
+use merging::Merging;
 use std::collections::BTreeMap;
-
-/// A key's accumulator of one pane.
-#[derive(Clone, Copy, Debug)]
-struct Cell {
-    pane: i64,
-    slot: SlotId,
-    /// Changed since the last seal.
-    dirty: bool,
-    /// In a snapshot.
-    sealed: bool,
-    /// Changed since the last report (`Every` only).
-    changed: bool,
-}
-
-/// The cells of a key, by pane, and whether the key is in `active`.
-#[derive(Debug, Default)]
-struct Cells {
-    cells: Vec<Cell>,
-    active: bool,
-}
-
-impl Cells {
-    fn find(&mut self, pane: i64) -> Option<&mut Cell> {
-        let at = self.cells.binary_search_by_key(&pane, |it| it.pane).ok()?;
-        Some(&mut self.cells[at])
-    }
-
-    /// The cells of the panes `first..=last`.
-    fn range(&self, first: i64, last: i64) -> &[Cell] {
-        let from = self.cells.partition_point(|it| it.pane < first);
-        let to = self.cells.partition_point(|it| it.pane <= last);
-        &self.cells[from..to]
-    }
-}
 
 /// Tumbling and hopping windows.
 #[derive(Debug)]
 pub struct Panes<A> {
     layout: Layout,
+    /// None where windows are merged from their cells.
+    groups: Option<Groups>,
+    /// The chunk of `floor`: totals of earlier ones are gone.
+    first_chunk: Option<i64>,
     emit: Emit,
     folds: A,
     keys: KeyTable<Cells>,
     /// Keys with cells in panes up to `entered`; the next window that closes has a row for each of them.
     active: Vec<KeyId>,
+    /// `active` is in the order of rows.
+    ordered: bool,
     entered: i64,
     /// For panes after `entered`: the keys that have a cell there.
     ahead: BTreeMap<i64, Vec<KeyId>>,
@@ -77,6 +56,10 @@ pub struct Panes<A> {
     dirty: Vec<(KeyId, i64)>,
     changed: Vec<(KeyId, i64)>,
     removed: Removed,
+    merging: Merging,
+    /// Cells there are, and keys with sums.
+    cells: usize,
+    summed_keys: usize,
 }
 
 impl<A: Accumulators> Panes<A> {
@@ -86,12 +69,17 @@ impl<A: Accumulators> Panes<A> {
             Emit::OnUpdate => Layout::apart(size_ms, slide_ms, offset_ms),
             Emit::OnClose | Emit::Every { .. } | Emit::Repeatedly(_) => Layout::shared(size_ms, slide_ms, offset_ms),
         };
+        // Sums of what grows would hold each record many times.
+        let groups = if folds.grows() { None } else { Groups::new(&layout) };
         let mut panes = Panes {
             layout,
+            groups,
+            first_chunk: None,
             emit,
             folds,
             keys: KeyTable::new(),
             active: Vec::new(),
+            ordered: true,
             entered: i64::MIN,
             ahead: BTreeMap::new(),
             watermark: i64::MIN,
@@ -102,6 +90,9 @@ impl<A: Accumulators> Panes<A> {
             dirty: Vec::new(),
             changed: Vec::new(),
             removed: Removed::default(),
+            merging: Merging::default(),
+            cells: 0,
+            summed_keys: 0,
         };
         panes.reach(i64::MIN);
         panes
@@ -208,25 +199,32 @@ impl<A: Accumulators> Panes<A> {
     /// The accumulator of `key` and `pane`, about to change.
     fn cell(&mut self, key: KeyId, pane: i64) -> SlotId {
         let state = &mut self.keys[key].state;
-        let at = match state.cells.last() {
-            Some(it) if it.pane == pane => state.cells.len() - 1,
-            _ => match state.cells.binary_search_by_key(&pane, |it| it.pane) {
-                Ok(at) => at,
-                Err(at) => {
-                    let slot = self.folds.create();
-                    state.cells.insert(at, Cell { pane, slot, dirty: false, sealed: false, changed: false });
-                    self.place(key, pane);
-                    at
+        if let Some(groups) = self.groups.filter(|_| Some(pane) <= state.summed) {
+            state.sums.iter_mut().for_each(|it| it.void(pane, &groups, &mut self.folds));
+        }
+        let at = match state.place(pane) {
+            Ok(at) => at,
+            Err(at) => {
+                let cell = Cell { pane, slot: self.folds.create(), dirty: false, sealed: false, changed: false };
+                if at == state.cells.len() {
+                    state.cells.push_back(cell);
+                } else {
+                    state.cells.insert(at, cell);
                 }
-            },
+                self.cells += 1;
+                self.place(key, pane);
+                at
+            }
         };
-        let cell = &mut self.keys[key].state.cells[at];
+        let state = &mut self.keys[key].state;
+        let cell = &mut state.cells[at];
+        let slot = cell.slot;
         mark(cell, key, &mut self.dirty);
-        if matches!(self.emit, Emit::Every { .. }) && !cell.changed {
-            cell.changed = true;
+        if matches!(self.emit, Emit::Every { .. }) && !std::mem::replace(&mut cell.changed, true) {
+            state.unreport(pane);
             self.changed.push((key, pane));
         }
-        cell.slot
+        slot
     }
 
     /// Notes that `key` has a new cell in `pane`.
@@ -235,6 +233,7 @@ impl<A: Accumulators> Panes<A> {
             self.ahead.entry(pane).or_default().push(key);
         } else if !std::mem::replace(&mut self.keys[key].state.active, true) {
             self.active.push(key);
+            self.ordered = false;
         }
     }
 
@@ -254,7 +253,8 @@ impl<A: Accumulators> Panes<A> {
 
     /// Memory in use, bytes, roughly.
     pub fn bytes(&self) -> usize {
-        self.keys.bytes() + self.folds.bytes()
+        let sums = self.groups.map_or(0, |it| it.bytes()) * self.summed_keys;
+        self.keys.bytes() + self.cells * size_of::<Cell>() + sums + self.folds.bytes()
     }
 
     /// What the windows compute.

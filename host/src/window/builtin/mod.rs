@@ -79,6 +79,12 @@ impl Builtin {
         Ok(Builtin { stores: stores.collect::<Result<_, _>>()?, slots: 0, free: Vec::new() })
     }
 
+    /// Slots that are not free.
+    #[cfg(test)]
+    pub(super) fn used(&self) -> usize {
+        self.slots as usize - self.free.len()
+    }
+
     /// The kinds of the output's columns: a count is an `s64`, a mean an `f64`, all else is of its field's kind.
     pub fn kinds(&self) -> Vec<Kind> {
         self.stores.iter().map(|it| it.states.kind()).collect()
@@ -418,6 +424,10 @@ impl Accumulators for Builtin {
             });
         }
         Ok(slot)
+    }
+
+    fn grows(&self) -> bool {
+        self.stores.iter().any(|it| matches!(it.states, States::Distinct(_) | States::Collect(_)))
     }
 
     fn bytes(&self) -> usize {

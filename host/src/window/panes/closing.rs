@@ -1,8 +1,9 @@
 //! Which windows close, what they write, and what is freed then.
 
-use super::{Cell, Panes};
+use super::Panes;
+use super::planner::{Planner, Row};
 use crate::config::Emit;
-use crate::window::accumulators::{Accumulators, Merge, SlotId};
+use crate::window::accumulators::Accumulators;
 use crate::window::fired::Fired;
 use crate::window::keys::KeyId;
 
@@ -54,14 +55,16 @@ impl<A: Accumulators> Panes<A> {
 
     /// Writes the rows of `window` and frees what no later window needs.
     fn close(&mut self, window: i64, out: &mut Fired<A::Output>) -> Result<(), A::Error> {
-        let (first, last) = (self.layout.first_pane(window), self.layout.last_pane(window));
+        let last = self.layout.last_pane(window);
         self.enter(last);
         if self.emit != Emit::OnUpdate {
             let mut keys = std::mem::take(&mut self.active);
-            keys.sort_by(|a, b| self.keys.compare(*a, *b)); // Mostly in order already: a stable sort is quick then.
+            if !std::mem::replace(&mut self.ordered, true) {
+                keys.sort_by(|a, b| self.keys.compare(*a, *b)); // Mostly in order already: a stable sort is quick then.
+            }
             if matches!(self.emit, Emit::Every { .. }) {
-                let unreported = |it: &KeyId| self.keys[*it].state.range(first, last).iter().any(|cell| cell.changed);
-                let rows: Vec<KeyId> = keys.iter().copied().filter(unreported).collect();
+                let rows = keys.iter().copied().filter(|it| self.keys[*it].state.unreported(last));
+                let rows: Vec<KeyId> = rows.collect();
                 self.emit(window, &rows, out)?;
             } else {
                 self.emit(window, &keys, out)?;
@@ -78,6 +81,7 @@ impl<A: Accumulators> Panes<A> {
             for key in pane.remove() {
                 if !std::mem::replace(&mut self.keys[key].state.active, true) {
                     self.active.push(key);
+                    self.ordered = false;
                 }
             }
         }
@@ -88,26 +92,22 @@ impl<A: Accumulators> Panes<A> {
     pub(super) fn emit(&mut self, window: i64, keys: &[KeyId], out: &mut Fired<A::Output>) -> Result<(), A::Error> {
         let (first, last) = (self.layout.first_pane(window), self.layout.last_pane(window));
         let bounds = self.layout.bounds(window);
+        let reach = self.groups.map(|it| it.reach(&self.layout, window));
         for keys in keys.chunks(MERGED_KEYS_MAX) {
-            let mut rows: Vec<(SlotId, &[Cell])> = Vec::with_capacity(keys.len());
+            let mut planner = Planner { reach, folds: &mut self.folds, merging: &mut self.merging };
+            let mut rows: Vec<Row> = Vec::with_capacity(keys.len());
             for &key in keys {
-                let cells = self.keys[key].state.range(first, last);
-                let slot = if let [one] = cells { one.slot } else { self.folds.create() };
-                rows.push((slot, cells));
+                let state = &mut self.keys[key].state;
+                let inside = state.range(first, last);
+                let (row, begins) = planner.row(state, inside);
+                self.summed_keys += usize::from(begins);
+                rows.push(row);
             }
-            // Round by round: a round touches no accumulator twice, which lets a plugin do it in one call.
-            let rounds = rows.iter().map(|it| it.1.len()).max().unwrap_or(0);
-            let mut merges = Vec::with_capacity(rows.len());
-            for round in 0..if rounds < 2 { 0 } else { rounds } {
-                merges.clear();
-                let merged = rows.iter().filter(|it| it.1.len() > 1);
-                merges.extend(merged.filter_map(|it| Some(Merge { into: it.0, from: it.1.get(round)?.slot })));
-                self.folds.merge(&merges)?;
-            }
-            for (&key, &(slot, cells)) in keys.iter().zip(&rows) {
-                out.push(&self.folds, &self.keys[key].text, bounds, slot);
-                if cells.len() != 1 {
-                    self.folds.free(slot);
+            self.merging.run(&mut self.folds)?;
+            for (&key, row) in keys.iter().zip(rows) {
+                out.push(&self.folds, &self.keys[key].text, bounds, row.slot);
+                if row.own {
+                    self.folds.free(row.slot);
                 }
             }
         }
@@ -117,22 +117,45 @@ impl<A: Accumulators> Panes<A> {
     /// Frees the panes below `floor` of the active keys, and keys that have no cell left.
     fn release(&mut self, floor: i128) {
         let mut active = std::mem::take(&mut self.active);
+        let first_chunk = self.groups.map(|it| it.chunk_of(floor));
+        let left_chunk = std::mem::replace(&mut self.first_chunk, first_chunk) != first_chunk;
         active.retain(|&id| {
             let key = &mut self.keys[id];
-            let gone = key.state.cells.partition_point(|it| i128::from(it.pane) < floor);
-            for cell in key.state.cells.drain(..gone) {
+            while let Some(cell) = key.state.pop_before(floor) {
+                self.cells -= 1;
                 self.folds.free(cell.slot);
                 if cell.sealed {
                     self.removed.push(key.hash, &key.text, cell.pane);
                 }
             }
-            key.state.active = key.state.cells.first().is_some_and(|it| it.pane <= self.entered);
+            key.state.active = key.state.cells.front().is_some_and(|it| it.pane <= self.entered);
             let stays = key.state.active;
-            if key.state.cells.is_empty() {
+            if let (true, Some(sums), Some(chunk)) = (left_chunk, &mut key.state.sums, first_chunk) {
+                sums.release(chunk, &mut self.folds);
+            }
+            if !stays {
+                self.forget_sums_of(id);
+            }
+            if self.keys[id].state.cells.is_empty() {
                 self.keys.remove(id);
             }
             stays
         });
         self.active = active;
+    }
+
+    /// Frees what was made of the cells of a key. It is made anew when a window asks for it.
+    fn forget_sums_of(&mut self, id: KeyId) {
+        let state = &mut self.keys[id].state;
+        state.summed = None;
+        if let Some(sums) = state.sums.take() {
+            sums.free(&mut self.folds);
+            self.summed_keys -= 1;
+        }
+    }
+
+    /// The same for all keys.
+    pub fn forget_sums(&mut self) {
+        self.keys.ids().into_iter().for_each(|it| self.forget_sums_of(it));
     }
 }

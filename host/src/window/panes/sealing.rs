@@ -30,12 +30,14 @@ impl<A: Accumulators> Panes<A> {
         let cells = &mut self.keys[id].state.cells;
         let at = cells.partition_point(|it| it.pane < pane);
         if cells.get(at).is_some_and(|it| it.pane == pane) {
-            self.folds.free(cells.remove(at).slot);
+            cells.remove(at).into_iter().for_each(|it| self.folds.free(it.slot));
+            self.cells -= 1;
         }
         if let Some(mut value) = entry.value {
             let [flags] = entry::take(&mut value, "flags of a pane")?;
             let (slot, changed) = (self.folds.decode(value)?, flags & entry::CHANGED != 0);
             cells.insert(at, Cell { pane, slot, dirty: false, sealed: true, changed });
+            self.cells += 1;
         }
         if cells.is_empty() {
             self.keys.remove(id);

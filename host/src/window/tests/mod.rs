@@ -1,5 +1,6 @@
 //! Scripts, a naive reference that works record by record, and properties that hold the operators against it.
 
+mod long;
 mod properties;
 mod reference;
 mod repeated;

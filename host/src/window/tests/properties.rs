@@ -1,5 +1,6 @@
 //! The operators against the reference, for any split into batches and any restart between them.
 
+use super::long::windows as long;
 use super::reference::Reference;
 use super::{Harness, Record, row_times};
 use crate::batch::RowTimes;
@@ -8,7 +9,7 @@ use crate::config::{Accumulate, Emit, Firing, Window};
 use proptest::prelude::*;
 use std::collections::HashMap;
 
-const EVERY: Emit = Emit::Every { interval_ms: 1 };
+pub(super) const EVERY: Emit = Emit::Every { interval_ms: 1 };
 
 fn windows() -> impl Strategy<Value = Window> {
     let hopping = (2..24i64, 1..24i64).prop_flat_map(|(a, b)| (Just(a.max(b)), Just(a.min(b)), 0..a.min(b)));
@@ -17,6 +18,7 @@ fn windows() -> impl Strategy<Value = Window> {
             .prop_flat_map(|size| (Just(size), 0..size))
             .prop_map(|(size_ms, offset_ms)| Window::Tumbling { size_ms, offset_ms }),
         hopping.prop_map(|(size_ms, slide_ms, offset_ms)| Window::Hopping { size_ms, slide_ms, offset_ms }),
+        long(),
         (1..12i64).prop_map(Window::session),
         prop_oneof![1..24i64, 100..400i64].prop_map(|size_ms| Window::Rolling { size_ms }),
     ]
@@ -27,7 +29,7 @@ fn emits() -> impl Strategy<Value = Emit> {
 }
 
 /// Numbers whose sums are exact as floats.
-fn values() -> impl Strategy<Value = Option<Number>> {
+pub(super) fn values() -> impl Strategy<Value = Option<Number>> {
     prop_oneof![
         1 => Just(None),
         5 => (-50..50i64).prop_map(|it| Some(Number::Int(it))),
@@ -64,8 +66,13 @@ impl std::fmt::Debug for Cuts {
 }
 
 pub(super) fn cuts() -> impl Strategy<Value = Cuts> {
+    cuts_of(60)
+}
+
+/// After each of so many records.
+pub(super) fn cuts_of(records: usize) -> impl Strategy<Value = Cuts> {
     let cut = |often: f64| (prop::bool::weighted(often), prop::bool::weighted(0.2), prop::bool::weighted(0.3));
-    prop_oneof![prop::collection::vec(cut(0.2), 60), prop::collection::vec(cut(0.8), 60)].prop_map(Cuts)
+    prop_oneof![prop::collection::vec(cut(0.2), records), prop::collection::vec(cut(0.8), records)].prop_map(Cuts)
 }
 
 /// Lines and late records of the operator.
@@ -77,6 +84,7 @@ pub(super) fn run(
     cuts: &Cuts,
 ) -> (Vec<String>, Vec<usize>) {
     let mut harness = Harness::new(window.clone(), emit);
+    let unused = harness.operator.accumulators().used();
     let (mut from, mut watermark) = (0, i64::MIN);
     for (at, &(cut, changed, restart)) in cuts.0.iter().enumerate().take(records.len()) {
         if !(cut || changed || at + 1 == records.len()) {
@@ -96,13 +104,20 @@ pub(super) fn run(
     }
     harness.advance(i64::MAX);
     assert_eq!(harness.operator.keys(), 0, "the last watermark closes everything");
+    assert_eq!(harness.operator.accumulators().used(), unused, "every slot is freed");
     harness.seal();
     assert!(harness.snapshot.is_empty(), "what was freed is deleted from the snapshot");
     (harness.lines, harness.late)
 }
 
 /// The same of the reference.
-fn expect(window: &Window, emit: Emit, delay: i64, records: &[Record], cuts: &Cuts) -> (Vec<String>, Vec<usize>) {
+pub(super) fn expect(
+    window: &Window,
+    emit: Emit,
+    delay: i64,
+    records: &[Record],
+    cuts: &Cuts,
+) -> (Vec<String>, Vec<usize>) {
     let mut reference = Reference::new(window.clone(), emit);
     let mut watermark = i64::MIN;
     for (record, &(_, changed, _)) in records.iter().zip(&cuts.0) {

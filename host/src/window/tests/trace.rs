@@ -1,6 +1,7 @@
 //! Accumulators that are texts, as a plugin's would be: they show in which order records were folded, and every misuse of
 //! a slot panics.
 
+use super::long::windows as long;
 use super::{canonical, row_times};
 use crate::batch::{self, Keys};
 use crate::column::Strings;
@@ -8,22 +9,30 @@ use crate::config::{Accumulate, CalendarUnit, Emit, Firing, LatePanes, Window};
 use crate::state::{Delta, Entries, TableId};
 use crate::window::{Accumulators, Add, Input, Merge, Operator, SlotId, StateError};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
 /// A slot holds its records' times in the order of folding; none where it is free.
 #[derive(Debug, Default)]
-struct Trace {
+pub(super) struct Trace {
     slots: Vec<Option<String>>,
-    calls: usize,
+    pub(super) calls: usize,
+    /// Shows by brackets what was merged with what, and lets no call touch an accumulator that another merge of it changes.
+    strict: bool,
+    pub(super) merges: usize,
+    pub(super) merge_calls: usize,
 }
 
 impl Trace {
+    pub(super) fn strict() -> Self {
+        Trace { strict: true, ..Trace::default() }
+    }
+
     fn slot(&mut self, slot: SlotId) -> &mut String {
         self.slots[slot.0 as usize].as_mut().expect("a slot is used while it is there")
     }
 
-    fn used(&self) -> usize {
+    pub(super) fn used(&self) -> usize {
         self.slots.iter().flatten().count()
     }
 }
@@ -60,10 +69,21 @@ impl Accumulators for Trace {
     }
 
     fn merge(&mut self, merges: &[Merge]) -> Result<(), Infallible> {
+        self.merges += merges.len();
+        self.merge_calls += 1;
+        let into: BTreeSet<u32> = merges.iter().map(|it| it.into.0).collect();
+        let alone = into.len() == merges.len() && merges.iter().all(|it| !into.contains(&it.from.0));
+        assert!(alone || !self.strict, "{merges:?}");
         for merge in merges {
             assert_ne!(merge.into, merge.from);
             let from = self.slot(merge.from).clone();
-            self.slot(merge.into).push_str(&from);
+            let strict = self.strict;
+            let into = self.slot(merge.into);
+            if strict && !into.is_empty() && !from.is_empty() {
+                *into = format!("({into}+{from})");
+            } else {
+                into.push_str(&from);
+            }
         }
         Ok(())
     }
@@ -117,6 +137,7 @@ fn run(window: &Window, emit: Emit, delay: i64, records: &[(usize, i64)], rows: 
                 None => snapshot.remove(entry.key),
             };
         }
+        operator.forget_sums();
         let used = operator.accumulators().used();
         let mut restored = Operator::new(window, emit, Trace::default());
         for (key, value) in &snapshot {
@@ -142,6 +163,7 @@ fn windows() -> impl Strategy<Value = Window> {
             slide_ms,
             offset_ms: 0
         }),
+        long(),
         (1..10i64).prop_map(Window::session),
         (1..200i64).prop_map(|size_ms| Window::Rolling { size_ms }),
         (1..6u64, 1..6u64).prop_map(|(a, b)| Window::Count { records: a.max(b), every: a.min(b) }),
