@@ -18,12 +18,14 @@ pub struct AsOf {
     keeps: bool,
     store: Store,
     watermark: EventTime,
+    /// True while an advance has stopped before its end.
+    unfinished: bool,
 }
 
 impl AsOf {
     /// `keeps` says whether records go on whose key has no value at their time.
     pub fn new(keeps: bool) -> Self {
-        AsOf { keeps, store: Store::default(), watermark: WATERMARK_NONE }
+        AsOf { keeps, store: Store::default(), watermark: WATERMARK_NONE, unfinished: false }
     }
 
     /// Records of the stream, or versions of the table. A version is late when the table already has a newer one that the
@@ -109,13 +111,25 @@ impl AsOf {
     /// # Errors
     /// Where keys that are on the disk cannot be read.
     pub fn advance(&mut self, watermark: EventTime) -> Result<Pairs, SpillError> {
+        self.advance_some(watermark, usize::MAX).map(|it| it.0)
+    }
+
+    /// The same, but stops when there are `pairs_max`, at least 1. False where something may be left: the call is to be repeated with the same
+    /// watermark before anything else is done.
+    ///
+    /// # Errors
+    /// As those of [`AsOf::advance`].
+    pub fn advance_some(&mut self, watermark: EventTime, pairs_max: usize) -> Result<(Pairs, bool), SpillError> {
         let mut pairs = Pairs::default();
-        if watermark <= self.watermark {
-            return Ok(pairs);
+        if watermark <= self.watermark && !self.unfinished {
+            return Ok((pairs, true));
         }
         self.watermark = watermark;
-        while let Some(slot) = self.store.next_due(watermark)? {
-            while self.store.slot(slot).sides[0].front().is_some_and(|it| it.time <= watermark) {
+        self.unfinished = true;
+        while let Some((_, slot)) = self.store.next_due(watermark)? {
+            while pairs.len() < pairs_max
+                && self.store.slot(slot).sides[0].front().is_some_and(|it| it.time <= watermark)
+            {
                 let Some(record) = self.store.pop(slot, Side::Left) else { break };
                 let Slice { key, version } = self.look_up(slot, record.time);
                 if version.is_some() || self.keeps {
@@ -125,8 +139,12 @@ impl AsOf {
             self.prune(slot);
             self.schedule(slot);
             self.store.tidy(slot);
+            if pairs.len() >= pairs_max {
+                return Ok((pairs, false));
+            }
         }
-        Ok(pairs)
+        self.unfinished = false;
+        Ok((pairs, true))
     }
 
     fn look_up(&self, slot: u32, time: EventTime) -> Slice<'_> {

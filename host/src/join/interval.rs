@@ -120,15 +120,23 @@ impl Interval {
     /// # Errors
     /// Where keys that are on the disk cannot be read.
     pub fn advance(&mut self, watermark: EventTime) -> Result<Pairs, SpillError> {
+        self.advance_some(watermark, usize::MAX).map(|it| it.0)
+    }
+
+    /// The same, but stops when there are `pairs_max`, at least 1. False where something may be left: the call is to be repeated with the same
+    /// watermark before anything else is done.
+    ///
+    /// # Errors
+    /// As those of [`Interval::advance`].
+    pub fn advance_some(&mut self, watermark: EventTime, pairs_max: usize) -> Result<(Pairs, bool), SpillError> {
         let mut pairs = Pairs::default();
         if watermark <= self.watermark {
-            return Ok(pairs);
+            return Ok((pairs, true));
         }
-        self.watermark = watermark;
         // What is kept while the watermark is at most `until` is due at the next millisecond; at the end of time all is.
         let done = if watermark == EventTime::MAX { watermark } else { watermark.saturating_sub(1) };
-        while let Some(slot) = self.store.next_due(done)? {
-            while let Some((side, _)) = self.first(slot).filter(|it| it.1 <= done) {
+        while let Some((_, slot)) = self.store.next_due(done)? {
+            while let Some((side, _)) = self.first(slot).filter(|it| it.1 <= done && pairs.len() < pairs_max) {
                 let Some(row) = self.store.pop(slot, side) else { break };
                 if self.keeps[side.index()] && !row.matched {
                     pairs.push(&self.store.slot(slot).key, row.time, side, &row.bytes, None);
@@ -137,8 +145,12 @@ impl Interval {
             let next = self.first(slot).map(|it| it.1);
             self.store.schedule(slot, next);
             self.store.tidy(slot);
+            if pairs.len() >= pairs_max {
+                return Ok((pairs, false));
+            }
         }
-        Ok(pairs)
+        self.watermark = watermark;
+        Ok((pairs, true))
     }
 
     /// The row of a slot whose time is over first: its side, and until when it is kept.

@@ -230,13 +230,13 @@ impl Store {
         self.due.extend(time.map(|it| (it, at)));
     }
 
-    /// The next slot that is due when event time has come to `time`; it is scheduled no more.
-    pub(super) fn next_due(&mut self, time: EventTime) -> Result<Option<u32>, SpillError> {
+    /// The next slot that is due when event time has come to `time`, and since when; it is scheduled no more.
+    pub(super) fn next_due(&mut self, time: EventTime) -> Result<Option<(EventTime, u32)>, SpillError> {
         self.warm_due(time)?;
-        let Some(&(_, first)) = self.due.first().filter(|it| it.0 <= time) else { return Ok(None) };
+        let Some(&(due, first)) = self.due.first().filter(|it| it.0 <= time) else { return Ok(None) };
         self.due.pop_first();
         self.slots[first as usize].due = None;
-        Ok(Some(first))
+        Ok(Some((due, first)))
     }
 
     /// Forgets the key if it has no rows.

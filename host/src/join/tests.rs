@@ -14,7 +14,7 @@ mod windows;
 /// An operator, whichever it is.
 trait Join {
     fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Joined;
-    fn advance(&mut self, watermark: EventTime) -> Pairs;
+    fn advance_some(&mut self, watermark: EventTime, pairs_max: usize) -> (Pairs, bool);
     fn seal(&mut self, delta: &mut Delta);
     fn restore(&mut self, entry: Entry<'_>);
     fn resume(&mut self, watermark: EventTime);
@@ -27,8 +27,8 @@ macro_rules! join {
             fn process(&mut self, side: Side, input: &Arrivals<'_>) -> Joined {
                 $name::process(self, side, input).unwrap()
             }
-            fn advance(&mut self, watermark: EventTime) -> Pairs {
-                $name::advance(self, watermark).unwrap()
+            fn advance_some(&mut self, watermark: EventTime, pairs_max: usize) -> (Pairs, bool) {
+                $name::advance_some(self, watermark, pairs_max).unwrap()
             }
             fn seal(&mut self, delta: &mut Delta) {
                 $name::seal(self, TableId(0), delta);
@@ -150,10 +150,16 @@ impl<J: Join> Run<J> {
 
     fn advance(&mut self, watermark: EventTime) {
         let before = self.watermark;
-        let pairs = self.join.advance(watermark);
-        self.given.extend(shown(&pairs).map(|it| (it, Some((before, watermark)))));
+        let mut done = false;
+        // In the smallest parts that there are.
+        while !done {
+            let (pairs, all) = self.join.advance_some(watermark, 1);
+            assert!(pairs.len() <= 1, "no row has more than one answer");
+            self.given.extend(shown(&pairs).map(|it| (it, Some((before, watermark)))));
+            self.spill();
+            done = all;
+        }
         self.watermark = watermark;
-        self.spill();
     }
 
     fn restart(&mut self) {

@@ -55,6 +55,13 @@ impl Gap {
     }
 }
 
+/// How far windows are closed, and after how many pairs that stops.
+#[derive(Clone, Copy, Debug)]
+struct Close {
+    watermark: EventTime,
+    pairs_max: usize,
+}
+
 impl Windowed {
     /// Windows of `size_ms`, one every `slide_ms`, the starts shifted by `offset_ms`: `1 <= slide <= size`, `0 <= offset < slide`. `keeps`
     /// says for each side whether rows without a match go on.
@@ -81,7 +88,7 @@ impl Windowed {
         let mut stragglers = input.clock.stragglers.iter().peekable();
         for (row, &time) in input.times.iter().enumerate() {
             if let Some((_, watermark)) = stragglers.next_if(|it| it.0 as usize == row) {
-                self.close_until(*watermark, &mut joined.pairs)?;
+                self.close_until(*watermark, usize::MAX, &mut joined.pairs)?;
             }
             let (key, bytes) = (input.keys.texts.get(row), input.rows.get(row));
             let taken = if key.is_empty() {
@@ -152,34 +159,60 @@ impl Windowed {
     /// # Errors
     /// Where keys that are on the disk cannot be read.
     pub fn advance(&mut self, watermark: EventTime) -> Result<Pairs, SpillError> {
-        let mut pairs = Pairs::default();
-        self.close_until(watermark, &mut pairs)?;
-        Ok(pairs)
+        self.advance_some(watermark, usize::MAX).map(|it| it.0)
     }
 
-    fn close_until(&mut self, watermark: EventTime, pairs: &mut Pairs) -> Result<(), SpillError> {
+    /// The same, but stops when there are `pairs_max`, at least 1, at the end of a window of a key. False where something may be left: the call is
+    /// to be repeated with the same watermark before anything else is done.
+    ///
+    /// # Errors
+    /// As those of [`Windowed::advance`].
+    pub fn advance_some(&mut self, watermark: EventTime, pairs_max: usize) -> Result<(Pairs, bool), SpillError> {
+        let mut pairs = Pairs::default();
+        let done = self.close_until(watermark, pairs_max, &mut pairs)?;
+        Ok((pairs, done))
+    }
+
+    /// False where `pairs_max` stopped it.
+    fn close_until(&mut self, watermark: EventTime, pairs_max: usize, pairs: &mut Pairs) -> Result<bool, SpillError> {
         if watermark <= self.watermark {
-            return Ok(());
+            return Ok(true);
         }
-        let before = std::mem::replace(&mut self.watermark, watermark);
-        while let Some(slot) = self.store.next_due(watermark)? {
+        while let Some((due, slot)) = self.store.next_due(watermark)? {
+            let close = Close { watermark, pairs_max };
             let next = match self.windows {
-                Windows::Aligned(grid) => self.close_aligned(slot, grid, grid.open(before), pairs),
-                Windows::Session(gap) => self.close_sessions(slot, gap, pairs),
+                Windows::Aligned(grid) => {
+                    // What was given out at the last watermark, and in the call before this one.
+                    let given = grid.open(self.watermark).max(grid.open(due.saturating_sub(1)));
+                    self.close_aligned(slot, grid, given, close, pairs)
+                }
+                Windows::Session(gap) => self.close_sessions(slot, gap, close, pairs),
             };
             self.store.schedule(slot, next);
             self.store.tidy(slot);
+            if pairs.len() >= pairs_max {
+                return Ok(false);
+            }
         }
-        Ok(())
+        self.watermark = watermark;
+        Ok(true)
     }
 
     /// Closes the windows of a key from number `next` on. Answers when the next one of those that stay open is due.
-    fn close_aligned(&mut self, slot: u32, grid: Grid, mut next: i128, pairs: &mut Pairs) -> Option<EventTime> {
-        let open = grid.open(self.watermark);
+    fn close_aligned(
+        &mut self,
+        slot: u32,
+        grid: Grid,
+        mut next: i128,
+        close: Close,
+        pairs: &mut Pairs,
+    ) -> Option<EventTime> {
+        let open = grid.open(close.watermark);
         while let Some(earliest) = earliest(self.store.slot(slot)) {
             let window = grid.first(earliest).max(next);
             let (start, last) = grid.bounds(window);
-            if window >= open {
+            // Those that end with time end together: none of them is known from its end.
+            if window >= open || (pairs.len() >= close.pairs_max && last < EventTime::MAX) {
                 return Some(last);
             }
             self.give(slot, (start, last), last, pairs);
@@ -190,10 +223,10 @@ impl Windowed {
     }
 
     /// Closes the sessions of a key whose time has come. Answers when the next one is due, as far as is known.
-    fn close_sessions(&mut self, slot: u32, gap: Gap, pairs: &mut Pairs) -> Option<EventTime> {
+    fn close_sessions(&mut self, slot: u32, gap: Gap, close: Close, pairs: &mut Pairs) -> Option<EventTime> {
         while let Some((first, last)) = first_session(self.store.slot(slot), gap) {
             let closes = gap.closes(last);
-            if closes > self.watermark {
+            if closes > close.watermark || pairs.len() >= close.pairs_max {
                 return Some(closes);
             }
             self.give(slot, (first, last), closes, pairs);

@@ -13,6 +13,9 @@ use crate::join::{Arrivals, AsOf, Interval, Joined, Latest, Pairs, Side, Store, 
 use crate::state::{Delta, Entry, TableId};
 use std::borrow::Cow;
 
+/// Pairs that event time gives out at once, about: what is due together goes on in parts.
+const PAIRS_MAX: usize = 8_192;
+
 /// A join step's operator in one worker.
 pub(super) struct JoinStep {
     operator: Operator,
@@ -73,7 +76,7 @@ impl JoinStep {
         Ok(results)
     }
 
-    /// Event time moves from `before` to `watermark`.
+    /// Event time moves from `before` to `watermark`. To be called until there is no [`Results::more`].
     pub(super) fn advance(
         &mut self,
         plan: &StepPlan,
@@ -81,14 +84,14 @@ impl JoinStep {
         watermark: EventTime,
     ) -> Result<Results, PipelineError> {
         let OperationPlan::Join(join) = &plan.operation else { return Ok(Results::default()) };
-        let pairs = match &mut self.operator {
-            Operator::Interval(it) => it.advance(watermark),
-            Operator::Windowed(it) => it.advance(watermark),
-            Operator::AsOf(it) => it.advance(watermark),
+        let advanced = match &mut self.operator {
+            Operator::Interval(it) => it.advance_some(watermark, PAIRS_MAX),
+            Operator::Windowed(it) => it.advance_some(watermark, PAIRS_MAX),
+            Operator::AsOf(it) => it.advance_some(watermark, PAIRS_MAX),
             Operator::Latest(_) => return Ok(Results::default()),
         };
-        let pairs = pairs.map_err(|error| spill_failed(plan, &error))?;
-        let mut results = Results::default();
+        let (pairs, done) = advanced.map_err(|error| spill_failed(plan, &error))?;
+        let mut results = Results { more: !done, ..Results::default() };
         push(plan, join, pairs, &RowTimes { before, stragglers: Vec::new(), after: before }, &mut results)?;
         Ok(results)
     }
