@@ -224,6 +224,8 @@ export interface Form<S> {
 }
 /** As JSON: any value that JSON holds; NaN and infinities become null. `json<Activity>()` gives the state its type. */
 export function json<S = any>(): Form<S>;
+/** As a number in eight bytes, for counts and sums: it costs a fraction of what JSON costs, and holds NaN and infinities as they are. */
+export function number(): Form<number>;
 /** As bytes of a form that the rule decides on. */
 export function bytes(): Form<Uint8Array>;
 
@@ -269,7 +271,7 @@ interface Versioned<S> {
 export function defineKeyed<const R extends Fields = {}, const E extends Fields = {}, const P extends Ports = Ports, const C extends Config = {}, S = any>(
   definition: Common<R, E, P, C> &
     Versioned<S> & {
-      /** `json<T>()`, which is what it is without it, or `bytes()`. */
+      /** `json<T>()`, which is what it is without it, `number()` or `bytes()`. */
       state?: Form<S>;
       onTimer?(timer: Timer, key: Key<S>, out: Output<Main<E, P>, P>, config: t.Of<C>): void;
     } & (
@@ -292,7 +294,7 @@ export function defineAggregate<const R extends Fields = {}, const E extends Fie
     Versioned<NoInfer<A>> & {
       /** A new accumulator. */
       accumulator(config: t.Of<C>): A;
-      /** `json()`, which is what it is without it, or `bytes()`. */
+      /** `json()`, which is what it is without it, `number()` or `bytes()`. */
       accumulatorForm?: Form<NoInfer<A>>;
       /** Adds what `right` knows to `left`: changes it, or answers another one. Must be associative, and agree with `add`. */
       merge(left: NoInfer<A>, right: NoInfer<A>, config: t.Of<C>): NoInfer<A> | void;

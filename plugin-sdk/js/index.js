@@ -8,6 +8,6 @@ export { defineAggregate } from './lib/aggregate.js';
 export { defineKeyed } from './lib/keyed.js';
 export { Reject } from './lib/reject.js';
 export { defineTransform } from './lib/transform.js';
-export { bytes, json } from './lib/state.js';
+export { bytes, json, number } from './lib/state.js';
 export { ConfigError } from './lib/config.js';
 export * as t from './lib/config.js';

@@ -66,7 +66,7 @@ export class KeyedTest {
   run(records: Iterable<unknown>): Run;
   /** Moves the watermark, ms since the Unix epoch, and fires the timers that it passes. */
   advance(watermark: number): Run;
-  /** The state of a key, read as JSON; undefined where there is none. */
+  /** The state of a key as the rule has it; undefined where there is none. */
   state(key: string): any;
   stateBytes(key: string): Uint8Array | undefined;
   keys(): string[];

@@ -17,7 +17,8 @@ const COMMON = ['name', 'version', 'description', 'config', 'reads', 'emits', 'p
  */
 export function plugin(kind, definition, more, start) {
   const parts = checked(kind, definition, more);
-  return { kind, instance: () => instance(kind, parts, start) };
+  // `state` is for test drivers: how what is stored is read.
+  return { kind, state: definition.state, instance: () => instance(kind, parts, start) };
 }
 
 function checked(kind, definition, more) {

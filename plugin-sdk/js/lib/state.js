@@ -1,5 +1,5 @@
-// A key's state and a window's accumulator as bytes: JSON, which a person can read and a later version of a plugin can migrate, or bytes of the
-// author's own.
+// A key's state and a window's accumulator as bytes: JSON, which a person can read and a later version of a plugin can migrate, a number in eight
+// bytes, or bytes of the author's own.
 
 import { ConfigError } from './config.js';
 import { bytesAt, ofByteStrings, ofJson, textAt, textOf } from './strings.js';
@@ -8,6 +8,9 @@ const NOTHING = new Uint8Array(0);
 
 /** State as JSON: any value that JSON holds. JSON has no NaN and no infinity, which become null. */
 export const json = () => JSON_FORM;
+
+/** State as a number, in eight bytes (an f64, the lowest byte first): for counts and sums, which cost a fraction of what they cost as JSON. */
+export const number = () => NUMBER_FORM;
 
 /** State as bytes: a `Uint8Array`, of a form that the author decides on. */
 export const bytes = () => BYTES_FORM;
@@ -23,6 +26,48 @@ const JSON_FORM = {
   write: (states) => ofJson(states, (at) => wrong(states[at], 'a value that JSON can hold')),
 };
 
+const NUMBER_BYTES = 8;
+
+const NUMBER_FORM = {
+  read(strings, nulls) {
+    const { offsets, data } = strings;
+    const count = offsets.length - 1;
+    const present = nulls.length === 0 ? count : count - countNulls(nulls);
+    if (data.length !== present * NUMBER_BYTES) throw unreadable(`${data.length} bytes, expected ${present} numbers of ${NUMBER_BYTES}`);
+    // Of a copy, which lies where numbers may; and natively, all at once.
+    return spread(Array.prototype.slice.call(new Float64Array(data.slice().buffer)), count, nulls);
+  },
+  write(states) {
+    const present = states.includes(null) || states.includes(undefined) ? states.filter((it) => it !== null && it !== undefined) : states;
+    const numbers = new Float64Array(present);
+    // What is no number has become NaN, most often.
+    if (numbers.includes(NaN)) present.forEach((it) => typeof it === 'number' || wrong(it, 'a number'));
+    const data = new Uint8Array(numbers.buffer);
+    return { offsets: present === states ? everyEight(states.length) : offsetsAround(states), data };
+  },
+};
+
+let eights = Uint32Array.of(0);
+
+/** The offsets of `count` strings of eight bytes each; the same array as the last time where there are as many. */
+function everyEight(count) {
+  if (eights.length !== count + 1) eights = Uint32Array.from({ length: count + 1 }, (_, at) => at * NUMBER_BYTES);
+  return eights;
+}
+
+/** The offsets of numbers some of which are missing. */
+function offsetsAround(states) {
+  const offsets = new Uint32Array(states.length + 1);
+  for (let at = 0; at < states.length; at++) {
+    offsets[at + 1] = offsets[at] + (states[at] === null || states[at] === undefined ? 0 : NUMBER_BYTES);
+  }
+  return offsets;
+}
+
+function unreadable(why) {
+  return new SyntaxError(`the stored state is not what this version of the plugin writes (${why}): raise \`stateVersion\` and migrate it`);
+}
+
 function wrong(state, expected) {
   throw new TypeError(`a state is a ${typeof state}: expected ${expected}, or null for none`);
 }
@@ -37,7 +82,7 @@ function readOne(strings, at) {
   try {
     return JSON.parse(textAt(strings, at));
   } catch (error) {
-    throw new SyntaxError(`the stored state is not what this version of the plugin writes (${error.message}): raise \`stateVersion\` and migrate it`);
+    throw unreadable(error.message);
   }
 }
 
@@ -79,7 +124,7 @@ function spread(list, count, nulls) {
 /** The form that a definition asks for: `json()` unless it says otherwise. */
 export function formOf(declared, key) {
   const form = declared ?? JSON_FORM;
-  if (form !== JSON_FORM && form !== BYTES_FORM) throw new TypeError(`\`${key}\`: expected json() or bytes()`);
+  if (![JSON_FORM, NUMBER_FORM, BYTES_FORM].includes(form)) throw new TypeError(`\`${key}\`: expected json(), number() or bytes()`);
   return form;
 }
 

@@ -1,5 +1,6 @@
 // Runs a plugin with state for each key, over states and timers as the host keeps them.
 
+import { formOf, readAll } from '../lib/state.js';
 import { batchOf, batchOfKeys, bytesColumn, bytesOf, record, toRecord } from './record.js';
 import { Run } from './run.js';
 import { admit, opened } from './transform.js';
@@ -10,6 +11,7 @@ const nameOf = (key) => decoder.decode(key ?? new Uint8Array(0));
 /** A plugin of `defineKeyed`, opened with a configuration, and what is kept for it from one run to the next. */
 export class KeyedTest {
   #plugin;
+  #form;
   #keyField;
   #watermark = -(2n ** 63n);
   /** By key as text: the bytes of its state. */
@@ -20,6 +22,7 @@ export class KeyedTest {
   /** `key` is the field that records are keyed by, unless a record has a key. */
   constructor(plugin, config = {}, { key } = {}) {
     this.#plugin = opened(plugin, 'keyed', config);
+    this.#form = formOf(plugin.state, 'state');
     this.#keyField = key;
   }
 
@@ -54,10 +57,10 @@ export class KeyedTest {
     }
   }
 
-  /** The state of a key, read as JSON; undefined where there is none. */
+  /** The state of a key as the rule has it; undefined where there is none. */
   state(key) {
-    const bytes = this.#states.get(key);
-    return bytes && JSON.parse(decoder.decode(bytes));
+    const data = this.#states.get(key);
+    return data && readAll(this.#form, { offsets: Uint32Array.of(0, data.length), data })[0];
   }
 
   /** The state of a key as it is stored. */

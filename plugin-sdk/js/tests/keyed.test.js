@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bytes, defineKeyed, key, Reject, t, time } from '../index.js';
+import { bytes, defineKeyed, key, number, Reject, t, time } from '../index.js';
 import { KeyedTest, record } from '../testing.js';
 
 const event = (name, at) => record({}, { key: name, time: at });
@@ -82,6 +82,27 @@ test('state may be bytes of the author’s own', () => {
   run.run([event('ann', 0), event('bo', 0), event('ann', 0)]);
   run.run([event('ann', 0)]);
   assert.deepEqual([run.stateBytes('ann'), run.stateBytes('bo')], [Uint8Array.of(3, 3, 3), Uint8Array.of(2)]);
+});
+
+test('state may be a number in eight bytes', () => {
+  const summing = (process) => defineKeyed({ name: 'summing', reads: { n: 's64' }, state: number(), process });
+  const run = new KeyedTest(summing((it, key) => (key.state = it.n === 0 ? null : (key.state ?? 0) + it.n)), {}, { key: 'k' });
+  run.run([{ k: 'a', n: 1 }, { k: 'b', n: 2 }, { k: 'c', n: 3 }]);
+  run.run([{ k: 'a', n: 4 }, { k: 'b', n: 0 }, { k: 'c', n: -5 }, { k: 'd', n: 6 }, { k: 'e', n: 0 }]);
+  assert.deepEqual(['a', 'b', 'c', 'd', 'e'].map((it) => run.state(it)), [5, undefined, -2, 6, undefined]);
+  assert.deepEqual(run.stateBytes('a'), Uint8Array.of(0, 0, 0, 0, 0, 0, 20, 64));
+  assert.throws(() => new KeyedTest(summing((_, key) => (key.state = 'x')), {}, { key: 'k' }).run([{ k: 'a', n: 1 }]), /a state is a string: expected a number/);
+  const odd = new KeyedTest(summing((_, key) => (key.state = NaN)), {}, { key: 'k' });
+  odd.run([{ k: 'a', n: 1 }]);
+  assert.equal(odd.state('a'), NaN);
+});
+
+test('a stored state that is no number says what to do', () => {
+  const { keyed, lifecycle } = defineKeyed({ name: 'reading', state: number(), process() {} }).instance();
+  lifecycle.open('{}');
+  const states = { values: { tag: 'bytes', val: { offsets: Uint32Array.of(0, 1), data: Uint8Array.of(7) } }, nulls: new Uint8Array(0) };
+  const batch = { rows: 0, columns: [], watermark: 0n };
+  assert.throws(() => keyed.process(batch, { bounds: Uint32Array.of(0, 0), states }), (error) => /1 bytes, expected 1 numbers of 8/.test(error));
 });
 
 test('a state or a timer that cannot be fails the call', () => {

@@ -80,7 +80,7 @@ extern const wm_plugin wm_the_plugin;
     .port_count = wm_port_count_, .config = config_##_object
 
 #define WM_TRANSFORM(rule_, record_, config_, ...)                                                                     \
-    static void wm_rows_(const wm_batch *batch_, const void *with_, wm_out *to_) {                                     \
+    static WM_APART void wm_rows_(const wm_batch *batch_, const void *with_, wm_out *to_) {                            \
         const record_##_columns columns_ = record_##_columns_of(batch_);                                               \
         for (uint32_t at_ = 0, rows_ = batch_->rows; at_ < rows_; at_++) {                                             \
             const record_ one_ = record_##_at(&columns_, at_);                                                         \
@@ -93,7 +93,7 @@ extern const wm_plugin wm_the_plugin;
     WM_EXPORT_TRANSFORM_
 
 #define WM_TRANSFORM_BATCH(rule_, record_, config_, ...)                                                               \
-    static void wm_rows_(const wm_batch *batch_, const void *with_, wm_out *to_) {                                     \
+    static WM_APART void wm_rows_(const wm_batch *batch_, const void *with_, wm_out *to_) {                            \
         const record_##_columns columns_ = record_##_columns_of(batch_);                                               \
         rule_(&columns_, batch_->rows, (const config_ *)with_, to_);                                                   \
     }                                                                                                                  \

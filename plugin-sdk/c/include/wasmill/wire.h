@@ -8,6 +8,7 @@
 #include <wasmill/text.h>
 
 #define WM_ALWAYS static inline __attribute__((always_inline, unused))
+#define WM_APART __attribute__((noinline)) /* A loop that keeps its registers to itself. */
 
 /* A field's kind; the number is also the case of the values of its column. */
 enum { WM_S64, WM_F64, WM_BOOLEAN, WM_TEXT, WM_BYTES, WM_JSON };
