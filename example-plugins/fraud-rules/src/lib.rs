@@ -120,8 +120,8 @@ mod tests {
             json!({"transaction_id": "t", "customer_id": 7, "timestamp": "", "amount": 1}),
         ]);
         expect![[r#"
-            reject 0: `amount` is missing: expected f64
-            reject 1: `customer_id` is 7: expected text"#]]
+            reject 0: field `amount` is missing
+            reject 1: field `customer_id` is 7, expected text"#]]
         .assert_eq(&run.to_string());
     }
 

@@ -88,7 +88,7 @@ mod tests {
         let run = AggregateTest::<Revenue>::new(json!({})).run("shop", 0..10, [json!({"amount": 1}), json!({})]);
         expect![[r#"
             out: {"seller":"shop","window_start":0,"window_end":10,"orders":1,"revenue":1.0}
-            reject 1: `amount` is missing: expected f64"#]]
+            reject 1: field `amount` is missing"#]]
         .assert_eq(&run.to_string());
     }
 

@@ -2,13 +2,10 @@
 #include "driver.h"
 
 static const char *const kinds[] = {"s64", "f64", "boolean", "text", "bytes", "json"};
-static const char *const slots[] = {"Field",     "Value",  "Key",         "Time",     "Header",
-                                    "Topic",     "Partition", "Offset", "WindowStart", "WindowEnd"};
 
 /* One value of a record. */
 typedef struct cell {
     bool null;
-    bool misfit; /* Of another kind; `text` is what was found. */
     int64_t s64;
     double f64;
     wm_str text;
@@ -33,20 +30,26 @@ static const wm_json *at_path(const wm_json *value, wm_str path) {
     return value;
 }
 
+static wm_str compact(const wm_json *json) {
+    wm_json_writer writer = {0};
+    write_compact(json, &writer);
+    return wm_json_done(&writer);
+}
+
+/* The value as one of this kind; null where it is none. */
 static cell json_cell(const wm_json *json, uint8_t kind) {
     if (!json || json->kind == WM_JSON_NULL)
         return null_cell();
     const bool number = json->kind == WM_JSON_S64 || json->kind == WM_JSON_F64;
     const bool fits[] = {json->kind == WM_JSON_S64,  number, json->kind == WM_JSON_BOOLEAN, json->kind == WM_JSON_TEXT,
                          json->kind == WM_JSON_TEXT, true};
-    wm_json_writer compact = {0};
-    write_compact(json, &compact);
+    if (!fits[kind])
+        return null_cell();
     cell value = {.s64 = json->kind == WM_JSON_BOOLEAN ? json->boolean : json->s64, .f64 = json->f64, .text = json->text};
-    if (kind == WM_JSON || !fits[kind])
-        value.text = wm_json_done(&compact);
+    if (kind == WM_JSON)
+        value.text = compact(json);
     else if (wm_is_null(value.text))
         value.text = WM_STR("");
-    value.misfit = !fits[kind];
     return value;
 }
 
@@ -74,23 +77,22 @@ static cell cell_of(const sent *row, const wm_field *field) {
     }
 }
 
-static wm_str name_of(const wm_field *field) {
-    if (field->slot == WM_SLOT_FIELD)
-        return wm_format("`%.*s`", WM_ARG(field->name));
-    if (field->slot == WM_SLOT_HEADER)
-        return wm_format("header `%.*s`", WM_ARG(field->name));
-    return wm_str_of(slots[field->slot]);
-}
-
 wm_str row_misfit(const sent *row, const wm_field *fields, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        const cell value = cell_of(row, &fields[i]);
-        const wm_str name = name_of(&fields[i]);
-        const char *kind = kinds[fields[i].kind];
-        if (value.misfit)
-            return wm_format("%.*s is %.*s: expected %s", WM_ARG(name), WM_ARG(value.text), kind);
-        if (value.null && fields[i].required)
-            return wm_format("%.*s is missing: expected %s", WM_ARG(name), kind);
+        const wm_field *field = &fields[i];
+        if (!field->required || field->slot != WM_SLOT_FIELD)
+            continue;
+        const wm_json *found = at_path(row->json, field->name);
+        const char *kind = kinds[field->kind];
+        if (!row->json && !row->row.value && wm_is_null(row->row.bytes))
+            return wm_format("field `%.*s` is missing: the record is a tombstone, expected %s", WM_ARG(field->name), kind);
+        if (!found)
+            return wm_format("field `%.*s` is missing", WM_ARG(field->name));
+        if (json_cell(found, field->kind).null) {
+            const wm_str text = compact(found);
+            return wm_format("field `%.*s` is %.*s%s, expected %s", WM_ARG(field->name), text.len > 80 ? 80 : (int)text.len, text.ptr,
+                             text.len > 80 ? "..." : "", kind);
+        }
     }
     return (wm_str){NULL, 0};
 }

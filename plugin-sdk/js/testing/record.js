@@ -20,14 +20,25 @@ export const toRecord = (it) => (it instanceof TestRecord ? it : new TestRecord(
 /** Text or bytes, as bytes. */
 export const bytesOf = (it) => (typeof it === 'string' ? encoder.encode(it) : it);
 
-/** Why the host would dead-letter the record before a plugin that reads `fields` sees it. */
+/**
+ * Why the host would dead-letter the record before a plugin that reads `fields` sees it, in the host's words. It asks only of fields of the value; what is
+ * not required and of another kind is null.
+ */
 export function misfit(it, fields) {
-  for (const field of fields) {
-    const cell = cellOf(it, field);
-    if (cell instanceof Misfit) return `${nameOf(field.slot)} is ${cell.found}: expected ${field.kind}`;
-    if (cell === null && field.required) return `${nameOf(field.slot)} is missing: expected ${field.kind}`;
+  for (const { slot, kind, required } of fields) {
+    if (!required || slot.tag !== 'field') continue;
+    if (it.value === null) return `field \`${slot.val}\` is missing: the record is a tombstone, expected ${kind}`;
+    const found = atPath(it.value, slot.val);
+    if (found === undefined) return `field \`${slot.val}\` is missing`;
+    if (jsonCell(found, kind) === null) return `field \`${slot.val}\` is ${shown(found)}, expected ${kind}`;
   }
   return undefined;
+}
+
+/** A value as the host shows it: the beginning of its JSON. */
+function shown(value) {
+  const text = typeof value === 'bigint' ? String(value) : JSON.stringify(value);
+  return text.length > 80 ? `${text.slice(0, 80)}...` : text;
 }
 
 /** The columns of `fields` for `records`, which all fit. */
@@ -44,12 +55,6 @@ export function batchOfKeys(rows, fields, watermark, filled) {
 
 /** A column of byte strings, null where there is none. */
 export const bytesColumn = (parts) => columnOf('bytes', parts);
-
-class Misfit {
-  constructor(found) {
-    this.found = found;
-  }
-}
 
 function cellOf(it, { slot, kind }) {
   switch (slot.tag) {
@@ -75,20 +80,20 @@ function cellOf(it, { slot, kind }) {
 /** The value at a path of names joined by dots; undefined when there is none. */
 const atPath = (value, path) => path.split('.').reduce((it, name) => (typeof it === 'object' && it !== null ? it[name] : undefined), value);
 
+/** The value as one of this kind; null where it is none. */
 function jsonCell(value, kind) {
   if (value === undefined || value === null) return null;
-  const found = () => new Misfit(typeof value === 'bigint' ? String(value) : JSON.stringify(value));
   switch (kind) {
     case 's64':
-      return Number.isInteger(value) || typeof value === 'bigint' ? BigInt(value) : found();
+      return Number.isInteger(value) || typeof value === 'bigint' ? BigInt(value) : null;
     case 'f64':
-      return typeof value === 'number' ? value : found();
+      return typeof value === 'number' ? value : null;
     case 'boolean':
-      return typeof value === 'boolean' ? value : found();
+      return typeof value === 'boolean' ? value : null;
     case 'json':
       return encoder.encode(JSON.stringify(value));
     default:
-      return typeof value === 'string' ? encoder.encode(value) : found();
+      return typeof value === 'string' ? encoder.encode(value) : null;
   }
 }
 
@@ -101,9 +106,4 @@ function columnOf(kind, cells) {
   const data = new Uint8Array(offsets[cells.length]);
   cells.forEach((it, at) => it && data.set(it, offsets[at]));
   return { values: { tag: kind, val: { offsets, data } }, nulls };
-}
-
-function nameOf(slot) {
-  if (slot.tag === 'field') return `\`${slot.val}\``;
-  return slot.tag === 'header' ? `header \`${slot.val}\`` : slot.tag;
 }

@@ -17,6 +17,20 @@ test('what is missing is null, read and written', () => {
   const copy = (txn, out) => out.emit({ ...txn.toJSON(), t: undefined });
   const nulls = 'out: {"f":null,"s":null,"l":null,"b":null,"t":null,"j":null}';
   assert.equal(run({ reads: fields, emits: fields, process: copy }, [{}, { f: 2.5 }]), `${nulls}\n${nulls.replace('null', '2.5')}`);
+  // As the host has it: what is not required is null where it is of another kind.
+  assert.equal(run({ reads: fields, emits: fields, process: copy }, [{ f: 'x', s: 1.5, l: [], b: 'true', t: 7, j: null }]), nulls);
+});
+
+test('a record that lacks a field that is required is refused in the words of the host', () => {
+  const definition = { reads: { n: field('a.n', 's64') }, process: (it, out) => out.pass() };
+  const reasons = run(definition, [{}, { a: 5 }, { a: { n: null } }, { a: { n: 'x'.repeat(100) } }, null]);
+  assert.equal(reasons, [
+    'reject 0: field `a.n` is missing',
+    'reject 1: field `a.n` is missing',
+    'reject 2: field `a.n` is null, expected s64',
+    `reject 3: field \`a.n\` is "${'x'.repeat(79)}..., expected s64`,
+    'reject 4: field `a.n` is missing: the record is a tombstone, expected s64',
+  ].join('\n'));
 });
 
 test('what is beside the value is read and written by its slot', () => {

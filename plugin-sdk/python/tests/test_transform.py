@@ -55,12 +55,16 @@ def test_what_may_be_missing_is_none_or_its_default_and_what_may_not_is_refused(
     def copy(record: Read, out: Output):
         out.emit(record)
 
-    run = TransformTest(copy).run([{"a": 1}, {"b": "x"}, {"a": 2, "b": "y", "c": 3, "d": "z"}, {"a": True}])
+    records = [{"a": 1}, {"b": "x"}, {"a": 2, "b": "y", "c": 3, "d": "z"}, {"a": True}, {"a": 3, "b": 7, "c": "x", "d": []}, {"a": None}, None]
+    run = TransformTest(copy).run(records)
     assert str(run).splitlines() == [
         'out: {"a":1,"b":null,"c":1.5,"d":"none"}',
         'out: {"a":2,"b":"y","c":3.0,"d":"z"}',
-        "reject 1: `a` is missing: expected s64",
-        "reject 3: `a` is true: expected s64",
+        'out: {"a":3,"b":null,"c":1.5,"d":"none"}',
+        "reject 1: field `a` is missing",
+        "reject 3: field `a` is true, expected s64",
+        "reject 5: field `a` is null, expected s64",
+        "reject 6: field `a` is missing: the record is a tombstone, expected s64",
     ]
 
 

@@ -9,7 +9,7 @@ WM_TEST(a_window_is_folded_and_finished) {
     wm_test_send(JSON({"word": "two"}));
     WM_EXPECT(wm_test_fold("ann", -5, 10),
         "out: {\"of\":\"ann\",\"start\":-5,\"end\":10,\"longest\":\"four\",\"mean\":2.6666666666666665}\n"
-        "reject 2: `word` is missing: expected text");
+        "reject 2: field `word` is missing");
 }
 
 WM_TEST(a_state_that_another_version_wrote_is_refused) {

@@ -91,6 +91,10 @@ WM_TEST(a_failure_names_its_file_and_line) {
 WM_TEST(a_misfit_never_reaches_the_rule) {
     wm_test_open("{}");
     wm_test_send(JSON({"n": 1}));
-    wm_test_send(JSON({"ops": "e", "n": 1.5}));
-    WM_EXPECT(wm_test_run(), "reject 0: `ops` is missing: expected text\nreject 1: `n` is 1.5: expected s64");
+    wm_test_send(JSON({"ops": 7}));
+    wm_test_send(JSON({"ops": null}));
+    wm_test_send(JSON({"ops": "e", "n": 1.5, "x": "2", "note": ["a"]}));
+    WM_EXPECT(wm_test_run(),
+        "main_row: {\"op\":\"e\",\"n\":null,\"x\":null,\"flag\":null,\"note\":null,\"card.country\":null,\"tags\":null}\n"
+        "reject 0: field `ops` is missing\nreject 1: field `ops` is 7, expected text\nreject 2: field `ops` is null, expected text");
 }

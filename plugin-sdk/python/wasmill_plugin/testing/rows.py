@@ -37,7 +37,7 @@ class Row:
 
 
 class Misfit(Exception):
-    """A record that lacks a field, or holds another kind there."""
+    """A record that lacks a field that is required, or holds another kind there: what the host says of it."""
 
 
 def admit(rows: Sequence[Row], fields: list[Field]) -> tuple[list[int], list[list[Any]], list[tuple[int, str]]]:
@@ -56,7 +56,7 @@ def cell(row: Row, field: Field) -> Any:
     """The record's value for `field`, None where it has none."""
     place, name = field.slot.place, field.slot.name
     if place == "field":
-        found = _fitting(_at(row.value, name), field)
+        found = _fitting(row.value, field)
     elif place == "value":
         found = None if row.value is None else dumps(row.value).encode()
     elif place == "key":
@@ -65,27 +65,41 @@ def cell(row: Row, field: Field) -> Any:
         found = row.headers.get(name)
     else:
         found = {"time": row.time, "topic": row.topic, "partition": row.partition, "offset": row.offset}.get(place)
-    if found is None and field.required:
-        raise Misfit(f"{field.slot} is missing: expected {field.kind_name}")
     return found
+
+
+_MISSING = object()
 
 
 def _at(value: Any, path: str) -> Any:
     for name in path.split("."):
-        value = value.get(name) if isinstance(value, dict) else None
+        value = value.get(name, _MISSING) if isinstance(value, dict) else _MISSING
     return value
 
 
-def _fitting(value: Any, field: Field) -> Any:
-    kinds: dict[int, Any] = {S64: int, F64: (int, float), BOOLEAN: bool, TEXT: str, BYTES: str}
-    if value is None:
+def _fitting(record: Any, field: Field) -> Any:
+    """The field of the record; None where it is not required, and missing or of another kind."""
+    name, kind = field.slot.name, field.kind_name
+    value = _at(record, name)
+    if value is not _MISSING and _is(field.kind, value):
+        return dumps(value) if field.kind == JSON else value
+    if not field.required:
         return None
-    if field.kind == JSON:
-        return dumps(value)
-    wrong = isinstance(value, bool) != (field.kind == BOOLEAN)
-    if wrong or not isinstance(value, kinds[field.kind]) or field.kind == S64 and not -(2**63) <= value < 2**63:
-        raise Misfit(f"{field.slot} is {dumps(value)}: expected {field.kind_name}")
-    return value
+    if record is None:
+        raise Misfit(f"field `{name}` is missing: the record is a tombstone, expected {kind}")
+    if value is _MISSING:
+        raise Misfit(f"field `{name}` is missing")
+    text = dumps(value)
+    raise Misfit(f"field `{name}` is {text[:80]}{'...' if len(text) > 80 else ''}, expected {kind}")
+
+
+def _is(kind: int, value: Any) -> bool:
+    kinds: dict[int, Any] = {S64: int, F64: (int, float), BOOLEAN: bool, TEXT: str, BYTES: str}
+    if value is None or kind == JSON:
+        return value is not None
+    if isinstance(value, bool) != (kind == BOOLEAN) or not isinstance(value, kinds[kind]):
+        return False
+    return kind != S64 or -(2**63) <= value < 2**63
 
 
 class Writer:

@@ -62,22 +62,20 @@ impl Row {
         self.key.as_deref()
     }
 
-    /// Why the host would dead-letter the record before a plugin that reads `fields` sees it.
+    /// Why the host would dead-letter the record before a plugin that reads `fields` sees it, in the host's words. It asks only of fields of
+    /// the value; what is not required and of another kind is null.
     pub(super) fn misfit(&self, fields: &[Field]) -> Option<String> {
-        fields.iter().find_map(|field| match self.cell(field) {
-            Ok(Cell::Null) if field.required => {
-                Some(format!("{} is missing: expected {}", name(field), field.kind.name()))
-            }
-            Ok(_) => None,
-            Err(found) => Some(format!("{} is {found}: expected {}", name(field), field.kind.name())),
+        fields.iter().filter(|it| it.required).find_map(|field| match (&field.slot, self.cell(field)) {
+            (Slot::Field(path), Err(found)) => Some(format!("field `{path}` {found}")),
+            _ => None,
         })
     }
 
-    /// The record's value for `field`. The error is what was found instead.
+    /// The record's value for `field`. The error is what was found in place of one of its kind.
     fn cell(&self, field: &Field) -> Result<Cell<'_>, String> {
         let text = |it: &Option<Vec<u8>>| it.clone().map_or(Cell::Null, Cell::Bytes);
         Ok(match &field.slot {
-            Slot::Field(path) => return json_cell(at_path(&self.value, path), field.kind),
+            Slot::Field(path) => return self.field(path, field.kind),
             Slot::Value if self.raw.is_some() => text(&self.raw),
             Slot::Value if self.value.is_null() => Cell::Null,
             Slot::Value => Cell::Bytes(self.value.to_string().into_bytes()),
@@ -92,6 +90,26 @@ impl Row {
             Slot::WindowStart | Slot::WindowEnd => Cell::Null,
         })
     }
+
+    /// The field at a path of names joined by dots. The error is what was found in place of a value of this kind.
+    fn field(&self, path: &str, kind: Kind) -> Result<Cell<'_>, String> {
+        if self.value.is_null() && self.raw.is_none() {
+            return Err(format!("is missing: the record is a tombstone, expected {}", kind.name()));
+        }
+        let Some(value) = path.split('.').try_fold(&self.value, |value, name| value.get(name)) else {
+            return Err("is missing".to_owned());
+        };
+        json_cell(value, kind).ok_or_else(|| format!("is {}, expected {}", shown(&value.to_string()), kind.name()))
+    }
+}
+
+/// The beginning of a text that may be long, as the host shows it.
+fn shown(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 80;
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// One value of a record.
@@ -104,29 +122,26 @@ enum Cell<'a> {
     Bytes(Vec<u8>),
 }
 
-/// The value at a path of names joined by dots; null when there is none.
-fn at_path<'a>(value: &'a Value, path: &str) -> &'a Value {
-    path.split('.').try_fold(value, |value, name| value.get(name)).unwrap_or(&Value::Null)
-}
-
-fn json_cell(value: &Value, kind: Kind) -> Result<Cell<'_>, String> {
+/// The value as one of this kind.
+fn json_cell(value: &Value, kind: Kind) -> Option<Cell<'_>> {
     match (kind, value) {
-        (_, Value::Null) => Ok(Cell::Null),
-        (Kind::S64, Value::Number(it)) => it.as_i64().map(Cell::Int).ok_or_else(|| it.to_string()),
-        (Kind::F64, Value::Number(it)) => it.as_f64().map(Cell::Float).ok_or_else(|| it.to_string()),
-        (Kind::Boolean, Value::Bool(it)) => Ok(Cell::Bool(*it)),
-        (Kind::Text, Value::String(it)) => Ok(Cell::Text(it)),
-        (Kind::Bytes, Value::String(it)) => Ok(Cell::Bytes(it.clone().into_bytes())),
-        (Kind::Json, it) => Ok(Cell::Bytes(it.to_string().into_bytes())),
-        (_, found) => Err(found.to_string()),
+        (Kind::S64, Value::Number(it)) => it.as_i64().map(Cell::Int),
+        (Kind::F64, Value::Number(it)) => it.as_f64().map(Cell::Float),
+        (Kind::Boolean, Value::Bool(it)) => Some(Cell::Bool(*it)),
+        (Kind::Text, Value::String(it)) => Some(Cell::Text(it)),
+        (Kind::Bytes, Value::String(it)) => Some(Cell::Bytes(it.clone().into_bytes())),
+        (Kind::Json, it) if !it.is_null() => Some(Cell::Bytes(canonical(it).to_string().into_bytes())),
+        _ => None,
     }
 }
 
-fn name(field: &Field) -> String {
-    match &field.slot {
-        Slot::Field(name) => format!("`{name}`"),
-        Slot::Header(name) => format!("header `{name}`"),
-        other => format!("{other:?}"),
+/// JSON as the host hands it over: an integer of more than 64 bits is a float.
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Number(it) if it.as_i64().is_none() => it.as_f64().map_or(Value::Null, Value::from),
+        Value::Array(items) => items.iter().map(canonical).collect(),
+        Value::Object(members) => members.iter().map(|(name, it)| (name.clone(), canonical(it))).collect(),
+        other => other.clone(),
     }
 }
 

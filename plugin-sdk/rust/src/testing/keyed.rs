@@ -37,18 +37,26 @@ impl<P: Keyed> KeyedTest<P> {
         let rows: Vec<Row> = rows.into_iter().map(|it| self.keyed_row(it.into())).collect();
         let mut run = Run::default();
         let fields = P::reads();
-        let mut groups: BTreeMap<Key, Vec<(usize, &Row)>> = BTreeMap::new();
+        // In the order in which keys first come.
+        let mut keys: Vec<Key> = Vec::new();
+        let mut groups: Vec<Vec<(usize, &Row)>> = Vec::new();
+        let mut places: BTreeMap<&[u8], usize> = BTreeMap::new();
         for (index, row) in admit(&rows, &fields, &mut run) {
-            groups.entry(row.key_bytes().unwrap_or_default().to_vec()).or_default().push((index, row));
+            let key = row.key_bytes().unwrap_or_default();
+            let place = *places.entry(key).or_insert(keys.len());
+            if place == keys.len() {
+                keys.push(key.to_vec());
+                groups.push(Vec::new());
+            }
+            groups[place].push((index, row));
         }
-        let (origins, grouped): (Vec<_>, Vec<_>) = groups.values().flatten().copied().unzip();
+        let (origins, grouped): (Vec<_>, Vec<_>) = groups.iter().flatten().copied().unzip();
         let records = batch::of_rows(&grouped, &fields, self.watermark);
         let mut bounds = vec![0];
-        bounds.extend(groups.values().scan(0, |end, rows| {
+        bounds.extend(groups.iter().scan(0, |end, rows| {
             *end += rows.len() as u32;
             Some(*end)
         }));
-        let keys: Vec<Key> = groups.into_keys().collect();
         let groups = self.groups(&keys, bounds);
         let answer = capture::during(&mut run, || keyed::process::<P>(&self.config, &records, &groups));
         self.apply(&mut run, answer, &keys, &origins, |origin| rows[origin].value.clone());
