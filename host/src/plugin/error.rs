@@ -1,7 +1,7 @@
 //! What can go wrong with a plugin, and what a caller must do about it.
 
 use super::component::PluginKind;
-use super::spec::SpecError;
+use super::spec::SpecErrors;
 use std::fmt;
 
 /// Why a file is no plugin. Each says what was found, what was expected and what to do.
@@ -269,7 +269,7 @@ pub enum PluginError {
         /// The plugin.
         plugin: String,
         /// What is wrong with it.
-        source: SpecError,
+        source: SpecErrors,
     },
     /// The first instance does not start.
     #[error("plugin {plugin}: does not start: it {fault}")]

@@ -42,6 +42,6 @@ pub use inspect::Inspection;
 pub use instance::{Info, Instance, Opened, Started};
 pub use keyed::{Groups, KeyedProduced, KeyedRunner, Timer};
 pub use produced::{Body, Call, Produced, REASON_BYTES_MAX, Rejected, Table};
-pub use spec::SpecError;
+pub use spec::{SpecError, SpecErrors};
 pub use supervised::Vitals;
 pub use transform::TransformRunner;

@@ -5,6 +5,7 @@ use super::component::PluginKind;
 use crate::column::Kind;
 use crate::schema::{Field, Port, Slot, Spec};
 use std::collections::HashSet;
+use std::fmt;
 
 /// Fields read, fields of one port, and ports of a plugin, at most.
 const FIELDS_MAX: usize = 1_024;
@@ -12,6 +13,9 @@ const PORTS_MAX: usize = 64;
 
 /// Length of a name, in bytes.
 const NAME_BYTES_MAX: usize = 256;
+
+/// Errors that one message names; a report for a person has all of them.
+const SHOWN_MAX: usize = 20;
 
 /// What is wrong with the answer of `open`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -85,42 +89,70 @@ pub enum SpecError {
     },
 }
 
-/// Checks what a plugin of `kind` declared.
-pub(super) fn check(kind: PluginKind, raw: lifecycle::Spec) -> Result<Spec, SpecError> {
-    if raw.ports.is_empty() {
-        return Err(SpecError::NoPort);
+/// All that is wrong with the answer of `open`: at least one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecErrors(Vec<SpecError>);
+
+impl SpecErrors {
+    /// One after the other, in the order in which they are declared.
+    pub fn iter(&self) -> impl Iterator<Item = &SpecError> {
+        self.0.iter()
     }
-    if raw.ports.len() > PORTS_MAX {
-        return Err(SpecError::TooMany { what: "ports", found: raw.ports.len(), max: PORTS_MAX });
-    }
-    let reads = fields("reads", raw.reads)?;
-    let of_window = reads.iter().find(|it| matches!(it.slot, Slot::WindowStart | Slot::WindowEnd));
-    if let Some(field) = of_window.filter(|_| kind != PluginKind::Aggregate) {
-        return Err(SpecError::NoWindow { slot: describe(&field.slot), kind });
-    }
-    let mut names = HashSet::new();
-    let mut ports = Vec::with_capacity(raw.ports.len());
-    for port in raw.ports {
-        name("port", &port.name, "without a dot", |it| !it.contains('.'))?;
-        if !names.insert(port.name.clone()) {
-            return Err(SpecError::Duplicate { what: format!("the port `{}`", port.name) });
-        }
-        let place = format!("port `{}`", port.name);
-        let fields = fields(&place, port.fields)?;
-        check_writes(&place, &fields)?;
-        ports.push(Port { name: port.name, fields });
-    }
-    Ok(Spec { reads, ports, state_version: raw.state_version })
 }
 
-fn fields(place: &str, raw: Vec<columns::Field>) -> Result<Vec<Field>, SpecError> {
+impl std::error::Error for SpecErrors {}
+
+impl fmt::Display for SpecErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.0.iter().take(SHOWN_MAX).enumerate() {
+            write!(f, "{}{error}", if at == 0 { "" } else { "; " })?;
+        }
+        match self.0.len().saturating_sub(SHOWN_MAX) {
+            0 => Ok(()),
+            more => write!(f, "; and {more} more"),
+        }
+    }
+}
+
+/// Checks what a plugin of `kind` declared.
+pub(super) fn check(kind: PluginKind, raw: lifecycle::Spec) -> Result<Spec, SpecErrors> {
+    let mut wrong = Vec::new();
+    if raw.ports.is_empty() {
+        wrong.push(SpecError::NoPort);
+    }
+    if raw.ports.len() > PORTS_MAX {
+        wrong.push(SpecError::TooMany { what: "ports", found: raw.ports.len(), max: PORTS_MAX });
+    }
+    let reads = fields("reads", raw.reads, &mut wrong);
+    let of_window = reads.iter().filter(|it| matches!(it.slot, Slot::WindowStart | Slot::WindowEnd));
+    if kind != PluginKind::Aggregate {
+        wrong.extend(of_window.map(|it| SpecError::NoWindow { slot: describe(&it.slot), kind }));
+    }
+    let mut names = HashSet::new();
+    let mut ports = Vec::new();
+    for port in raw.ports.into_iter().take(PORTS_MAX) {
+        wrong.extend(name("port", &port.name, "without a dot", |it| !it.contains('.')));
+        if !names.insert(port.name.clone()) {
+            wrong.push(SpecError::Duplicate { what: format!("the port `{}`", clip(&port.name)) });
+        }
+        let place = format!("port `{}`", clip(&port.name));
+        let fields = fields(&place, port.fields, &mut wrong);
+        check_writes(&place, &fields, &mut wrong);
+        ports.push(Port { name: port.name, fields });
+    }
+    if wrong.is_empty() { Ok(Spec { reads, ports, state_version: raw.state_version }) } else { Err(SpecErrors(wrong)) }
+}
+
+/// The fields of a place; what is wrong with them goes to `wrong`.
+fn fields(place: &str, raw: Vec<columns::Field>, wrong: &mut Vec<SpecError>) -> Vec<Field> {
     if raw.len() > FIELDS_MAX {
-        return Err(SpecError::TooMany { what: "fields", found: raw.len(), max: FIELDS_MAX });
+        wrong.push(SpecError::TooMany { what: "fields", found: raw.len(), max: FIELDS_MAX });
     }
     let mut slots = HashSet::new();
-    let mut fields = Vec::with_capacity(raw.len());
-    for field in raw {
-        let field = Field { slot: slot(field.slot)?, kind: kind(field.kind), required: field.required };
+    let mut fields = Vec::new();
+    for field in raw.into_iter().take(FIELDS_MAX) {
+        wrong.extend(bad_name(&field.slot));
+        let field = Field { slot: slot(field.slot), kind: kind(field.kind), required: field.required };
         let expected = match field.slot {
             Slot::Field(_) => None,
             Slot::Value | Slot::Header(_) => Some(("bytes", field.kind == Kind::Bytes)),
@@ -132,18 +164,19 @@ fn fields(place: &str, raw: Vec<columns::Field>) -> Result<Vec<Field>, SpecError
         };
         if let Some((expected, false)) = expected {
             let (place, slot) = (place.to_owned(), describe(&field.slot));
-            return Err(SpecError::Contradiction { place, slot, found: field.kind.name(), expected });
+            wrong.push(SpecError::Contradiction { place, slot, found: field.kind.name(), expected });
         }
-        if !slots.insert(field.slot.clone()) {
-            return Err(SpecError::Duplicate { what: format!("{} in {place}", describe(&field.slot)) });
+        if slots.insert(field.slot.clone()) {
+            fields.push(field);
+        } else {
+            wrong.push(SpecError::Duplicate { what: format!("{} in {place}", describe(&field.slot)) });
         }
-        fields.push(field);
     }
-    Ok(fields)
+    fields
 }
 
 /// What a port writes must be writable, and must not be written twice.
-fn check_writes(place: &str, fields: &[Field]) -> Result<(), SpecError> {
+fn check_writes(place: &str, fields: &[Field], wrong: &mut Vec<SpecError>) {
     let place = || place.to_owned();
     let mut names: Vec<&str> = Vec::new();
     for field in fields {
@@ -151,34 +184,27 @@ fn check_writes(place: &str, fields: &[Field]) -> Result<(), SpecError> {
             Slot::Field(name) => names.push(name),
             Slot::Value | Slot::Key | Slot::Time | Slot::Header(_) => {}
             Slot::Topic | Slot::Partition | Slot::Offset | Slot::WindowStart | Slot::WindowEnd => {
-                return Err(SpecError::ReadOnly { place: place(), slot: describe(&field.slot) });
+                wrong.push(SpecError::ReadOnly { place: place(), slot: describe(&field.slot) });
             }
         }
     }
     if let (Some(name), true) = (names.first(), fields.iter().any(|it| it.slot == Slot::Value)) {
-        let one = format!("the field `{name}`");
-        return Err(SpecError::Overlap { place: place(), one, other: "the whole value".to_owned() });
+        let one = describe(&Slot::Field((*name).into()));
+        wrong.push(SpecError::Overlap { place: place(), one, other: "the whole value".to_owned() });
     }
     names.sort_unstable_by(|a, b| a.split('.').cmp(b.split('.'))); // A parent comes right before its first child.
     for pair in names.windows(2) {
         if pair[1].strip_prefix(pair[0]).is_some_and(|it| it.starts_with('.')) {
-            let field = |it: &str| format!("the field `{it}`");
-            return Err(SpecError::Overlap { place: place(), one: field(pair[0]), other: field(pair[1]) });
+            let field = |it: &str| describe(&Slot::Field(it.into()));
+            wrong.push(SpecError::Overlap { place: place(), one: field(pair[0]), other: field(pair[1]) });
         }
     }
-    Ok(())
 }
 
-fn slot(raw: columns::Slot) -> Result<Slot, SpecError> {
-    Ok(match raw {
-        columns::Slot::Field(it) => {
-            name("field", &it, "without an empty part between dots", |it| it.split('.').all(|part| !part.is_empty()))?;
-            Slot::Field(it.into())
-        }
-        columns::Slot::Header(it) => {
-            name("header", &it, "of any kind", |_| true)?;
-            Slot::Header(it.into())
-        }
+fn slot(raw: columns::Slot) -> Slot {
+    match raw {
+        columns::Slot::Field(it) => Slot::Field(it.into()),
+        columns::Slot::Header(it) => Slot::Header(it.into()),
         columns::Slot::Value => Slot::Value,
         columns::Slot::Key => Slot::Key,
         columns::Slot::Time => Slot::Time,
@@ -187,15 +213,29 @@ fn slot(raw: columns::Slot) -> Result<Slot, SpecError> {
         columns::Slot::Offset => Slot::Offset,
         columns::Slot::WindowStart => Slot::WindowStart,
         columns::Slot::WindowEnd => Slot::WindowEnd,
-    })
+    }
 }
 
-fn name(what: &'static str, name: &str, rule: &'static str, fits: impl Fn(&str) -> bool) -> Result<(), SpecError> {
-    if !name.is_empty() && name.len() <= NAME_BYTES_MAX && fits(name) {
-        return Ok(());
+fn bad_name(slot: &columns::Slot) -> Option<SpecError> {
+    match slot {
+        columns::Slot::Field(it) => {
+            let rule = "without an empty part between dots";
+            name("field", it, rule, |it| it.split('.').all(|part| !part.is_empty()))
+        }
+        columns::Slot::Header(it) => name("header", it, "of any kind", |_| true),
+        _ => None,
     }
-    let name = super::produced::clip(name.to_owned(), NAME_BYTES_MAX);
-    Err(SpecError::BadName { what, name, rule })
+}
+
+/// What is wrong with a name.
+fn name(what: &'static str, name: &str, rule: &'static str, fits: impl Fn(&str) -> bool) -> Option<SpecError> {
+    let good = !name.is_empty() && name.len() <= NAME_BYTES_MAX && fits(name);
+    (!good).then(|| SpecError::BadName { what, name: clip(name), rule })
+}
+
+/// A name that may be of any length, for a message.
+fn clip(name: &str) -> String {
+    super::produced::clip(name.to_owned(), NAME_BYTES_MAX)
 }
 
 fn kind(raw: columns::Kind) -> Kind {
@@ -212,8 +252,8 @@ fn kind(raw: columns::Kind) -> Kind {
 /// A slot in words.
 pub(super) fn describe(slot: &Slot) -> String {
     match slot {
-        Slot::Field(name) => format!("the field `{name}`"),
-        Slot::Header(name) => format!("the header `{name}`"),
+        Slot::Field(name) => format!("the field `{}`", clip(name)),
+        Slot::Header(name) => format!("the header `{}`", clip(name)),
         Slot::Value => "the whole value".to_owned(),
         Slot::Key => "the key".to_owned(),
         Slot::Time => "the event time".to_owned(),
@@ -311,6 +351,27 @@ mod tests {
                 "port `out` writes the field `a` and the whole value, and one is part of the other; keep one of them"
             ],
         );
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once() {
+        use columns::Kind::{F64, S64, Text};
+        refuse(
+            PluginKind::Keyed,
+            vec![raw(columns::Slot::Time, F64), raw(columns::Slot::WindowEnd, S64), raw(named(""), S64)],
+            vec![
+                port("out", vec![raw(named("a"), S64), raw(named("a"), S64), raw(columns::Slot::Topic, Text)]),
+                port("out", vec![raw(named("b.c"), S64), raw(named("b"), S64)]),
+            ],
+            expect![
+                "reads declares the event time as f64, it is always s64; declares the field ``, expected 1 to 256 bytes without an empty part between dots; reads the window's end, which only an aggregate plugin has; this one is a keyed plugin; declares the field `a` in port `out` twice; once is enough; port `out` writes the topic, which is read only; remove the field; declares the port `out` twice; once is enough; port `out` writes the field `b` and the field `b.c`, and one is part of the other; keep one of them"
+            ],
+        );
+        let many = (0..30).map(|at| port(&format!("{at}."), vec![])).collect();
+        let error =
+            check(PluginKind::Keyed, lifecycle::Spec { reads: vec![], ports: many, state_version: 0 }).unwrap_err();
+        assert!(error.to_string().ends_with("; and 10 more"), "{error}");
+        assert_eq!(error.iter().count(), 30);
     }
 
     #[test]

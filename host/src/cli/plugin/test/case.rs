@@ -1,9 +1,11 @@
 //! Files of cases: what an author writes, checked. The format is described in `docs/reference/plugin-cases.md`.
 
+use super::document::{self, Unread, Wrong};
 use crate::cli::plugin::stop::Stop;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -51,16 +53,18 @@ pub(super) struct Round {
     pub(super) expected: Option<String>,
 }
 
+/// What a file has beside its cases.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawFile {
-    #[serde(default, rename = "case")]
-    cases: Vec<Spanned<RawCase>>,
+    #[expect(dead_code, reason = "read before, and named here for the messages")]
+    case: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCase {
+    #[serde(default)]
     name: String,
     config: Option<Spanned<RawConfig>>,
     key: Option<OneOrMany>,
@@ -77,8 +81,8 @@ struct RawCase {
     input: String,
     watermark: Option<Spanned<RawTime>>,
     expected: Option<String>,
-    #[serde(default)]
-    then: Vec<RawRound>,
+    #[expect(dead_code, reason = "read before, and named here for the messages")]
+    then: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -133,59 +137,92 @@ pub(super) fn load(subject: &Path, patterns: &[String]) -> Result<Vec<CaseFile>,
         paths.sort();
         files.extend(paths);
     }
-    files.iter().map(|it| read(it)).collect()
+    let (mut read, mut problems) = (Vec::new(), Vec::new());
+    for path in &files {
+        match CaseFile::read(path) {
+            Ok(file) => read.push(file),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(read) } else { Err(Stop::wrong(problems.join("\nerror: "))) }
 }
 
-fn read(path: &Path) -> Result<CaseFile, Stop> {
-    let shown = path.display().to_string();
-    let text =
-        std::fs::read_to_string(path).map_err(|error| Stop::wrong(format!("{shown} cannot be read: {error}")))?;
-    let cases = parse(&text).map_err(|(line, problem)| Stop::wrong(format!("{shown}:{line}: {problem}")))?;
-    Ok(CaseFile { path: shown, text, cases })
+impl CaseFile {
+    /// Reads a file, or says all that is wrong with it.
+    fn read(path: &Path) -> Result<CaseFile, Vec<String>> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|error| vec![format!("{shown} cannot be read: {error}")])?;
+        match parse(&text) {
+            Ok(cases) => Ok(CaseFile { path: shown, text, cases }),
+            Err(problems) => Err(problems.iter().map(|(line, problem)| format!("{shown}:{line}: {problem}")).collect()),
+        }
+    }
 }
 
 /// The line, from 1, and what is wrong there.
 type Problem = (usize, String);
 
-fn parse(text: &str) -> Result<Vec<Case>, Problem> {
+/// The cases, or all that is wrong with them, in the order of lines.
+fn parse(text: &str) -> Result<Vec<Case>, Vec<Problem>> {
     let line = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
-    let raw: RawFile = toml::from_str(text).map_err(|error| {
-        let at = error.span().map_or(0, |it| it.start);
-        (line(at), error.message().replace('\n', " "))
-    })?;
-    if raw.cases.is_empty() {
-        return Err((1, "there is no [[case]] in this file".to_owned()));
+    let mut wrong = Vec::new();
+    let cases = match document::parse(text) {
+        Ok(root) => cases(root, line, &mut wrong),
+        Err(broken) => {
+            wrong = broken;
+            Vec::new()
+        }
+    };
+    let mut problems: Vec<Problem> = wrong.into_iter().map(|(at, it)| (at.map_or(1, line), it)).collect();
+    problems.sort();
+    if problems.is_empty() { Ok(cases) } else { Err(problems) }
+}
+
+fn cases(mut root: Unread<'_>, line: impl Fn(usize) -> usize, wrong: &mut Vec<Wrong>) -> Vec<Case> {
+    let tables = document::tables(&mut root, "case", wrong);
+    let _: Option<RawFile> = document::read(root, wrong);
+    if tables.is_none() {
+        wrong.push((None, "there is no [[case]] in this file".to_owned()));
     }
-    let mut cases: Vec<Case> = Vec::new();
-    for raw in raw.cases {
-        let at = line(raw.span().start);
-        let case = case(raw.into_inner(), at).map_err(|(span, problem)| (span.map_or(at, line), problem))?;
-        if let Some(other) = cases.iter().find(|it| it.name == case.name) {
-            return Err((at, format!("the name \"{}\" is that of the case in line {} too", case.name, other.line)));
+    let mut cases = Vec::new();
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for table in tables.unwrap_or_default() {
+        let at = table.span().start;
+        let Some(case) = case(table, line(at), wrong) else { continue };
+        let other = names.insert(case.name.clone(), case.line);
+        if let Some(other) = other.filter(|_| !case.name.is_empty()) {
+            wrong.push((Some(at), format!("the name \"{}\" is that of the case in line {other} too", case.name)));
         }
         cases.push(case);
     }
-    Ok(cases)
+    cases
 }
 
-/// Where it is in the text, if that is known, and what is wrong.
-type Wrong = (Option<usize>, String);
-
-fn case(raw: RawCase, line: usize) -> Result<Case, Wrong> {
-    let config = raw.config.map_or_else(|| Ok("{}".to_owned()), config)?;
+/// The case in `table`, which begins in `line`; whatever is wrong with it goes to `wrong`, and then the case is not to be run.
+fn case(mut table: Unread<'_>, line: usize, wrong: &mut Vec<Wrong>) -> Option<Case> {
+    let at = table.span().start;
+    if table.get_ref().get("name").is_none() {
+        wrong.push((Some(at), "missing field `name`".to_owned()));
+    }
+    let then = document::tables(&mut table, "then", wrong).unwrap_or_default();
+    let raw: RawCase = document::read(table, wrong)?;
+    let mut taken = Taken(wrong);
     let mut state = BTreeMap::new();
     for (key, value) in raw.state {
         let at = value.span().start;
-        let bytes = bytes(value.into_inner()).map_err(|problem| (Some(at), format!("state.{key}: {problem}")))?;
-        state.insert(key, bytes);
+        let bytes = bytes(value.into_inner()).map_err(|problem| (Some(at), format!("state.{key}: {problem}")));
+        state.insert(key, taken.of(bytes).unwrap_or_default());
     }
-    let window = raw.window.map(window).transpose()?;
+    let config = raw.config.and_then(|it| taken.of(config(it))).unwrap_or_else(|| "{}".to_owned());
+    let window = raw.window.and_then(|it| taken.of(window(it)));
+    let later = then.into_iter().filter_map(|it| document::read::<RawRound>(it, taken.0)).collect::<Vec<_>>();
     let first = RawRound { input: raw.input, watermark: raw.watermark, expected: raw.expected };
-    let rounds = std::iter::once(first).chain(raw.then).map(round).collect::<Result<Vec<_>, _>>()?;
+    let rounds: Vec<Round> = std::iter::once(first).chain(later).filter_map(|it| taken.of(round(it))).collect();
     if window.is_some() && rounds.len() > 1 {
-        return Err((None, format!("case \"{}\": a window has one round: `then` has no place in it", raw.name)));
+        let problem = format!("case \"{}\": a window has one round: `then` has no place in it", raw.name);
+        wrong.push((Some(at), problem));
     }
-    Ok(Case {
+    Some(Case {
         name: raw.name,
         line,
         config,
@@ -202,6 +239,15 @@ fn case(raw: RawCase, line: usize) -> Result<Case, Wrong> {
         window,
         rounds,
     })
+}
+
+/// Keeps what is wrong with values that are taken one after the other.
+struct Taken<'a>(&'a mut Vec<Wrong>);
+
+impl Taken<'_> {
+    fn of<T>(&mut self, value: Result<T, Wrong>) -> Option<T> {
+        value.map_err(|wrong| self.0.push(wrong)).ok()
+    }
 }
 
 fn config(raw: Spanned<RawConfig>) -> Result<String, Wrong> {
@@ -274,8 +320,54 @@ mod tests {
     use expect_test::{Expect, expect};
 
     fn refused(text: &str, expected: Expect) {
-        let (line, problem) = parse(text).map(|it| panic!("{it:?}")).unwrap_err();
-        expected.assert_eq(&format!("{line}: {problem}"));
+        let problems = parse(text).map(|it| panic!("{it:?}")).unwrap_err();
+        let lines: Vec<_> = problems.iter().map(|(line, problem)| format!("{line}: {problem}")).collect();
+        expected.assert_eq(&lines.join("\n"));
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_a_file_is_said_at_once() {
+        refused(
+            r#"
+[[case]]
+inptu = ""
+watermark = true
+config = "[]"
+state = { ann = { bytes = "?" }, bob = 1, cid = { bytes = "!" } }
+window = [5, 5]
+
+[[case]]
+name = 7
+topic = 8
+
+[[case]]
+name = "twice"
+[[case.then]]
+watermark = "soon"
+expcted = ""
+
+[[case]]
+name = "twice"
+then = 5
+
+[cases]
+"#,
+            expect![[r#"
+                2: missing field `name`
+                3: unknown field `inptu`, expected one of `name`, `config`, `key`, `time`, `topic`, `headers`, `state`, `state_version`, `window`, `input`, `watermark`, `expected`, `then`
+                4: expected milliseconds since 1970, a time such as "2026-01-31T12:00:00Z", or "end"
+                5: config: found [], expected an object
+                6: state.ann: bytes = "?" is no base64: Invalid symbol 63, offset 0.
+                6: state.cid: bytes = "!" is no base64: Invalid symbol 33, offset 0.
+                7: window = [5, 5]: expected the start, and an end that is later
+                10: invalid type: integer `7`, expected a string
+                11: invalid type: integer `8`, expected a string
+                16: found "soon", expected milliseconds since 1970, a time such as "2026-01-31T12:00:00Z", or "end"
+                17: unknown field `expcted`, expected one of `input`, `watermark`, `expected`
+                19: the name "twice" is that of the case in line 13 too
+                21: then: expected tables, written [[then]]
+                23: unknown field `cases`, expected `case`"#]],
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod bless;
 mod case;
+mod document;
 mod logs;
 mod play;
 
