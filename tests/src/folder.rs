@@ -5,6 +5,7 @@ use crate::settings;
 use crate::turn::{self, Turn};
 use serde_json::Value;
 use std::cell::Cell;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -144,9 +145,20 @@ impl Launch<'_> {
 
     /// Starts it.
     pub fn start(self) -> Run {
+        let name = self.name();
+        Run::start(self.command, self.folder.dir.path(), &name)
+    }
+
+    /// Starts it, and has `write` write its standard input.
+    pub fn fed(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Run {
+        let name = self.name();
+        Run::fed(self.command, self.folder.dir.path(), &name, write)
+    }
+
+    fn name(&self) -> String {
         let number = self.folder.runs.get() + 1;
         self.folder.runs.set(number);
-        Run::start(self.command, self.folder.dir.path(), &format!("run-{number}"))
+        format!("run-{number}")
     }
 
     /// Starts it and waits for its end.

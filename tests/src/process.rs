@@ -2,6 +2,7 @@
 
 use crate::wait::{Deadline, pause};
 use std::fs::File;
+use std::io::{self, BufWriter, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -54,11 +55,23 @@ pub struct Ended {
 
 impl Run {
     /// Starts `command` with its output in the files `NAME.out` and `NAME.err` of `logs`.
-    pub fn start(mut command: Command, logs: &Path, name: &str) -> Run {
+    pub fn start(command: Command, logs: &Path, name: &str) -> Run {
+        Run::reading(Stdio::null(), command, logs, name)
+    }
+
+    /// As [`Run::start`], with `write` at the other end of its standard input. What cannot be written any more, because it has ended, is left.
+    pub fn fed(command: Command, logs: &Path, name: &str, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Run {
+        let mut run = Run::reading(Stdio::piped(), command, logs, name);
+        let mut input = BufWriter::with_capacity(1 << 20, run.child.stdin.take().expect("it is a pipe"));
+        let _ = write(&mut input).and_then(|()| input.flush());
+        run
+    }
+
+    fn reading(input: Stdio, mut command: Command, logs: &Path, name: &str) -> Run {
         let stdout = logs.join(format!("{name}.out"));
         let stderr = logs.join(format!("{name}.err"));
         let create = |path: &Path| File::create(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        command.stdin(Stdio::null()).stdout(create(&stdout)).stderr(create(&stderr)).process_group(0);
+        command.stdin(input).stdout(create(&stdout)).stderr(create(&stderr)).process_group(0);
         let text = format!("{command:?}");
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {text}: {error}"));
         Run { child, stdout, stderr, command: text }

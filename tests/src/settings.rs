@@ -12,6 +12,11 @@ pub fn swap_seconds() -> u64 {
     number("WASMILL_TEST_SWAP_SECONDS").unwrap_or(20)
 }
 
+/// Records that each language's plugin is given beside, to see that its memory stays flat: `WASMILL_TEST_MEMORY_RECORDS`, or none.
+pub fn memory_records() -> Option<u64> {
+    number("WASMILL_TEST_MEMORY_RECORDS")
+}
+
 /// The seed of a scenario's random choices: `WASMILL_TEST_SEED`, or a new one. Printed, so that a failure can be repeated.
 pub fn seed(scenario: &str) -> u64 {
     let seed = number("WASMILL_TEST_SEED").unwrap_or_else(|| u64::from(std::process::id()) ^ crate::wait::now_ms());

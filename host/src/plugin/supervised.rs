@@ -28,6 +28,8 @@ pub struct Vitals {
     pub recycled: u64,
     /// Linear memory of the instance now, in bytes.
     pub memory_bytes: usize,
+    /// The most that an instance had, in bytes: this one or one that it replaced.
+    pub memory_bytes_max: usize,
     /// Log lines that were over the limit of their call.
     pub log_lines_dropped: u64,
     /// Wall time spent in calls of the plugin, with the check of its answers; starting instances is not in it.
@@ -49,6 +51,8 @@ pub(super) struct Supervised {
     streak: Streak,
     replaced: u64,
     recycled: u64,
+    /// Of the instances that were replaced. Linear memory never shrinks, so each had its most at its end.
+    memory_bytes_max: usize,
 }
 
 impl Supervised {
@@ -75,6 +79,7 @@ impl Supervised {
             streak: Streak::default(),
             replaced: 0,
             recycled: 0,
+            memory_bytes_max: 0,
         };
         Ok((supervised, opened))
     }
@@ -91,6 +96,7 @@ impl Supervised {
     }
 
     fn restart(&mut self) -> Result<(), PluginError> {
+        self.memory_bytes_max = self.memory_bytes_max.max(self.instance.memory_bytes());
         let counters = self.instance.take_counters();
         let limits = self.instance.limits().clone();
         let label = || self.plugin.label().to_owned();
@@ -108,6 +114,7 @@ impl Supervised {
             replaced: self.replaced,
             recycled: self.recycled,
             memory_bytes: self.instance.memory_bytes(),
+            memory_bytes_max: self.memory_bytes_max.max(self.instance.memory_bytes()),
             log_lines_dropped: self.instance.counters().lines_dropped,
             busy: self.instance.counters().busy,
             calls: self.instance.counters().calls,

@@ -38,8 +38,8 @@ fn of_python() {
         &["raise", "divide", "index"],
         expect![[r#"
         raise: the plugin answered with an error: ValueError: cannot go on with 5 (rule.py:25, in raised)
-        divide: the plugin answered with an error: ZeroDivisionError: division by zero (rule.py:35, in <lambda>)
-        index: the plugin answered with an error: IndexError: string index out of range (rule.py:36, in <lambda>)
+        divide: the plugin answered with an error: ZeroDivisionError: division by zero (rule.py:43, in <lambda>)
+        index: the plugin answered with an error: IndexError: string index out of range (rule.py:44, in <lambda>)
     "#]],
     );
 }
@@ -50,8 +50,8 @@ fn of_javascript_and_typescript() {
         "probe-js",
         &["raise", "index", "typed"],
         expect![[r#"
-        raise: the plugin answered with an error: TypeError: cannot go on with 5 at rule.js:14
-        index: the plugin answered with an error: TypeError: can't access property "length", "ab".at(...) is undefined at rule.js:16
+        raise: the plugin answered with an error: TypeError: cannot go on with 5 at rule.js:21
+        index: the plugin answered with an error: TypeError: can't access property "length", "ab".at(...) is undefined at rule.js:24
         typed: the plugin answered with an error: Refusal: cannot go on with 5 at typed.ts:6
     "#]],
     );
@@ -64,9 +64,9 @@ fn of_go() {
         &["error", "raise", "divide", "index"],
         expect![[r#"
         error: strconv.Atoi: parsing "error": invalid syntax
-        raise: the plugin answered with an error: panic: cannot go on with 5 (*main.Refusal) at probe/rule.go:65
-        divide: the plugin answered with an error: panic: runtime error: integer divide by zero (runtime.errorString) at probe/rule.go:67
-        index: the plugin answered with an error: panic: runtime error: index out of range [5] with length 2 (runtime.boundsError) at probe/rule.go:69
+        raise: the plugin answered with an error: panic: cannot go on with 5 (*main.Refusal) at probe/rule.go:72
+        divide: the plugin answered with an error: panic: runtime error: integer divide by zero (runtime.errorString) at probe/rule.go:74
+        index: the plugin answered with an error: panic: runtime error: index out of range [5] with length 2 (runtime.boundsError) at probe/rule.go:76
     "#]],
     );
 }

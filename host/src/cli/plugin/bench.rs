@@ -85,6 +85,8 @@ struct Figures {
     open_us: f64,
     memory_start_bytes: usize,
     memory_end_bytes: usize,
+    /// The most that an instance had, those replaced included.
+    memory_max_bytes: usize,
     calls: u64,
     recycled: u64,
     replaced: u64,
@@ -161,6 +163,7 @@ fn measure(options: &Bench) -> Result<Figures, Stop> {
         open_us: open.as_secs_f64() * 1e6,
         memory_start_bytes,
         memory_end_bytes: vitals.memory_bytes,
+        memory_max_bytes: vitals.memory_bytes_max,
         calls,
         recycled: vitals.recycled,
         replaced: vitals.replaced,
@@ -260,10 +263,11 @@ fn text(figures: &Figures) -> String {
         format!("  compile      {:.1} ms ({:.1} ms of CPU)", figures.compile_ms, figures.compile_cpu_ms),
         format!("  instantiate  {:.0} us, describe and open {:.0} us", figures.instantiate_us, figures.open_us),
         format!(
-            "  memory       {} at the start, {} after {} calls",
+            "  memory       {} at the start, {} after {} calls, {} at most",
             mib(figures.memory_start_bytes),
             mib(figures.memory_end_bytes),
-            grouped(figures.calls)
+            grouped(figures.calls),
+            mib(figures.memory_max_bytes)
         ),
     ];
     if figures.recycled + figures.replaced > 0 {
@@ -323,6 +327,7 @@ mod tests {
             open_us: 40.0,
             memory_start_bytes: 1_114_112,
             memory_end_bytes: 1_179_648,
+            memory_max_bytes: 1_179_648,
             calls: 12_000,
             recycled: 0,
             replaced: 0,
@@ -333,7 +338,7 @@ mod tests {
             a: a keyed plugin of 31,204 bytes
               compile      30.0 ms (45.0 ms of CPU)
               instantiate  9 us, describe and open 40 us
-              memory       1.06 MiB at the start, 1.12 MiB after 12,000 calls
+              memory       1.06 MiB at the start, 1.12 MiB after 12,000 calls, 1.12 MiB at most
               records      made up; ns of CPU a record, best and median of 7 runs
 
                 batch   groups        best      median       out   refused

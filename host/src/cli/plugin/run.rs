@@ -277,10 +277,7 @@ impl Running<'_> {
         }
         // Whoever looks at a slow input sees what came of it.
         self.out.flush().map_err(|it| failed(&it))?;
-        self.refuse(made)?;
-        let Some(trial) = &mut self.trial else { return Ok(()) };
-        self.summary.memory_bytes_max = self.summary.memory_bytes_max.max(trial.vitals().memory_bytes);
-        Ok(())
+        self.refuse(made)
     }
 
     fn refuse(&mut self, made: &Made) -> Result<(), Stop> {
@@ -311,6 +308,7 @@ impl Running<'_> {
     fn summary(mut self) -> Summary {
         if let Some(trial) = &mut self.trial {
             let vitals = trial.vitals();
+            self.summary.memory_bytes_max = vitals.memory_bytes_max;
             self.summary.recycled = vitals.recycled;
             self.summary.replaced = vitals.replaced;
             self.summary.call_ns_per_record = vitals.busy.as_secs_f64() * 1e9 / self.summary.records.max(1) as f64;

@@ -4,6 +4,13 @@ import { readFileSync } from 'node:fs';
 import { defineTransform } from '../../../../plugin-sdk/js/index.js';
 import { checked } from './typed.ts';
 
+const kept = [];
+
+function keep(what) {
+  kept.push(what);
+  return 'kept';
+}
+
 const TRIES = {
   read: () => readFileSync('/etc/passwd', 'utf8'),
   socket: () => String(fetch('http://127.0.0.1:1')),
@@ -22,7 +29,7 @@ export default defineTransform({
   reads: { try: 'text' },
   emits: { try: 'text', answer: 'text' },
   process(attempt, out) {
-    const tried = TRIES[attempt.try] ?? (() => 'nothing');
-    out.emit({ try: attempt.try, answer: tried() });
+    const tried = attempt.try.startsWith('keep ') ? keep(attempt.try) : (TRIES[attempt.try] ?? (() => 'nothing'))();
+    out.emit({ try: attempt.try, answer: tried });
   },
 });
