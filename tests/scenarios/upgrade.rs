@@ -22,7 +22,7 @@ const SETTLED_LIMIT: Duration = Duration::from_secs(60);
 const PARTITIONS: i32 = 4;
 
 /// A pipeline from one topic to another, and the thread that it runs on.
-struct Running {
+pub(crate) struct Running {
     control: Arc<Control>,
     engine: Option<JoinHandle<Result<(), PipelineError>>>,
     broker: &'static Broker,
@@ -31,7 +31,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(folder: &Folder, step: &str) -> Running {
+    pub(crate) fn start(folder: &Folder, step: &str) -> Running {
         Running::start_with(folder, step, "100ms")
     }
 
@@ -83,12 +83,12 @@ topic = "{output}"
         Running { control, engine: Some(engine), broker, input, output }
     }
 
-    fn writer(&self) -> Writer {
+    pub(crate) fn writer(&self) -> Writer {
         Writer::new(self.broker, &self.input)
     }
 
     /// Records `ids`, with a user each, into the partition of the user.
-    fn record(id: u64) -> wasmill_tests::topic::Record {
+    pub(crate) fn record(id: u64) -> wasmill_tests::topic::Record {
         let user = id % 50;
         let value = json!({
             "id": id as i64 + 1, "at": 1_000_000 + id as i64, "user": format!("u-{user}"), "customer_id": format!("u-{user}"),
@@ -97,13 +97,17 @@ topic = "{output}"
         ((user % PARTITIONS as u64) as i32, Some(user.to_string().into_bytes()), Some(value.to_string().into_bytes()))
     }
 
-    fn upgrade(&self, plugin: &str, config: &Value) -> Result<Following, PipelineError> {
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    pub(crate) fn upgrade(&self, plugin: &str, config: &Value) -> Result<Following, PipelineError> {
         let (plugin, config) = (settings::plugin(plugin), Some(config.to_string()));
         self.control.upgrade(&Upgrade { step: "rule".to_owned(), plugin, config })
     }
 
     /// Upgrades and waits until that is settled: what was told, in order.
-    fn settled(&self, plugin: &str, config: &Value) -> Vec<Progress> {
+    pub(crate) fn settled(&self, plugin: &str, config: &Value) -> Vec<Progress> {
         let following = self.upgrade(plugin, config).unwrap_or_else(|error| panic!("{error}"));
         let mut told = Vec::new();
         loop {
@@ -118,12 +122,12 @@ topic = "{output}"
         }
     }
 
-    fn wait_for(&self, records: u64) {
+    pub(crate) fn wait_for(&self, records: u64) {
         until("all records are read", SETTLED_LIMIT, || self.control.progress().records_in >= records);
     }
 
     /// Stops gracefully, and answers all committed output.
-    fn end(mut self) -> Vec<Value> {
+    pub(crate) fn end(mut self) -> Vec<Value> {
         self.control.stop();
         let engine = self.engine.take().expect("it runs");
         engine.join().expect("the engine does not panic").unwrap_or_else(|error| panic!("{error}"));
@@ -191,7 +195,7 @@ fn records_flow_through_upgrades_and_each_is_of_exactly_one_version() {
 }
 
 /// The counts of each key are 1, 2, 3, ..: no record is lost or counted twice, and state passes from version to version.
-fn counts_are_whole(output: &[Value], records: u64) {
+pub(crate) fn counts_are_whole(output: &[Value], records: u64) {
     assert_eq!(output.len() as u64, records);
     let mut counts: BTreeMap<i64, u64> = BTreeMap::new();
     for row in output {
@@ -201,7 +205,7 @@ fn counts_are_whole(output: &[Value], records: u64) {
     assert!(counts.iter().map(|(count, keys)| (*count, *keys)).eq((1..=each as i64).map(|it| (it, 50))), "{counts:?}");
 }
 
-fn counting() -> String {
+pub(crate) fn counting() -> String {
     format!("plugin = {:?}\nkey = \"user\"", plugin("misbehaving-keyed"))
 }
 

@@ -33,8 +33,8 @@ pub struct PluginVersion {
     pub ports: Vec<PluginPort>,
     /// Version of the state that it keeps, likewise.
     pub state_version: Option<u32>,
-    /// Whether it can bring state of older versions to its own.
-    pub migrates: bool,
+    /// Whether it can bring state of the version before to its own, likewise.
+    pub migrates: Option<bool>,
     /// JSON Schema of its config, where it has one.
     #[schema(value_type = Option<Object>)]
     pub config_schema: Option<serde_json::Value>,

@@ -5,7 +5,7 @@ use super::plan::{PluginPlan, StepPlan};
 use super::step::{plugin_failed, spill_failed};
 use crate::batch::Keys;
 use crate::column::Strings;
-use crate::plugin::KeyedRunner;
+use crate::plugin::{Instance, KeyedRunner};
 use crate::state::KeyedState;
 
 /// The error about state that the plugin cannot read.
@@ -20,6 +20,16 @@ pub(super) fn wrong_version(plan: &StepPlan, plugin: &PluginPlan, version: u32, 
     )
 }
 
+/// Why the plugin cannot take over state of `version`, as what it does; none where it can. It is asked in an instance of its own, so that
+/// whatever it does then does not matter to what runs.
+pub(super) fn obstacle(plugin: &PluginPlan, version: u32) -> Option<String> {
+    let options = &plugin.options;
+    match Instance::start(&plugin.plugin, &options.config, &options.limits) {
+        Ok((mut instance, _)) => instance.can_migrate(version).err(),
+        Err(error) => Some(format!("does not start: {error}")),
+    }
+}
+
 /// Brings all of a worker's keyed state to the plugin's version. It counts as changed, so the next snapshot holds it.
 pub(super) fn migrate(
     runner: &mut KeyedRunner,
@@ -28,8 +38,8 @@ pub(super) fn migrate(
     plugin: &PluginPlan,
     version: u32,
 ) -> Result<(), PipelineError> {
-    if !plugin.plugin.has_migration() {
-        return Err(wrong_version(plan, plugin, version, "the plugin exports no migration"));
+    if let Err(why) = runner.can_migrate(version) {
+        return Err(wrong_version(plan, plugin, version, &format!("the plugin {why}")));
     }
     let (mut keys, mut old) = (Keys::default(), Strings::default());
     for (hash, key, bytes) in state.states() {

@@ -16,6 +16,7 @@
 
 use super::control::Control;
 use super::error::PipelineError;
+use super::migration::obstacle;
 use super::plan::{OperationPlan, Plan, PluginPlan, StepPlan, plan};
 use super::start::plugin_state;
 use super::step::Step;
@@ -250,9 +251,8 @@ pub(super) fn fits(old: &StepPlan, new: &StepPlan) -> Result<bool, String> {
     let keeps_state = !matches!(new.operation, OperationPlan::Transform(_));
     if keeps_state && from_version != to_version {
         let why = match &new.operation {
-            OperationPlan::Keyed(_) if to.plugin.has_migration() => None,
-            OperationPlan::Keyed(_) => Some("the new plugin exports no migration"),
-            _ => Some("accumulators of open windows cannot be migrated"),
+            OperationPlan::Keyed(_) => obstacle(to, from_version).map(|it| format!("the new plugin {it}")),
+            _ => Some("accumulators of open windows cannot be migrated".to_owned()),
         };
         if let Some(why) = why {
             return Err(format!("its state is of version {from_version}, the new plugin's is {to_version}: {why}"));

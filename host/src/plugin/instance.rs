@@ -1,5 +1,7 @@
 //! One running copy of a plugin: a store with its limits, and the one way into the guest.
 
+use super::answer;
+use super::bindings::columns::StringsParam;
 use super::bindings::{aggregate, keyed, lifecycle, migration, transform};
 use super::component::{KindExports, Plugin};
 use super::engine::TICK_MS;
@@ -171,6 +173,30 @@ impl Instance {
         let answer = self.end(ms_max, answer, check);
         self.store.data_mut().counters.called(started.elapsed(), &answer);
         Some(answer)
+    }
+
+    /// Whether the plugin, opened with `spec`, brings state of the version before its own along. An SDK may export `migration` whether or not
+    /// the author wrote one, so the plugin is asked; the instance must not be called again.
+    pub fn migrates(mut self, spec: &Spec) -> bool {
+        spec.state_version.checked_sub(1).is_some_and(|before| self.can_migrate(before).is_ok())
+    }
+
+    /// Whether the plugin can bring state of `from_version` to its own: it is asked, without a state.
+    ///
+    /// # Errors
+    /// Why it cannot, as what the plugin does: `exports no migration`. Then the instance must not be called again.
+    pub(crate) fn can_migrate(&mut self, from_version: u32) -> Result<(), String> {
+        let none = StringsParam { offsets: &[0], data: &[] };
+        let asked = self.call_migration(
+            |store, guest| guest.call_migrate(store, from_version, none),
+            |raw| answer::accumulators(raw, 0),
+        );
+        match asked {
+            None => Err("exports no migration".to_owned()),
+            Some(Ok(_)) => Ok(()),
+            Some(Err(Fault { kind: FaultKind::Refused(reason), .. })) => Err(format!("says: {reason}")),
+            Some(Err(fault)) => Err(format!("was asked for a migration and {fault}")),
+        }
     }
 
     /// Answers when the call began.

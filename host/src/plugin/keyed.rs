@@ -86,6 +86,14 @@ impl KeyedRunner {
         self.run(due, Some(ids), groups)
     }
 
+    /// As [`Instance::can_migrate`](super::Instance::can_migrate), of the instance that runs.
+    ///
+    /// # Errors
+    /// Why not, as what the plugin does. Then the runner must not be called again.
+    pub(crate) fn can_migrate(&mut self, from_version: u32) -> Result<(), String> {
+        self.0.instance.can_migrate(from_version)
+    }
+
     /// Brings stored states of `from_version` to the plugin's own version.
     ///
     /// # Errors

@@ -27,6 +27,7 @@ fn project(folder: &Folder, lang: &str, kind: &str) -> String {
 
     let checked = parse(&folder.wasmill(["plugin", "check", &component, "-o", "json"]).end().expect_code(0).stdout);
     assert_eq!((text(&checked, "kind"), &checked["digest"]), (kind, &built["digest"]));
+    assert_eq!(checked["migration"], json!(false), "a migration is something that an author writes");
     let tested = folder.wasmill(["plugin", "test", name]).end().expect_code(0);
     assert!(tested.stdout.contains("passed"), "{}", tested.tails());
     component
@@ -100,6 +101,7 @@ fn keyed(lang: &str) {
     let summary = |(key, (last, count))| json!({"key": key, "last": last, "count": count});
     let expected: Vec<_> = active.into_iter().map(summary).collect();
     same_in_order_of_key("the summaries", "key", &out, &expected);
+    super::migration::refused_before_the_swap(&component);
 }
 
 fn aggregate(lang: &str) {

@@ -220,7 +220,7 @@ fn shown(plugin: &PluginVersion) -> String {
         ("reads", fields(&plugin.reads)),
         ("ports", plugin.ports.iter().map(port).collect::<Vec<_>>().join("\n")),
         ("state version", plugin.state_version.map(|it| it.to_string()).unwrap_or_default()),
-        ("migrates", if plugin.migrates { "yes" } else { "no" }.to_owned()),
+        ("migrates", plugin.migrates.map_or("", |it| if it { "yes" } else { "no" }).to_owned()),
         ("imports", plugin.imports.join("\n")),
         ("pushed", format!("{} by {}", plugin.pushed_at, plugin.pushed_by)),
         ("used by", plugin.used_by.join(", ")),

@@ -50,6 +50,7 @@ struct Report {
     /// The sha256 of the file.
     digest: String,
     kind: Option<&'static str>,
+    /// Whether it brings state of the version before its own along; none where it cannot be asked.
     migration: Option<bool>,
     imports: Vec<String>,
     exports: Vec<String>,
@@ -179,14 +180,18 @@ fn look(options: &Check) -> Result<Report, Stop> {
         }
     };
     report.kind = Some(plugin.kind().name());
-    report.migration = Some(plugin.has_migration());
     let config = subject::config_or_empty(options.config.as_ref());
     match Instance::start(&plugin, &config, &options.limits.limits()) {
         Ok((instance, opened)) => {
             let started = instance.started();
             report.open_ms = Some(ms(started.instantiate + started.open));
+            report.migration = Some(instance.migrates(&opened.spec));
             report.opened = Some(opened.into());
             report.ok = true;
+        }
+        // Each thing that is wrong for itself.
+        Err(PluginError::Spec { plugin, source }) => {
+            report.errors.extend(source.iter().map(|it| format!("plugin {plugin}: {it}")));
         }
         Err(error) => report.errors.push(advised(&error, options.config.is_none())),
     }
@@ -252,8 +257,14 @@ fn declared(opened: &Declared, report: &Report, line: &mut impl FnMut(&str, &str
         list(&name, &port.fields, line);
     }
     if report.kind != Some("transform") {
-        let migration = if report.migration == Some(true) { "migrates older ones" } else { "no migration" };
-        line("state", &format!("version {}, {migration}", opened.state_version));
+        let version = opened.state_version;
+        line(
+            "state",
+            &match report.migration {
+                Some(true) => format!("version {version}, migrates version {}", version.saturating_sub(1)),
+                _ => format!("version {version}, no migration"),
+            },
+        );
     }
     match &opened.config_schema {
         Some(schema) => line("config", &schema.to_string()),

@@ -35,7 +35,7 @@ pub(super) struct Findings {
     pub(super) reads: Vec<PluginField>,
     pub(super) ports: Vec<PluginPort>,
     pub(super) state_version: Option<u32>,
-    pub(super) migrates: bool,
+    pub(super) migrates: Option<bool>,
     pub(super) imports: Vec<String>,
     pub(super) compile_ms: u64,
     pub(super) notes: Vec<String>,
@@ -198,11 +198,14 @@ fn look(engine: &PluginEngine, examination: &Examination) -> Result<Findings, (C
 /// config of a pipeline is for.
 fn open(plugin: &Plugin, compile_ms: u64) -> Result<Findings, (Code, String)> {
     let limits = PluginLimits::default();
-    let (info, spec, mut notes) = match Instance::start(plugin, "{}", &limits) {
-        Ok((_, opened)) => (opened.info, Some(opened.spec), Vec::new()),
+    let (info, spec, migrates, mut notes) = match Instance::start(plugin, "{}", &limits) {
+        Ok((instance, opened)) => {
+            let migrates = instance.migrates(&opened.spec);
+            (opened.info, Some(opened.spec), Some(migrates), Vec::new())
+        }
         Err(PluginError::Config { reason, .. }) => {
             let info = Instance::describe(plugin, &limits).map_err(failed)?;
-            (info, None, vec![format!("it wants a config: with an empty one it says: {reason}")])
+            (info, None, None, vec![format!("it wants a config: with an empty one it says: {reason}")])
         }
         Err(error) => return Err(failed(error)),
     };
@@ -222,7 +225,7 @@ fn open(plugin: &Plugin, compile_ms: u64) -> Result<Findings, (Code, String)> {
         reads,
         ports,
         state_version,
-        migrates: plugin.has_migration(),
+        migrates,
         imports: Vec::new(),
         compile_ms,
         notes,

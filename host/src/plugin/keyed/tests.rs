@@ -1,6 +1,6 @@
 use super::*;
 use crate::column::Values;
-use crate::plugin::{Blame, Body, testing};
+use crate::plugin::{Blame, Body, PluginEngine, testing};
 use proptest::prelude::*;
 
 fn start(config: &str) -> KeyedRunner {
@@ -95,6 +95,16 @@ fn a_timer_whose_state_cannot_be_read_is_rejected_alone() {
     assert_eq!(counts(&answer.produced), [(0, 5), (2, 7)]);
     assert_eq!(texts(&answer.states), [None, Some("what".to_owned()), None]);
     assert_eq!(answer.produced.rejects[0].reason, "the plugin answered with an error: a state is not a count: what");
+}
+
+#[test]
+fn a_plugin_is_asked_whether_it_can_migrate_and_exporting_it_is_not_enough() {
+    assert_eq!(start("{}").can_migrate(1), Ok(()));
+    let why = start("{}").can_migrate(9).unwrap_err();
+    assert_eq!(why, "says: there is no way from state version 9");
+    let exports_none = Plugin::load(&PluginEngine::new(None).unwrap(), &testing::guest("velocity")).unwrap();
+    let (mut runner, _) = KeyedRunner::start(&exports_none, "{}", &PluginLimits::default()).unwrap();
+    assert_eq!(runner.can_migrate(1).unwrap_err(), "exports no migration");
 }
 
 #[test]
