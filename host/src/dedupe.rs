@@ -9,8 +9,8 @@
 //! and ascending, as the state of that key ([`KeyedState`]).
 
 use crate::batch::{EventTime, Keys, RowTimes};
-use crate::spill::{SpillError, Spills};
-use crate::state::{Delta, Entry, EntryError, KeyedState, TableId};
+use crate::spill::SpillError;
+use crate::state::{Delta, Entry, EntryError, KeyedState, Spills, TableId};
 
 /// Keys forgotten between two looks at what is due.
 const DUE_MAX: usize = 4_096;

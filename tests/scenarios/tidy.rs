@@ -32,7 +32,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("dedupe", &["batch", "spill", "state"]),
     // Where state is while it is not in memory.
     ("spill", &["batch"]),
-    ("state", &["batch", "spill"]),
+    ("state", &["batch", "column", "spill"]),
     ("sink", &["batch", "column", "config", "decode", "failpoint", "kafka", "metrics", "schema"]),
     ("checkpoint", &["failpoint", "state"]),
 ];

@@ -7,8 +7,8 @@
 use super::store::{EntryError, Store};
 use super::{Arrivals, Joined, Pairs, Side};
 use crate::batch::EventTime;
-use crate::spill::{SpillError, Spills};
-use crate::state::{Delta, Entry, TableId};
+use crate::spill::SpillError;
+use crate::state::{Delta, Entry, Spills, TableId};
 use crate::watermark::WATERMARK_NONE;
 
 /// The join with a table as of event time, in one worker.

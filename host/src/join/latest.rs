@@ -5,8 +5,8 @@
 use super::store::{EntryError, Store};
 use super::{Arrivals, Joined, Side};
 use crate::batch::EventTime;
-use crate::spill::{SpillError, Spills};
-use crate::state::{Delta, Entry, TableId};
+use crate::spill::SpillError;
+use crate::state::{Delta, Entry, Spills, TableId};
 
 /// The join with the present value of a table, in one worker.
 #[derive(Debug)]

@@ -20,8 +20,8 @@ mod cold;
 
 use super::Side;
 use crate::batch::{self, EventTime};
-use crate::spill::{Chest, Copied, SpillError, Spills};
-use crate::state::{Delta, Entry, TableId};
+use crate::spill::{Copied, SpillError};
+use crate::state::{Chest, Delta, Entry, Spills, TableId};
 use hashbrown::HashTable;
 use std::collections::{BTreeSet, VecDeque};
 

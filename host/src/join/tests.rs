@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::batch;
-use crate::spill::{Cold, Scratch, Sizes, Spills};
-use crate::state::{Delta, Entries, Entry, TableId};
+use crate::spill::{Cold, Scratch, Sizes};
+use crate::state::{Delta, Entries, Entry, Spills, TableId};
 use crate::watermark::{WATERMARK_END, WATERMARK_NONE};
 use proptest::prelude::*;
 use std::collections::BTreeMap;

@@ -15,8 +15,8 @@ use super::grid::Grid;
 use super::store::{EntryError, Row, Slot, Store};
 use super::{Arrivals, Joined, Pairs, Side};
 use crate::batch::EventTime;
-use crate::spill::{SpillError, Spills};
-use crate::state::{Delta, Entry, TableId};
+use crate::spill::SpillError;
+use crate::state::{Delta, Entry, Spills, TableId};
 use crate::watermark::WATERMARK_NONE;
 use std::collections::VecDeque;
 

@@ -22,8 +22,8 @@ use crate::plugin::{
     Body, Call, Groups, KeyedProduced, KeyedRunner, PluginError, Produced, Rejected, Table, TransformRunner, Vitals,
 };
 use crate::schema::Slot;
-use crate::spill::{SpillError, Spills};
-use crate::state::{Delta, Entry, KeyedState, TableId};
+use crate::spill::SpillError;
+use crate::state::{Delta, Entry, KeyedState, Spills, TableId};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -13,8 +13,8 @@ use crate::decode::canonical_keys;
 use crate::exchange::gather_times;
 use crate::join::tables::{Answers, Changes, Instruction, Instructions, LeftRows, Matches, Outcome};
 use crate::join::{Half, Pairs, Side, tables};
-use crate::spill::{SpillError, Spills};
-use crate::state::{Delta, Entry, TableId};
+use crate::spill::SpillError;
+use crate::state::{Delta, Entry, Spills, TableId};
 use crate::watermark::WATERMARK_NONE;
 
 /// A part's operator in one worker.

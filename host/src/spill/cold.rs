@@ -12,7 +12,6 @@
 
 use super::{Scratch, SpillError};
 use crate::batch::EventTime;
-use crate::state::TableId;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -115,8 +114,8 @@ impl Cold {
     }
 
     /// The operator's table.
-    pub fn table(&self) -> TableId {
-        TableId(self.table)
+    pub fn table(&self) -> u16 {
+        self.table
     }
 
     /// How many keys there are.

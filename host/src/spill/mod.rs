@@ -10,12 +10,10 @@
 //!
 //! Nothing here knows what is in a value, what an epoch is, a plugin or a window.
 
-mod chest;
 mod cold;
 mod error;
 mod scratch;
 
-pub use chest::{Chest, Spills};
 pub use cold::{Cold, Copied, Due, Moved, Queue};
 pub use error::SpillError;
 pub use scratch::{Scratch, Sizes};

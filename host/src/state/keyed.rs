@@ -23,9 +23,9 @@
 
 mod cold;
 
-use super::{Delta, Entry, TableId};
+use super::{Chest, Delta, Entry, Spills, TableId};
 use crate::batch::{self, EventTime, Keys};
-use crate::spill::{Chest, Copied, SpillError, Spills};
+use crate::spill::{Copied, SpillError};
 use hashbrown::HashTable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -11,7 +11,8 @@
 use super::{Copied, DELETES, MATCHED, Row, Slot, Store};
 use crate::batch::{self, EventTime};
 use crate::join::Side;
-use crate::spill::{Chest, Cold, Moved, Queue, SpillError, Spills};
+use crate::spill::{Cold, Moved, Queue, SpillError};
+use crate::state::{Chest, Spills};
 
 const STORED: u8 = 4;
 /// Keys brought back at once, at most, where many are due.
@@ -102,7 +103,7 @@ impl Spills for Store {
         if std::mem::take(&mut slot.hot) || slot.is_empty() || slot.key.len() > Cold::KEY_BYTES_MAX {
             return Ok(());
         }
-        slot.write(chest.cold.table(), &mut chest.value, &mut chest.early);
+        slot.write(chest.table(), &mut chest.value, &mut chest.early);
         if slot.copied == Copied::Same && slot.due.is_none() {
             chest.cold.put_again();
         } else {

@@ -5,8 +5,8 @@
 use super::{Instruction, Instructions, Version};
 use crate::batch::{EventTime, Keys};
 use crate::column::Strings;
-use crate::spill::{SpillError, Spills};
-use crate::state::{Delta, Entry, EntryError, KeyedState, TableId};
+use crate::spill::SpillError;
+use crate::state::{Delta, Entry, EntryError, KeyedState, Spills, TableId};
 
 /// The changes of the left table, in one worker.
 ///

@@ -5,8 +5,8 @@
 
 use super::Version;
 use crate::batch::Keys;
-use crate::spill::{SpillError, Spills};
-use crate::state::{Delta, Entry, EntryError, KeyedState, TableId};
+use crate::spill::SpillError;
+use crate::state::{Delta, Entry, EntryError, KeyedState, Spills, TableId};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Seen;
 

@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::batch::{self, Keys};
-use crate::spill::{Cold, Scratch, Sizes, Spills};
-use crate::state::{Delta, Entries, Entry, TableId};
+use crate::spill::{Cold, Scratch, Sizes};
+use crate::state::{Delta, Entries, Entry, Spills, TableId};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;

@@ -8,7 +8,8 @@
 
 use super::{Decoded, KeyedState, NEVER, decode};
 use crate::batch::{self, EventTime, Keys};
-use crate::spill::{Chest, Cold, Copied, Due, Moved, Queue, SpillError, Spills};
+use crate::spill::{Cold, Copied, Due, Moved, Queue, SpillError};
+use crate::state::{Chest, Spills};
 use std::sync::Arc;
 
 /// Keys brought back at once, at most, where many are due.

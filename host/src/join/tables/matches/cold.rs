@@ -13,7 +13,8 @@
 
 use super::{Matches, Row, Slot};
 use crate::join::Side;
-use crate::spill::{Chest, Cold, Copied, Moved, SpillError, Spills};
+use crate::spill::{Cold, Copied, Moved, SpillError};
+use crate::state::{Chest, Spills};
 
 const HEAD_BYTES: usize = 18;
 
@@ -104,7 +105,7 @@ impl Spills for Matches {
         if std::mem::take(&mut slot.hot) || slot.is_empty() || slot.key.len() > Cold::KEY_BYTES_MAX {
             return Ok(());
         }
-        let table = chest.cold.table();
+        let table = chest.table();
         // A row that went and came again is written after its end.
         for (group, key) in self.deleted.drain(..) {
             chest.early.delete(table, group, &key);

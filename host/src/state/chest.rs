@@ -1,9 +1,9 @@
 //! What every kind of state that can be moved to the disk does alike: which keys go, and when they come back.
 
-use super::{Cold, SpillError};
+use super::{Delta, TableId};
 use crate::batch::Keys;
 use crate::column::Strings;
-use crate::state::Delta;
+use crate::spill::{Cold, SpillError};
 
 /// Where the keys of some state go that are not in memory.
 #[derive(Debug)]
@@ -18,6 +18,13 @@ pub struct Chest {
     pub hand: usize,
     /// Memory that the keys that stay may take, bytes.
     limit: usize,
+}
+
+impl Chest {
+    /// The operator's table.
+    pub fn table(&self) -> TableId {
+        TableId(self.cold.table())
+    }
 }
 
 /// State in slots, a key in each, that can be moved to the disk key by key.
