@@ -18,7 +18,7 @@ const SHARES: [f64; 3] = [0.25, 0.5, 0.75];
 const START_MAX: Duration = Duration::from_secs(30);
 
 /// Measures a filter in wasm from Kafka to Kafka that lets every record pass: for each guarantee its maximum, then the
-/// latency at a quarter, half and three quarters of it.
+/// latency at a quarter, half and three quarters of what it does while a sender and a reader use the same machine.
 ///
 /// Starts a broker, or uses the one that WASMILL_TEST_KAFKA names (host:port).
 #[derive(Debug, Parser)]
@@ -115,13 +115,21 @@ impl Bench {
             "| {guarantee} | {most:.0}, the maximum | - | - | - | - | {:.0} | - |",
             cpu.as_nanos() as f64 / records as f64
         );
+        let (fed, _) = self.running(commit, |load, _| load.flat_out(records))?;
+        println!("| {guarantee} | {fed:.0}, the maximum beside a sender and a reader | - | - | - | - | - | - |");
         for share in SHARES {
-            println!("{}", self.row(commit, &guarantee, most * share, share)?);
+            println!("{}", self.row(commit, &guarantee, fed * share, share)?);
         }
         Ok(())
     }
 
-    fn row(&self, commit: &str, guarantee: &str, rate: f64, share: f64) -> Result<String> {
+    /// Runs the pipeline while `measure` has it under load; that is also given the pipeline's file of CPU time. And how long half of its commits took
+    /// at most, and 99 of 100, ms.
+    fn running<T>(
+        &self,
+        commit: &str,
+        measure: impl FnOnce(Load<'_>, &str) -> Result<T>,
+    ) -> Result<(T, Option<(f64, f64)>)> {
         let from = self.topic("latency-in");
         let to = self.pipeline(commit, &from)?;
         let file = self.folder.path().join("pipeline.toml");
@@ -130,28 +138,29 @@ impl Bench {
         run.stdin(Stdio::null());
         let mut run = wasmill_tests::process::Run::start(run, self.folder.path(), &kafka::unique("latency"));
         run.wait_for_log("progress", START_MAX);
-        let stat = format!("/proc/{}/stat", run.pid());
-        let mut marks = Vec::new();
         let load = Load {
             brokers: self.broker.address(),
             from: &from,
             to: &to,
             partitions: self.arguments.partitions as i32,
-            rate,
+            rate: 0.0,
             warm_up: Duration::from_secs(5),
             measured: Duration::from_secs(self.arguments.seconds),
         };
-        let measured = load.run(|| {
-            marks.push(so_far(&stat)?);
-            Ok(())
-        });
+        let measured = measure(load, &format!("/proc/{}/stat", run.pid()));
         run.signal(wasmill_tests::process::Signal::Terminate);
         let ended = run.wait(START_MAX).expect_code(0);
         let commit = |name: &str| ended.stderr.lines().rev().find_map(|it| figure::<f64>(it, name));
         let commits = commit("commit_ms_p50").zip(commit("commit_ms_p99"));
-        let commits = commits.map_or_else(|| "-".to_owned(), |(half, most)| format!("{half}, {most}"));
-        let mut quantiles = measured?;
         [from, to].iter().for_each(|it| self.broker.delete_topic(it));
+        Ok((measured?, commits))
+    }
+
+    fn row(&self, commit: &str, guarantee: &str, rate: f64, share: f64) -> Result<String> {
+        let mut marks = Vec::new();
+        let mut mark = |stat: &str| so_far(stat).map(|it| marks.push(it));
+        let (mut quantiles, commits) = self.running(commit, |load, stat| Load { rate, ..load }.run(|| mark(stat)))?;
+        let commits = commits.map_or_else(|| "-".to_owned(), |(half, most)| format!("{half}, {most}"));
         let cpu = match marks[..] {
             [begin, end] => end.saturating_sub(begin),
             _ => Duration::ZERO,

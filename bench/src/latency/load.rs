@@ -9,12 +9,15 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Message, Offset, TopicPartitionList};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// How long the sender rests when nothing is due.
 const REST: Duration = Duration::from_micros(500);
 /// How far the sender may be behind before the run is worth nothing.
 const BEHIND_MAX: Duration = Duration::from_millis(250);
+/// How many records may be on their way where as many are sent as come out.
+const ON_THE_WAY_MAX: u64 = 100_000;
 /// How long the last records may take.
 const WAIT: Duration = Duration::from_secs(60);
 /// Where a payment's number is in its JSON: the digits of `{"transaction_id":"t000000000000"`.
@@ -54,6 +57,40 @@ impl Load<'_> {
             let read = self.read(&consumer, start);
             let sent = sender.join().unwrap_or_else(|_| bail!("the sender panicked"));
             sent.and(read)
+        })
+    }
+
+    /// Sends `records`, each as soon as there is room for it, and answers how many come out in a second, after the first fifth.
+    ///
+    /// # Errors
+    /// A record does not come out.
+    pub fn flat_out(&self, records: u64) -> Result<f64> {
+        let producer = self.producer()?;
+        let consumer = self.consumer()?;
+        let out = AtomicU64::new(0);
+        let send = || {
+            let mut payments = Payments::new();
+            for record in 0..records {
+                while record >= out.load(Relaxed) + ON_THE_WAY_MAX {
+                    std::thread::sleep(REST);
+                    producer.poll(Duration::ZERO);
+                }
+                self.send_one(&producer, payments.make(), record)?;
+            }
+            producer.flush(WAIT).context("the records are not acknowledged in time")
+        };
+        std::thread::scope(|scope| {
+            let sender = std::thread::Builder::new().name("sender".into()).spawn_scoped(scope, send)?;
+            let (mut counted, mut from) = (0, now());
+            for read in 0..records {
+                if read == records / 5 {
+                    (counted, from) = (records - read, now());
+                }
+                consumer.poll(WAIT).with_context(|| format!("only {read} of {records} records came out"))??;
+                out.store(read + 1, Relaxed);
+            }
+            let rate = counted as f64 / from.elapsed().as_secs_f64();
+            sender.join().unwrap_or_else(|_| bail!("the sender panicked")).map(|()| rate)
         })
     }
 

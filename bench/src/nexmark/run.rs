@@ -29,7 +29,7 @@ pub struct Used {
     pub started_ms: i64,
     /// How long half of the commits took at most, and 99 of 100, ms; none where the system does not tell.
     pub commit_ms: Option<(f64, f64)>,
-    /// Resident memory at its peak, bytes; never less than that of the process that started it.
+    /// Resident memory at its peak, bytes.
     pub resident_bytes_max: u64,
 }
 
@@ -53,13 +53,14 @@ pub fn run(wasmill: &Path, file: &Path, data: &Path, log: &Path, events: u64) ->
     let (started, started_ms) = (now(), unix_ms());
     let mut child = command.spawn().with_context(|| format!("cannot start {command:?}"))?;
     let mut kept = File::create(log).with_context(|| log.display().to_string())?;
-    let stat = format!("/proc/{}/stat", child.id());
-    let (mut lines, mut warm, mut read, mut commit_ms) = (Vec::new(), None, 0, None);
+    let (stat, status) = (format!("/proc/{}/stat", child.id()), format!("/proc/{}/status", child.id()));
+    let (mut lines, mut warm, mut read, mut commit_ms, mut resident_bytes_max) = (Vec::new(), None, 0, None, 0);
     for line in BufReader::new(child.stderr.take().context("a pipe")?).lines() {
         let line = line?;
         writeln!(kept, "{line}")?;
         read = figure(&line, "records_in").unwrap_or(read);
         commit_ms = figure(&line, "commit_ms_p50").zip(figure(&line, "commit_ms_p99")).or(commit_ms);
+        resident_bytes_max = peak(&status).unwrap_or(resident_bytes_max);
         if warm.is_none() && read as f64 >= events as f64 * WARM_UP {
             warm = Some((read, so_far(&stat)?));
         }
@@ -73,12 +74,20 @@ pub fn run(wasmill: &Path, file: &Path, data: &Path, log: &Path, events: u64) ->
     let cpu = crate::child::duration(usage.ru_utime) + crate::child::duration(usage.ru_stime);
     let wall = started.elapsed();
     let warm = warm.filter(|it| it.0 < events);
-    Ok(Used { wall, cpu, warm, started_ms, commit_ms, resident_bytes_max: usage.ru_maxrss as u64 * 1_024 })
+    Ok(Used { wall, cpu, warm, started_ms, commit_ms, resident_bytes_max })
 }
 
 /// `NAME=FIGURE` in a line.
 pub fn figure<T: FromStr>(line: &str, name: &str) -> Option<T> {
     line.split_once(&format!(" {name}="))?.1.split_whitespace().next()?.parse().ok()
+}
+
+/// The most memory that a process has had, bytes, by its `/proc/PID/status`; none once it has ended. (What `wait4` says of a child is at
+/// least what its parent had when it started it.)
+fn peak(status: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(status).ok()?;
+    let kib = text.lines().find_map(|it| it.strip_prefix("VmHWM:"))?;
+    kib.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|it| it * 1_024)
 }
 
 /// The CPU time that a process has used, by its `/proc/PID/stat`, in ticks of 10 ms.
