@@ -51,7 +51,7 @@ fn of_javascript_and_typescript() {
         &["raise", "index", "typed"],
         expect![[r#"
         raise: the plugin answered with an error: TypeError: cannot go on with 5 at rule.js:21
-        index: the plugin answered with an error: TypeError: can't access property "length", "ab".at(...) is undefined at rule.js:24
+        index: the plugin answered with an error: TypeError: can't access property "length", "ab".at(...) is undefined at rule.js:23
         typed: the plugin answered with an error: Refusal: cannot go on with 5 at typed.ts:6
     "#]],
     );
