@@ -51,3 +51,4 @@ def test_a_cause_is_told_too():
 def test_what_the_author_says_himself_stands_alone():
     assert faults.describe(Reject("too old")) == "too old"
     assert faults.describe(Mismatch("config.a", "wrong")) == "config.a: wrong"
+    assert faults.describe(faults.NoMigration("no migration from state version 1")) == "no migration from state version 1"

@@ -11,9 +11,13 @@ _SDK = os.path.dirname(__file__) + "/"
 _STDLIB = os.path.dirname(os.__file__) + "/"
 
 
+class NoMigration(LookupError):
+    """State of this version cannot be brought to the plugin's own: the answer to a question, and nobody's fault."""
+
+
 def describe(error: BaseException, root: str = "") -> str:
     """What the host is told of `error`: `ValueError: bad amount (rule.py:12, in rules)`. Paths are shown from `root`."""
-    if isinstance(error, (Mismatch, Reject)):
+    if isinstance(error, (Mismatch, NoMigration, Reject)):
         return str(error)
     line = _one(error, root)
     cause = error.__cause__

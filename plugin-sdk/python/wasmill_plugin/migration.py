@@ -6,6 +6,7 @@ import json
 from typing import Any, Callable
 
 from . import encode
+from .faults import NoMigration
 from .plugin import Rule
 from .state import Codec, strings
 from .wire import Answer, Request
@@ -36,7 +37,7 @@ class Migrating:
         states = strings(request.take(data), old)
         rule = self._migration
         if rule is None:
-            raise LookupError(f"no migration from state version {version}")
+            raise NoMigration(f"no migration from state version {version}")
         read: Callable[[bytes], Any] = bytes if rule.hints.get("state") is bytes else json.loads
         new = [self.codec.encode(rule.function(version, read(it))) for it in states]
         answer.blobs += encode.bytes_blobs(new)
