@@ -99,6 +99,8 @@ pub struct Matches {
     deleted: Vec<(u16, Vec<u8>)>,
     /// Memory in use, bytes, about.
     held: usize,
+    /// What the next seal writes, bytes, about.
+    changed: usize,
     /// The foreign keys that are not in memory; none where all are.
     cold: Option<Box<Chest>>,
 }
@@ -114,6 +116,7 @@ impl Matches {
             dirty: Vec::new(),
             deleted: Vec::new(),
             held: 0,
+            changed: 0,
             cold: None,
         }
     }
@@ -172,6 +175,7 @@ impl Matches {
             }
         };
         if !was_dirty {
+            self.changed += ROW_COST + bytes.len();
             self.dirty.push((hash, Arc::clone(&slot.key), Some(own.into())));
         }
     }
@@ -183,6 +187,7 @@ impl Matches {
         let removed = slot.left.remove(own);
         self.held -= removed.as_ref().map_or(0, Row::cost);
         if removed.is_some_and(|it| it.stored) {
+            self.changed += foreign.len() + own.len();
             self.deleted.push((batch::key_group(hash), entry_key(Side::Left, foreign, own)));
         }
         self.tidy(at);
@@ -225,11 +230,13 @@ impl Matches {
                 Some(bytes) => {
                     slot.right = Some(Row { time, version: 0, bytes: bytes.into(), dirty: true, stored });
                     if !dirty {
+                        self.changed += ROW_COST + bytes.len();
                         self.dirty.push((hash, Arc::clone(&slot.key), None));
                     }
                 }
                 None => {
                     if stored {
+                        self.changed += key.len();
                         self.deleted.push((batch::key_group(hash), entry_key(Side::Right, key, b"")));
                     }
                     self.tidy(slot_at);
@@ -241,6 +248,7 @@ impl Matches {
 
     /// Writes what changed since the last call.
     pub fn seal(&mut self, table: TableId, delta: &mut Delta) {
+        self.changed = 0;
         if let Some(chest) = &mut self.cold {
             delta.append(&mut chest.early);
         }

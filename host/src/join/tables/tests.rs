@@ -294,6 +294,18 @@ fn an_answer_of_the_owner_before_does_not_hide_that_of_the_owner_after() {
 }
 
 #[test]
+fn what_changed_is_counted_by_rows_and_not_by_foreign_keys() {
+    let mut workers = Workers::new(true, 1, None);
+    (1..101).for_each(|own| workers.left(own, Some(1), &[b'x'; 100]));
+    while workers.deliver(0) {}
+    let matches = &mut workers.matches[0];
+    let (held, changed) = (matches.bytes(), matches.changed_bytes());
+    assert!((held / 2..=held).contains(&changed), "{changed} bytes changed of {held}");
+    matches.seal(TABLE, &mut Delta::default());
+    assert_eq!(matches.changed_bytes(), 0);
+}
+
+#[test]
 fn the_bytes_of_a_snapshot_never_change() {
     let mut workers = Workers::new(true, 1, None);
     workers.left(1, Some(2), b"left");

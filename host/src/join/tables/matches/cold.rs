@@ -77,8 +77,7 @@ impl Spills for Matches {
     }
 
     fn changed_bytes(&self) -> usize {
-        let early = self.cold.as_ref().map_or(0, |it| it.early.bytes().len());
-        early + self.dirty.len() * (self.held / self.index.len().max(1))
+        self.changed
     }
 
     fn slots(&self) -> usize {
