@@ -88,7 +88,8 @@ start() { # DIR PORT
   alive "$dir" && return
   properties "$dir" "$2" >"$dir/server.properties"
   if [[ ! -f $dir/data/meta.properties ]]; then
-    java_kafka kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d =)" \
+    # An id may hold `-` and `_` too, but one that begins with `-` would be taken for an option.
+    java_kafka kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'ab' | tr -d =)" \
       -c "$dir/server.properties" >"$dir/format.log" 2>&1 || fail "could not format $dir/data: see $dir/format.log"
   fi
   nohup java -Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \

@@ -1,43 +1,136 @@
-//! Sixteen bytes of text at once.
+//! Sixteen bytes of text at once, and blocks of four times as many.
 
 /// How many bytes are looked at together.
-const LANES: usize = 16;
+pub(in crate::decode) const LANES: usize = 16;
+/// How many bytes are surveyed together: as many as a word has bits.
+pub(in crate::decode) const BLOCK: usize = 64;
 
-/// One bit a byte, the first in the lowest place: set for what a JSON string cannot hold as it is (a quote, a backslash, a
-/// control character) and for every byte of a character beyond ASCII.
+/// What is in a block of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::decode) struct Survey {
+    /// One bit a byte, the first in the lowest place: set for the quotes.
+    pub(in crate::decode) quotes: u64,
+    /// Whether there is something else that a JSON string cannot hold as it is, or a character beyond ASCII.
+    pub(in crate::decode) odd: bool,
+}
+
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "what the compiler makes of safe code takes a tenth of a record's whole time longer")]
-#[inline(always)]
-fn stops(bytes: &[u8; LANES]) -> u32 {
+mod vectors {
+    use super::{BLOCK, LANES, Survey};
     use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+        __m128i, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+        _mm_setzero_si128, _mm_subs_epu8, _mm_xor_si128,
     };
 
     #[target_feature(enable = "sse2")]
     #[inline]
-    fn compared(high: i64, low: i64) -> i32 {
-        let text = _mm_set_epi64x(high, low);
-        let odd = _mm_cmplt_epi8(text, _mm_set1_epi8(0x20));
-        let quote = _mm_cmpeq_epi8(text, _mm_set1_epi8(b'"' as i8));
-        let backslash = _mm_cmpeq_epi8(text, _mm_set1_epi8(b'\\' as i8));
-        _mm_movemask_epi8(_mm_or_si128(odd, _mm_or_si128(quote, backslash)))
+    fn load(bytes: &[u8; LANES]) -> __m128i {
+        let text = u128::from_le_bytes(*bytes);
+        _mm_set_epi64x((text >> 64) as i64, text as i64)
     }
 
-    let text = u128::from_le_bytes(*bytes);
-    // SAFETY: all that it asks for is SSE2, which every x86-64 processor has.
-    unsafe { compared((text >> 64) as i64, text as i64) as u32 }
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn are(text: __m128i, byte: u8) -> __m128i {
+        _mm_cmpeq_epi8(text, _mm_set1_epi8(byte as i8))
+    }
+
+    /// Control characters, characters beyond ASCII, backslashes.
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn are_odd(text: __m128i) -> __m128i {
+        _mm_or_si128(_mm_cmplt_epi8(text, _mm_set1_epi8(0x20)), are(text, b'\\'))
+    }
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn compared(bytes: &[u8; LANES]) -> i32 {
+        let text = load(bytes);
+        _mm_movemask_epi8(_mm_or_si128(are_odd(text), are(text, b'"')))
+    }
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn surveyed(block: &[u8; BLOCK]) -> Survey {
+        let (mut quotes, mut odd) = (0, _mm_setzero_si128());
+        for (number, chunk) in block.as_chunks().0.iter().enumerate() {
+            let text = load(chunk);
+            quotes |= (_mm_movemask_epi8(are(text, b'"')) as u64) << (number * LANES);
+            odd = _mm_or_si128(odd, are_odd(text));
+        }
+        Survey { quotes, odd: _mm_movemask_epi8(odd) != 0 }
+    }
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn compared_with_digits(bytes: &[u8; LANES]) -> i32 {
+        // 0 to 9 for a digit, and more for anything else.
+        let values = _mm_xor_si128(load(bytes), _mm_set1_epi8(b'0' as i8));
+        _mm_movemask_epi8(are(_mm_subs_epu8(values, _mm_set1_epi8(9)), 0))
+    }
+
+    #[inline(always)]
+    pub(super) fn digits(bytes: &[u8; LANES]) -> u32 {
+        // SAFETY: all that it asks for is SSE2, which every x86-64 processor has.
+        unsafe { compared_with_digits(bytes) as u32 }
+    }
+
+    #[inline(always)]
+    pub(super) fn stops(bytes: &[u8; LANES]) -> u32 {
+        // SAFETY: all that it asks for is SSE2, which every x86-64 processor has.
+        unsafe { compared(bytes) as u32 }
+    }
+
+    #[inline(always)]
+    pub(super) fn survey(block: &[u8; BLOCK]) -> Survey {
+        // SAFETY: as above.
+        unsafe { surveyed(block) }
+    }
 }
 
 /// The same where there are no vector instructions of ours.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-fn stops(bytes: &[u8; LANES]) -> u32 {
-    byte_by_byte(bytes)
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod bytes {
+    use super::{BLOCK, LANES, Survey};
+
+    #[inline]
+    pub(super) fn stops(bytes: &[u8; LANES]) -> u32 {
+        bytes.iter().rev().fold(0, |bits, &byte| bits << 1 | u32::from(super::is_stop(byte)))
+    }
+
+    #[inline]
+    pub(super) fn digits(bytes: &[u8; LANES]) -> u32 {
+        bytes.iter().rev().fold(0, |bits, byte| bits << 1 | u32::from(byte.is_ascii_digit()))
+    }
+
+    #[inline]
+    pub(super) fn survey(block: &[u8; BLOCK]) -> Survey {
+        let quotes = block.iter().rev().fold(0, |bits, &byte| bits << 1 | u64::from(byte == b'"'));
+        Survey { quotes, odd: block.iter().any(|&it| super::is_stop(it) && it != b'"') }
+    }
 }
 
-#[cfg(any(test, not(target_arch = "x86_64")))]
-fn byte_by_byte(bytes: &[u8; LANES]) -> u32 {
-    bytes.iter().rev().fold(0, |bits, &byte| bits << 1 | u32::from(is_stop(byte)))
+#[cfg(not(target_arch = "x86_64"))]
+use bytes as vectors;
+
+/// One bit a byte, the first in the lowest place: set for what a JSON string cannot hold as it is (a quote, a backslash, a
+/// control character) and for every byte of a character beyond ASCII.
+#[inline(always)]
+fn stops(bytes: &[u8; LANES]) -> u32 {
+    vectors::stops(bytes)
+}
+
+/// One bit a byte, the first in the lowest place: set for digits.
+#[inline(always)]
+pub(in crate::decode) fn digits(bytes: &[u8; LANES]) -> u32 {
+    vectors::digits(bytes)
+}
+
+/// Looks at a block.
+#[inline(always)]
+pub(in crate::decode) fn survey(block: &[u8; BLOCK]) -> Survey {
+    vectors::survey(block)
 }
 
 /// As signed bytes, control characters and all that is beyond ASCII are less than a space.
@@ -71,13 +164,26 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
+    fn a_block_is_surveyed_byte_by_byte() {
+        for lane in 0..BLOCK {
+            for byte in 0..=255 {
+                let mut block = [b'a'; BLOCK];
+                block[lane] = byte;
+                block[BLOCK - 1 - lane] = b'"';
+                assert_eq!(survey(&block), bytes::survey(&block), "byte {byte:#x} in lane {lane}");
+            }
+        }
+    }
+
+    #[test]
     fn every_byte_is_told_in_every_lane() {
         for lane in 0..LANES {
             for byte in 0..=255 {
                 let mut bytes = [b'a'; LANES];
                 bytes[lane] = byte;
                 let expected = matches!(byte, b'"' | b'\\' | 0..0x20 | 0x80..);
-                assert_eq!(stops(&bytes), byte_by_byte(&bytes), "byte {byte:#x} in lane {lane}");
+                assert_eq!(digits(&bytes), bytes::digits(&bytes), "byte {byte:#x} in lane {lane}");
+                assert_eq!(stops(&bytes), bytes::stops(&bytes), "byte {byte:#x} in lane {lane}");
                 assert_eq!(first_stop(&bytes, 0), expected.then_some(lane), "byte {byte:#x} in lane {lane}");
             }
         }

@@ -46,6 +46,9 @@ pub struct Decoded {
 /// The timestamp of a record that has none.
 const NO_TIME: i64 = -1;
 
+/// How many rows are read before their fields go to the columns, one column after the other.
+const ROWS_TOGETHER: usize = 32;
+
 /// Decodes the batches of one source.
 #[derive(Debug)]
 pub struct Decoder {
@@ -92,16 +95,23 @@ impl Decoder {
         let mut columns: Vec<Column> = self.projection.columns.iter().map(|it| Column::empty(it.kind, rows)).collect();
         let mut times = Vec::with_capacity(rows);
         let mut rejects = Vec::new();
-        let mut slots = vec![None; self.projection.slots];
-        for row in 0..rows {
-            match self.read(&arena, &raw, row, &mut slots) {
-                Ok(time) => {
-                    times.push(time);
-                    for (column, wanted) in columns.iter_mut().zip(&self.projection.columns) {
-                        field::push(column, slots[wanted.slot]);
+        let width = self.projection.slots;
+        let mut slots = vec![None; width * ROWS_TOGETHER];
+        let mut row = 0;
+        while row < rows {
+            let mut read = 0;
+            while read < ROWS_TOGETHER && row < rows {
+                match self.read(&arena, &raw, row, &mut slots[read * width..(read + 1) * width]) {
+                    Ok(time) => {
+                        times.push(time);
+                        read += 1;
                     }
+                    Err(reason) => rejects.push(Reject { row: row as u32, reason }),
                 }
-                Err(reason) => rejects.push(Reject { row: row as u32, reason }),
+                row += 1;
+            }
+            for (column, wanted) in columns.iter_mut().zip(&self.projection.columns) {
+                field::extend(column, &arena, slots[..read * width].iter().skip(wanted.slot).step_by(width).copied());
             }
         }
         finish(raw, columns, times, rejects)

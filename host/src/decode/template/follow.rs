@@ -133,7 +133,7 @@ impl Edge {
 
 /// Whether two texts of one length are the same: mostly 8 to 32 bytes, for which a call of the library takes longer.
 #[inline]
-fn same(found: &[u8], literal: &[u8]) -> bool {
+pub(super) fn same(found: &[u8], literal: &[u8]) -> bool {
     fn ends<const N: usize>(found: &[u8], literal: &[u8]) -> bool {
         found.first_chunk::<N>() == literal.first_chunk::<N>() && found.last_chunk::<N>() == literal.last_chunk::<N>()
     }

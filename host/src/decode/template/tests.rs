@@ -1,6 +1,8 @@
 use super::super::scan::Scanner;
 use super::graph::Graph;
 use super::learn::learn;
+use super::quotes::Quotes;
+use super::way::{Way, Ways};
 use crate::column::Kind;
 use crate::config::{EventTimeOptions, Format, Late, TimeFormat};
 use crate::decode::Projection;
@@ -22,31 +24,67 @@ fn projection(paths: &[&str]) -> Projection {
     Projection::plan(&wanted, &own_time, Format::Json).unwrap()
 }
 
-/// A graph beside the scan that it must agree with.
+/// A graph, and the ways through it, beside the scan that they must agree with.
 struct Pair {
     projection: Projection,
     graph: Graph,
+    ways: Vec<Way>,
+    quotes: Quotes,
+    /// How many records went along a way.
+    along: usize,
 }
 
 impl Pair {
     fn new(paths: &[&str]) -> Self {
-        Pair { projection: projection(paths), graph: Graph::new() }
+        Pair { projection: projection(paths), graph: Graph::new(), ways: Vec::new(), quotes: Quotes::new(), along: 0 }
     }
 
     /// Reads a record both ways and answers whether the graph took it; learns from it otherwise.
     fn read(&mut self, record: &[u8]) -> bool {
-        let root = &self.projection.root;
+        let root = &self.projection.root.clone();
         let (mut scanned, mut found) = (vec![None; self.projection.slots], vec![None; self.projection.slots]);
         let scan = Scanner::new(record).and_then(|mut it| it.document(root, &mut scanned));
         let fits = self.graph.follow(record, &mut found).is_some();
+        let walked = self.walk(record, &scanned);
+        assert!(!walked || scan == Ok(()), "{}", String::from_utf8_lossy(record));
         if fits {
             assert_eq!(scan, Ok(()), "{}", String::from_utf8_lossy(record));
             assert_eq!(found, scanned, "{}", String::from_utf8_lossy(record));
             self.compare(record, &found);
+            if !walked {
+                self.learn_way(record);
+            }
         } else if scan.is_ok() {
             learn(&mut self.graph, record, root);
         }
         fits
+    }
+
+    /// Reads a record along all the ways that it goes and answers whether there are any.
+    fn walk(&mut self, record: &[u8], scanned: &[Option<&[u8]>]) -> bool {
+        let mut walked = false;
+        if !self.quotes.find(record) {
+            return false;
+        }
+        for way in &self.ways {
+            let mut found = vec![None; scanned.len()];
+            if way.read(record, &self.quotes, &mut found).is_some() {
+                assert_eq!(found, scanned, "{}", String::from_utf8_lossy(record));
+                walked = true;
+            }
+        }
+        self.along += usize::from(walked);
+        walked
+    }
+
+    /// Learns the way of a record that the graph just took. If it is plain, it must go that way itself.
+    fn learn_way(&mut self, record: &[u8]) {
+        let Some(way) = Way::of(&self.graph, record) else { return };
+        let mut slots = vec![None; self.projection.slots];
+        let goes = !self.quotes.find(record) || way.read(record, &self.quotes, &mut slots).is_some();
+        assert!(goes, "{}", String::from_utf8_lossy(record));
+        self.ways.insert(0, way);
+        self.ways.truncate(20);
     }
 
     /// Compares what was found with a tree of values that serde_json makes.
@@ -79,6 +117,38 @@ fn a_record_fits_whose_values_alone_are_others() {
         r#"{"id":1,"card":{"country":[["x"]],"limit":-0},"list":1,"open":"a long text, longer than lanes","note":1}"#,
     ]);
     assert_eq!(fitting, [1, 2, 3]);
+}
+
+#[test]
+fn a_record_goes_the_way_of_one_before_if_its_values_have_the_same_places() {
+    let mut pair = Pair::new(&["id", "card.country", "note"]);
+    let fields = |id: &str, country: &str, note: &str| {
+        format!(r#"{{"id":{id},"card":{{"country":{country},"limit":1.5}},"none":{{}},"note":{note}}}"#)
+    };
+    let first = fields("1", "\"FR\"", "null");
+    assert!(pair.fitting(&[&first, &first]) == [1] && pair.along == 0);
+    let far = format!("\"{}\"", "far ".repeat(100));
+    for (id, country, note, goes) in [
+        ("12345678901234567", "\"\"", "true", true),
+        ("-1.5e-7", &far, "false", true),
+        ("0", "\"DE\"", "\"a text\"", true),
+        ("1", "null", "null", false), // A way of its own, which the next one goes.
+        ("1", "-7", "1", true),
+        ("1", "\"\u{e9}\"", "null", false),
+        ("1", "\"\\n\"", "null", false),
+        ("1", "[]", "null", false),
+    ] {
+        let before = pair.along;
+        pair.read(fields(id, country, note).as_bytes());
+        assert_eq!(pair.along > before, goes, "{id} {country} {note}");
+    }
+    let mut ways = Ways::new();
+    let mut slots = vec![None; 3];
+    assert!(!ways.read(first.as_bytes(), &mut slots));
+    assert!(pair.read(first.as_bytes()));
+    ways.learn(&pair.graph, first.as_bytes());
+    assert!(ways.read(first.as_bytes(), &mut slots));
+    assert_eq!(slots, [Some(&b"1"[..]), Some(b"\"FR\""), Some(b"null")]);
 }
 
 #[test]

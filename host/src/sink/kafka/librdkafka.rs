@@ -130,10 +130,15 @@ impl Librdkafka {
     /// may answer to a request whose first copy has taken effect.
     pub(super) fn commit(&self, deadline: &Deadline) -> Result<(), Unsent> {
         let mut tries = 0;
-        let committed = retry(deadline, |ms| {
+        let mut call = |ms| {
             tries += 1;
             self.client.commit_transaction(ms)
-        });
+        };
+        let committed = match retry(deadline, &mut call) {
+            // A process that was stopped for a while may find the deadline passed before it has looked at the answer.
+            Err(fault) if fault.retriable => call(SLICE_MS_MAX as i32),
+            result => result,
+        };
         committed.map_err(|fault| {
             let refused = (fault.requires_abort && tries == 1) || code::FENCED.contains(&fault.code);
             match self.error("commit", fault) {
