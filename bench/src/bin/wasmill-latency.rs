@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use wasmill_bench::latency::load::Load;
+use wasmill_bench::latency::quantiles::Quantiles;
 use wasmill_bench::machine::machine;
 use wasmill_bench::nexmark::run::{figure, run, so_far};
 use wasmill_bench::topic;
@@ -119,8 +120,29 @@ impl Bench {
         println!("| {guarantee} | {fed:.0}, the maximum beside a sender and a reader | - | - | - | - | - | - |");
         for share in SHARES {
             println!("{}", self.row(commit, &guarantee, fed * share, share)?);
+            println!("{}", self.bare_row(fed * share, share)?);
         }
         Ok(())
+    }
+
+    /// The same load where the reader reads what the sender wrote: what the machine and the broker take by themselves.
+    fn bare_row(&self, rate: f64, share: f64) -> Result<String> {
+        let topic = self.topic("latency-bare");
+        let mut quantiles = Load { rate, ..self.load(&topic, &topic) }.run(|| Ok(()))?;
+        self.broker.delete_topic(&topic);
+        Ok(format!("| no pipeline between | {rate:.0}, {:.0} % | {} | - | - |", share * 100.0, shown(&mut quantiles)))
+    }
+
+    fn load<'a>(&'a self, from: &'a str, to: &'a str) -> Load<'a> {
+        Load {
+            brokers: self.broker.address(),
+            from,
+            to,
+            partitions: self.arguments.partitions as i32,
+            rate: 0.0,
+            warm_up: Duration::from_secs(5),
+            measured: Duration::from_secs(self.arguments.seconds),
+        }
     }
 
     /// Runs the pipeline while `measure` has it under load; that is also given the pipeline's file of CPU time. And how long half of its commits took
@@ -138,15 +160,7 @@ impl Bench {
         run.stdin(Stdio::null());
         let mut run = wasmill_tests::process::Run::start(run, self.folder.path(), &kafka::unique("latency"));
         run.wait_for_log("progress", START_MAX);
-        let load = Load {
-            brokers: self.broker.address(),
-            from: &from,
-            to: &to,
-            partitions: self.arguments.partitions as i32,
-            rate: 0.0,
-            warm_up: Duration::from_secs(5),
-            measured: Duration::from_secs(self.arguments.seconds),
-        };
+        let load = self.load(&from, &to);
         let measured = measure(load, &format!("/proc/{}/stat", run.pid()));
         run.signal(wasmill_tests::process::Signal::Terminate);
         let ended = run.wait(START_MAX).expect_code(0);
@@ -166,7 +180,12 @@ impl Bench {
             _ => Duration::ZERO,
         };
         let per_record = cpu.as_nanos() as f64 / quantiles.count().max(1) as f64;
-        let ms = [0.5, 0.9, 0.99, 0.999].map(|it| format!("{:.1}", quantiles.at(it).as_secs_f64() * 1e3)).join(" | ");
+        let ms = shown(&mut quantiles);
         Ok(format!("| {guarantee} | {rate:.0}, {:.0} % | {ms} | {per_record:.0} | {commits} |", share * 100.0))
     }
+}
+
+/// The quantiles' cells, ms.
+fn shown(quantiles: &mut Quantiles) -> String {
+    [0.5, 0.9, 0.99, 0.999].map(|it| format!("{:.1}", quantiles.at(it).as_secs_f64() * 1e3)).join(" | ")
 }

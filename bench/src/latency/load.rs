@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 const REST: Duration = Duration::from_micros(500);
 /// How far the sender may be behind before the run is worth nothing.
 const BEHIND_MAX: Duration = Duration::from_millis(250);
-/// How many records may be on their way where as many are sent as come out.
-const ON_THE_WAY_MAX: u64 = 100_000;
+/// How many records may be on their way where as many are sent as come out: as many as come out between two commits.
+const ON_THE_WAY_MAX: u64 = 1_000_000;
 /// How long the last records may take.
 const WAIT: Duration = Duration::from_secs(60);
 /// Where a payment's number is in its JSON: the digits of `{"transaction_id":"t000000000000"`.
