@@ -2,7 +2,7 @@
 
 use crate::small_disk::SmallDisk;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use wasmill_tests::compare::same_records;
 use wasmill_tests::folder::{Folder, RUN_LIMIT};
 use wasmill_tests::random::Random;
@@ -76,6 +76,96 @@ fn a_table_that_is_larger_than_memory_answers_from_the_disk_within_the_budget() 
         .collect();
     same_records("out", &folder.records("out"), &expected);
     assert!(most < BUDGET_BYTES + OVERHEAD_BYTES, "{} MiB", most >> 20);
+}
+
+/// Records of many keys, most of them in order and a few behind; one in two thousand is a minute ahead, so that it closes all that is open.
+fn visits(random: &mut Random, count: usize) -> Vec<Value> {
+    let mut now = 0;
+    let mut visit = |number: usize| {
+        now += if random.one_in(2_000) { 60_000 } else { random.within(0..4) as i64 };
+        let back = if random.one_in(20) { random.within(0..20_000) as i64 } else { 0 };
+        json!({"id": random.within(0..KEYS), "at": now - back, "n": number})
+    };
+    (0..count).map(&mut visit).collect()
+}
+
+const KEYS: u64 = 3_000;
+const GAP_MS: i64 = 15_000;
+
+/// What tumbling (a `slide` of the size) and hopping windows of 20 s write: key, start and sum of each.
+fn sums(visits: &[Value], slide_ms: i64) -> Vec<Value> {
+    const SIZE_MS: i64 = 20_000;
+    let (mut windows, mut watermark) = (BTreeMap::<(u64, i64), u64>::new(), i64::MIN);
+    for (id, at, n) in visits.iter().map(parts) {
+        let last = at.div_euclid(slide_ms) * slide_ms;
+        let starts = (0..SIZE_MS / slide_ms).map(|it| last - it * slide_ms);
+        for start in starts.filter(|it| it + SIZE_MS - 1 > watermark) {
+            *windows.entry((id, start)).or_default() += n;
+        }
+        watermark = watermark.max(at - 1);
+    }
+    windows.into_iter().map(|((id, start), sum)| json!({"id": id, "window_start": start, "sum": sum})).collect()
+}
+
+/// What sessions write: key, first time and sum of each.
+fn sessions(visits: &[Value]) -> Vec<Value> {
+    let (mut all, mut watermark) = (BTreeMap::<u64, Vec<(i64, i64, u64)>>::new(), i64::MIN);
+    for (id, at, n) in visits.iter().map(parts) {
+        let of_key = all.entry(id).or_default();
+        let is_open = |last: i64| last + GAP_MS - 1 > watermark;
+        let joins = |it: &(i64, i64, u64)| is_open(it.1) && at < it.1 + GAP_MS && it.0 < at + GAP_MS;
+        let (joined, mut others): (Vec<_>, Vec<_>) = of_key.drain(..).partition(joins);
+        if is_open(at) || !joined.is_empty() {
+            let first = joined.iter().map(|it| it.0).fold(at, i64::min);
+            let last = joined.iter().map(|it| it.1).fold(at, i64::max);
+            others.push((first, last, n + joined.iter().map(|it| it.2).sum::<u64>()));
+        }
+        *of_key = others;
+        watermark = watermark.max(at - 1);
+    }
+    let row = |id: u64, it: &(i64, i64, u64)| json!({"id": id, "window_start": it.0, "sum": it.2});
+    all.iter().flat_map(|(id, sessions)| sessions.iter().map(move |it| row(*id, it))).collect()
+}
+
+fn parts(visit: &Value) -> (u64, i64, u64) {
+    let number = |name: &str| visit[name].as_i64().expect("a number");
+    (number("id") as u64, number("at"), number("n") as u64)
+}
+
+/// Windows of a few hundred keys fit, and there are thousands; some close in the middle of a batch, before records that are late for them.
+#[test]
+fn windows_larger_than_memory_are_right_whenever_the_process_is_killed() {
+    let mut random = Random::new(settings::seed("windows on the disk"));
+    let visits = visits(&mut random, 12_000);
+    let points = ["persist.in-file", "persist.after-manifest-rename", "current.after-rename", "stage.done"];
+    let windows = [
+        ("tumbling = \"20s\"", sums(&visits, 20_000)),
+        ("hopping = \"20s\", slide = \"5s\"", sums(&visits, 5_000)),
+        ("session = \"15s\"", sessions(&visits)),
+    ];
+    for (window, expected) in windows {
+        let folder = Folder::new();
+        let step = format!(
+            "[steps.step]\nfrom = \"in\"\nkey = \"id\"\nwindow = {{ {window} }}\naggregate = {{ sum = \"sum(n)\" }}\n\
+             select = {{ id = \"id\", window_start = \"window_start\", sum = \"sum\" }}\n"
+        );
+        let (mut killed, mut spilled) = (0, false);
+        folder.write("pipeline.toml", pipeline("windows", "memory = \"192KiB\"", &step).replace("200ms", "20ms"));
+        for (life, point) in points.iter().enumerate() {
+            folder.write_lines("in.jsonl", &visits[..visits.len() * (life + 1) / points.len()]);
+            let workers = random.within(1..4).to_string();
+            let run =
+                folder.run("pipeline.toml").args(["--available-now", "--workers", &workers]).set("batch_rows_max", 256);
+            let ended = run.dying_at(&format!("{point}:{}", random.within(1..4))).end();
+            println!("{window}: {point} with {workers} workers: killed {}", ended.was_killed());
+            killed += usize::from(ended.was_killed());
+            spilled |= folder.path("data/windows/scratch").read_dir().is_ok_and(|mut it| it.next().is_some());
+        }
+        assert!(killed > 0 && spilled, "{killed} lives were killed, and state was on the disk: {spilled}");
+        folder.run("pipeline.toml").args(["--workers", "2"]).until_end();
+        same_records(window, &folder.records("out"), &expected);
+        assert!(scratch_is_empty(&folder, "windows"), "scratch space is given back at the end");
+    }
 }
 
 #[test]

@@ -27,7 +27,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("filter", &["column", "config", "decode"]),
     ("plugin", &["batch", "column", "config", "metrics", "schema", "state"]),
     ("exchange", &["batch", "column", "metrics", "schema"]),
-    ("window", &["batch", "column", "config", "schema", "state"]),
+    ("window", &["batch", "column", "config", "schema", "spill", "state"]),
     ("join", &["batch", "column", "spill", "state", "watermark"]),
     ("dedupe", &["batch", "spill", "state"]),
     // Where state is while it is not in memory.

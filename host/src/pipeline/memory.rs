@@ -178,8 +178,11 @@ impl Worker {
         let largest = self.steps.iter().max_by_key(|it| it.step.held().bytes);
         let (step, held) = largest.map_or(("", Held::default()), |it| (&*it.plan.name, it.step.held()));
         let (whole, share) = self.memory.0.as_ref().map_or((0, 0), |it| (it.whole, it.share));
-        let what =
-            if held.can_move { "state that cannot be moved to the disk now" } else { "windows, which stay in memory" };
+        let what = if held.can_move {
+            "state that cannot be moved to the disk now"
+        } else {
+            "windows of a kind that stays in memory"
+        };
         PipelineError::stop(
             Failure::Internal,
             format!(
@@ -236,7 +239,8 @@ impl Operator {
             Operator::Dedupe(dedupe) => Some(dedupe.state()),
             Operator::Join(join) => Some(join.store()),
             Operator::Tables(part) => Some(part.state()),
-            Operator::Window(_) | Operator::Transform(_) | Operator::Select => None,
+            Operator::Window(window) => window.spills(),
+            Operator::Transform(_) | Operator::Select => None,
         }
     }
 
@@ -246,7 +250,8 @@ impl Operator {
             Operator::Dedupe(dedupe) => Some(dedupe.state_mut()),
             Operator::Join(join) => Some(join.store_mut()),
             Operator::Tables(part) => Some(part.state_mut()),
-            Operator::Window(_) | Operator::Transform(_) | Operator::Select => None,
+            Operator::Window(window) => window.spills_mut(),
+            Operator::Transform(_) | Operator::Select => None,
         }
     }
 }

@@ -8,6 +8,7 @@ mod commit;
 mod conditions;
 mod control;
 mod coordinator;
+mod cut;
 mod dedupe_step;
 mod error;
 mod expiry;

@@ -415,6 +415,9 @@ pub(super) fn restore(
 ) -> Result<(), PipelineError> {
     let Some(restored) = &recovered.restored else { return Ok(()) };
     let (count, mut taken) = (workers.len(), 0_usize);
+    for step in workers.iter_mut().flat_map(|it| &mut it.steps) {
+        step.step.begin(step.watermark);
+    }
     restored.visit(|entry| -> Result<(), PipelineError> {
         let Some(step) = tables.ids.iter().position(|it| *it == entry.table) else { return Ok(()) };
         let worker = &mut workers[owner(entry.group, count)];

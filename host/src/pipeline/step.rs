@@ -143,6 +143,15 @@ impl Step {
         }
     }
 
+    /// The first row of a batch before which [`Step::advance`] is to be called, with the watermark there, and only then the batch from that row on be
+    /// processed: what closes then is partly on the disk.
+    pub(super) fn cut(&self, clock: &RowTimes) -> Option<(u32, EventTime)> {
+        match &self.operator {
+            Operator::Window(window) if !clock.stragglers.is_empty() => window.cut(clock),
+            _ => None,
+        }
+    }
+
     /// The step's watermark moves from `before` to `watermark`. To be called until there is no [`Results::more`], and nothing else
     /// meanwhile.
     pub(super) fn advance(
@@ -193,6 +202,13 @@ impl Step {
             Operator::Transform(_) | Operator::Select => {}
         }
         Ok(())
+    }
+
+    /// A restore begins, which will go on from `watermark`.
+    pub(super) fn begin(&mut self, watermark: EventTime) {
+        if let Operator::Window(window) = &mut self.operator {
+            window.begin(watermark);
+        }
     }
 
     /// Takes back one entry that was sealed before.

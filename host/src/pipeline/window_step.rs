@@ -5,7 +5,7 @@ use super::plan::{OperationPlan, PluginPlan, StepPlan};
 use super::plugin_fold::PluginFold;
 use super::reads::{Pick, Read, own_key};
 use super::step::{
-    Results, gather_keys, keys_column, plugin_failed, push_late, read_columns, rejected, take_produced,
+    Results, gather_keys, keys_column, plugin_failed, push_late, read_columns, rejected, spill_failed, take_produced,
     without_other_kinds, without_required,
 };
 use super::top_step;
@@ -15,7 +15,7 @@ use crate::config::{Accumulate, Emit, Firing, Window};
 use crate::exchange::gather_times;
 use crate::plugin::{Call, Vitals};
 use crate::schema::{Field, Slot};
-use crate::state::{Delta, Entry, TableId};
+use crate::state::{Delta, Entry, Spills, TableId};
 use crate::window::{Builtin, Fired, Input, Operator as Windows, RowKind, Top};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -38,6 +38,17 @@ enum Operator {
     Builtin(Box<Windows<Builtin>>),
     Plugin(Box<Windows<PluginFold>>),
     Top(Box<Windows<Top>>),
+}
+
+/// Calls the same method of whichever it is.
+macro_rules! each {
+    ($self:expr, $it:ident => $call:expr) => {
+        match $self {
+            Operator::Builtin($it) => $call,
+            Operator::Plugin($it) => $call,
+            Operator::Top($it) => $call,
+        }
+    };
 }
 
 impl WindowStep {
@@ -82,6 +93,9 @@ impl WindowStep {
         clock: &RowTimes,
         topic: &str,
     ) -> Result<Results, PipelineError> {
+        if let Some(windows) = self.spills_mut() {
+            windows.warm(keys).map_err(|error| spill_failed(plan, &error))?;
+        }
         match (&mut self.operator, &plan.operation) {
             (Operator::Builtin(windows), OperationPlan::Window { window, inputs, gap, .. }) => {
                 let mut results = Results::default();
@@ -131,6 +145,7 @@ impl WindowStep {
         watermark: EventTime,
     ) -> Result<Results, PipelineError> {
         let mut results = Results::default();
+        each!(&mut self.operator, it => it.warm_due(watermark)).map_err(|error| spill_failed(plan, &error))?;
         match (&mut self.operator, &plan.operation) {
             (Operator::Builtin(windows), _) => match windows.advance_some(watermark, FIRED_MAX) {
                 Ok((fired, done)) => {
@@ -189,21 +204,24 @@ impl WindowStep {
 
     /// Writes what changed since the last seal.
     pub(super) fn seal(&mut self, table: TableId, delta: &mut Delta) {
-        match &mut self.operator {
-            Operator::Builtin(windows) => windows.seal(table, delta),
-            Operator::Plugin(windows) => windows.seal(table, delta),
-            Operator::Top(windows) => windows.seal(table, delta),
-        }
+        each!(&mut self.operator, it => it.seal(table, delta));
+    }
+
+    /// The first row of a batch before which windows close that have keys on the disk, and event time there.
+    pub(super) fn cut(&self, clock: &RowTimes) -> Option<(u32, EventTime)> {
+        let waits = |watermark| each!(&self.operator, it => it.waits_for(watermark));
+        clock.stragglers.iter().copied().find(|it| waits(it.1))
+    }
+
+    /// A restore begins, which will go on from `watermark`.
+    pub(super) fn begin(&mut self, watermark: EventTime) {
+        each!(&mut self.operator, it => it.begin(watermark));
     }
 
     /// Takes an entry back.
     pub(super) fn restore(&mut self, entry: Entry<'_>) -> Result<(), String> {
-        let restored = match &mut self.operator {
-            Operator::Builtin(windows) => windows.restore(entry),
-            Operator::Plugin(windows) => windows.restore(entry),
-            Operator::Top(windows) => windows.restore(entry),
-        };
-        restored.map_err(|error| chain(&error))
+        each!(&mut self.operator, it => it.make_room(entry)).map_err(|error| chain(&error))?;
+        each!(&mut self.operator, it => it.restore(entry)).map_err(|error| chain(&error))
     }
 
     /// Goes on from a watermark that was reached before a restart.
@@ -240,20 +258,22 @@ impl WindowStep {
 
     /// Keys held.
     pub(super) fn keys(&self) -> u64 {
-        match &self.operator {
-            Operator::Builtin(windows) => windows.keys() as u64,
-            Operator::Plugin(windows) => windows.keys() as u64,
-            Operator::Top(windows) => windows.keys() as u64,
-        }
+        each!(&self.operator, it => it.keys() as u64)
     }
 
     /// Memory in use, bytes, roughly.
     pub(super) fn bytes(&self) -> usize {
-        match &self.operator {
-            Operator::Builtin(windows) => windows.bytes(),
-            Operator::Plugin(windows) => windows.bytes(),
-            Operator::Top(windows) => windows.bytes(),
-        }
+        each!(&self.operator, it => it.bytes())
+    }
+
+    /// The state, where that can be moved to the disk.
+    pub(super) fn spills(&self) -> Option<&dyn Spills> {
+        each!(&self.operator, it => it.spills())
+    }
+
+    /// The same, to be changed.
+    pub(super) fn spills_mut(&mut self) -> Option<&mut dyn Spills> {
+        each!(&mut self.operator, it => it.spills_mut())
     }
 }
 

@@ -559,8 +559,24 @@ impl Worker {
             let states = states.transpose()?.flatten();
             self.probes.steps[index].offer_input(Input { states, ..input });
         }
-        let (began, rows) = (self.gauge.now(), batch.rows);
-        let results = step.step.process(&step.plan, (side, batch), keys, clock, step.watermark, &topic)?;
+        match (step.step.cut(clock), keys) {
+            (Some(cut), Some(keys)) => {
+                self.process_in_parts(plan, (index, side), (batch, keys, clock.clone()), cut, &topic)
+            }
+            (_, keys) => self.process_at_once(plan, (index, side), (batch, keys, clock), &topic),
+        }
+    }
+
+    /// As [`Worker::process`], where nothing is to be done between two rows.
+    pub(super) fn process_at_once(
+        &mut self,
+        plan: &Plan,
+        (index, side): (usize, Side),
+        (batch, keys, clock): (Batch, Option<Keys>, &RowTimes),
+        topic: &str,
+    ) -> Result<(), PipelineError> {
+        let (step, began, rows) = (&mut self.steps[index], self.gauge.now(), batch.rows);
+        let results = step.step.process(&step.plan, (side, batch), keys, clock, step.watermark, topic)?;
         self.gauge.worked(index, began, rows);
         self.keep_within_memory()?;
         self.pass_on(plan, index, results)
@@ -611,15 +627,7 @@ impl Worker {
                     place.store(reached.min().unwrap_or(WATERMARK_NONE), Relaxed);
                 }
             }
-            let mut more = true;
-            while more {
-                let (step, began) = (&mut self.steps[index], self.gauge.now());
-                let results = step.step.advance(&step.plan, before, now.watermark)?;
-                self.gauge.worked(index, began, 0);
-                more = results.more;
-                self.pass_on(plan, index, results)?;
-            }
-            self.keep_within_memory()?;
+            self.fire(plan, index, (before, now.watermark))?;
         }
         let step = &mut self.steps[index];
         // Never back: a reader is told the step's own watermark, whatever woke it.
@@ -632,6 +640,24 @@ impl Worker {
             self.advance_targets(plan, &port.stream, now)?;
         }
         Ok(())
+    }
+
+    /// Does what a step has to do between two watermarks.
+    pub(super) fn fire(
+        &mut self,
+        plan: &Plan,
+        index: usize,
+        (before, watermark): (EventTime, EventTime),
+    ) -> Result<(), PipelineError> {
+        let mut more = true;
+        while more {
+            let (step, began) = (&mut self.steps[index], self.gauge.now());
+            let results = step.step.advance(&step.plan, before, watermark)?;
+            self.gauge.worked(index, began, 0);
+            more = results.more;
+            self.pass_on(plan, index, results)?;
+        }
+        self.keep_within_memory()
     }
 
     /// Results that are due by processing time.

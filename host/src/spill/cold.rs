@@ -96,11 +96,25 @@ pub struct Cold {
 }
 
 /// The keys of one queue.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Waiting {
     count: usize,
-    /// None is due earlier.
+    /// None is due earlier, and none then that comes before this key: what was taken is not looked at again, however many are due at once.
     low: EventTime,
+    low_key: Vec<u8>,
+}
+
+impl Waiting {
+    fn none() -> Self {
+        Waiting { count: 0, low: EventTime::MAX, low_key: Vec::new() }
+    }
+
+    /// None is due before `key` is, at `at`.
+    fn begin_with(&mut self, at: EventTime, key: &[u8]) {
+        self.low = at;
+        self.low_key.clear();
+        self.low_key.extend_from_slice(key);
+    }
 }
 
 impl Cold {
@@ -109,8 +123,8 @@ impl Cold {
 
     /// None yet. `table` is the operator's, and no other's in this scratch space.
     pub fn new(scratch: Arc<Scratch>, table: u16) -> Self {
-        let none = Waiting { count: 0, low: EventTime::MAX };
-        Cold { scratch, table, keys: 0, queues: [none; 2], place: Vec::new(), value: Vec::new() }
+        let queues = [Waiting::none(), Waiting::none()];
+        Cold { scratch, table, keys: 0, queues, place: Vec::new(), value: Vec::new() }
     }
 
     /// The operator's table.
@@ -137,7 +151,10 @@ impl Cold {
             let Some(at) = at else { continue };
             self.value.extend_from_slice(&at.to_le_bytes());
             let waiting = &mut self.queues[queue as usize];
-            (waiting.count, waiting.low) = (waiting.count + 1, waiting.low.min(at));
+            waiting.count += 1;
+            if (at, moved.key) < (waiting.low, &waiting.low_key) {
+                waiting.begin_with(at, moved.key);
+            }
             self.place_in(queue, at, moved.key);
             self.scratch.put(&self.place, &[])?;
         }
@@ -172,7 +189,7 @@ impl Cold {
             let waiting = &mut self.queues[queue as usize];
             waiting.count -= 1;
             if waiting.count == 0 {
-                waiting.low = EventTime::MAX;
+                *waiting = Waiting::none();
             }
             self.place_in(queue, EventTime::from_le_bytes(*at), key);
             self.scratch.remove(&self.place);
@@ -191,7 +208,7 @@ impl Cold {
 
     /// True where a key may be due by `until`.
     pub fn may_be_due(&self, queue: Queue, until: EventTime) -> bool {
-        let waiting = self.queues[queue as usize];
+        let waiting = &self.queues[queue as usize];
         waiting.count > 0 && waiting.low <= until
     }
 
@@ -201,7 +218,10 @@ impl Cold {
             return Ok(Vec::new());
         }
         // From the earliest on, so that nothing is read of those that were taken.
-        self.place_in(queue, self.queues[queue as usize].low, &[]);
+        let waiting = &mut self.queues[queue as usize];
+        let (low, low_key) = (waiting.low, std::mem::take(&mut waiting.low_key));
+        self.place_in(queue, low, &low_key);
+        self.queues[queue as usize].low_key = low_key;
         let end = [&self.table.to_be_bytes()[..], &[queue.kind() + 1]].concat();
         let found = self.scratch.keys(Bound::Included(&self.place), &end, max)?;
         let mut due = Vec::with_capacity(found.len());
@@ -211,7 +231,7 @@ impl Cold {
             due.push(Due { at: (u64::from_be_bytes(*time) ^ SIGN) as EventTime, key: key.into() });
         }
         if let Some(first) = due.first() {
-            self.queues[queue as usize].low = first.at;
+            self.queues[queue as usize].begin_with(first.at, &first.key);
         }
         due.retain(|it| it.at <= until);
         Ok(due)

@@ -62,6 +62,9 @@ pub trait Spills {
     /// The disk's.
     fn pass(&mut self, chest: &mut Chest) -> Result<(), SpillError>;
 
+    /// Some keys may have been moved, and nothing else was done yet: for who names slots elsewhere.
+    fn moved(&mut self) {}
+
     /// From now on keys may be moved to `cold`: as many as it takes for those in memory to be within `limit` bytes, at any time.
     fn spill_to(&mut self, cold: Cold, limit: usize) {
         let (early, value, hand) = (Delta::default(), Vec::new(), 0);
@@ -123,6 +126,7 @@ pub trait Spills {
             moved = self.pass(&mut chest);
         }
         *self.chest_mut() = Some(chest);
+        self.moved();
         moved
     }
 

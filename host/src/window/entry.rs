@@ -28,6 +28,8 @@ use crate::state::{Delta, TableId};
 pub(super) const CHANGED: u8 = 1;
 
 const SIGN: u64 = 1 << 63;
+/// What an entry of a delta has besides its key and value, bytes, about.
+const ENTRY_BYTES: usize = 16;
 
 /// State that cannot be read back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,8 +128,16 @@ impl Removed {
         self.groups.push(batch::key_group(hash));
     }
 
+    /// What the deletions take in a snapshot, bytes, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.keys.data.len() + self.groups.len() * ENTRY_BYTES
+    }
+
     /// Writes the deletions. They come before what the same seal puts: an entry may be gone and back.
     pub(super) fn seal(&mut self, table: TableId, delta: &mut Delta) {
+        if self.groups.is_empty() {
+            return;
+        }
         for (key, &group) in self.keys.iter().zip(&self.groups) {
             delta.delete(table, group, key);
         }

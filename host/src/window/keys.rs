@@ -7,6 +7,21 @@ use std::cmp::Ordering;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct KeyId(u32);
 
+/// What an allocation takes besides what is asked for, bytes, about.
+const ALLOCATION_BYTES: usize = 16;
+
+impl KeyId {
+    /// The id of slot `at`.
+    pub(super) fn of(at: usize) -> Self {
+        KeyId(at as u32)
+    }
+
+    /// Its slot.
+    pub(super) fn slot(self) -> u32 {
+        self.0
+    }
+}
+
 /// A key and what is kept of it.
 #[derive(Debug, Default)]
 pub(super) struct Key<T> {
@@ -25,6 +40,10 @@ pub(super) struct KeyTable<T> {
     keys: Vec<Key<T>>,
     free: Vec<KeyId>,
     text_bytes: usize,
+    /// By id: used since it was last looked at for a key to move to the disk. Shorter or empty where nobody asked yet.
+    hot: Vec<bool>,
+    /// Ids of keys that went to the disk, until no list names them any more.
+    left: Vec<KeyId>,
 }
 
 /// Where the table looks for a hash. Its low bits are the key group, and a worker owns few groups: as they are they would
@@ -35,7 +54,8 @@ fn spread(hash: u64) -> u64 {
 
 impl<T: Default> KeyTable<T> {
     pub(super) fn new() -> Self {
-        KeyTable { index: HashTable::new(), keys: Vec::new(), free: Vec::new(), text_bytes: 0 }
+        let (index, keys, free) = (HashTable::new(), Vec::new(), Vec::new());
+        KeyTable { index, keys, free, text_bytes: 0, hot: Vec::new(), left: Vec::new() }
     }
 
     /// How many keys there are.
@@ -46,6 +66,30 @@ impl<T: Default> KeyTable<T> {
     /// Memory in use, bytes, without what a key's state points to.
     pub(super) fn bytes(&self) -> usize {
         self.text_bytes + self.index.allocation_size() + self.keys.capacity() * size_of::<Key<T>>()
+    }
+
+    /// Memory that the keys there are need, bytes, about; without room for more.
+    pub(super) fn live_bytes(&self) -> usize {
+        self.text_bytes + self.len() * (size_of::<Key<T>>() + size_of::<KeyId>() + ALLOCATION_BYTES)
+    }
+
+    /// How many ids there are, of free ones too. They are those of `0..slots()`.
+    pub(super) fn slots(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Notes that a key is used.
+    pub(super) fn touch(&mut self, id: KeyId) {
+        let at = id.0 as usize;
+        if self.hot.len() <= at {
+            self.hot.resize(self.keys.len(), false);
+        }
+        self.hot[at] = true;
+    }
+
+    /// True where a key was used since the last call.
+    pub(super) fn cool(&mut self, id: KeyId) -> bool {
+        self.hot.get_mut(id.0 as usize).is_some_and(std::mem::take)
     }
 
     /// The keys there are, in no particular order.
@@ -81,6 +125,9 @@ impl<T: Default> KeyTable<T> {
                 KeyId(self.keys.len() as u32 - 1)
             }
         };
+        if let Some(hot) = self.hot.get_mut(id.0 as usize) {
+            *hot = true;
+        }
         let keys = &self.keys;
         self.index.insert_unique(spread(hash), id, |it| spread(keys[it.0 as usize].hash));
         id
@@ -88,12 +135,34 @@ impl<T: Default> KeyTable<T> {
 
     /// Removes a key that is there.
     pub(super) fn remove(&mut self, id: KeyId) {
-        if let Ok(found) = self.index.find_entry(spread(self[id].hash), |it| *it == id) {
-            found.remove();
-            let key = std::mem::take(&mut self.keys[id.0 as usize]);
-            self.text_bytes -= key.text.len();
+        if self.take(id) {
             self.free.push(id);
         }
+    }
+
+    /// Removes a key that is there, for it goes to the disk: its id names no other key before [`KeyTable::reuse`].
+    pub(super) fn leave(&mut self, id: KeyId) {
+        if self.take(id) {
+            self.left.push(id);
+        }
+    }
+
+    /// True where keys have gone to the disk whose ids may be in lists.
+    pub(super) fn left(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    /// The ids of keys that went to the disk are in no list any more.
+    pub(super) fn reuse(&mut self) {
+        self.free.append(&mut self.left);
+    }
+
+    fn take(&mut self, id: KeyId) -> bool {
+        let Ok(found) = self.index.find_entry(spread(self[id].hash), |it| *it == id) else { return false };
+        found.remove();
+        let key = std::mem::take(&mut self.keys[id.0 as usize]);
+        self.text_bytes -= key.text.len();
+        true
     }
 
     /// The order of rows that end together: by hash, then by text. It is cheap, and the same for any number of workers,
@@ -101,6 +170,12 @@ impl<T: Default> KeyTable<T> {
     pub(super) fn compare(&self, left: KeyId, right: KeyId) -> Ordering {
         let (a, b) = (&self[left], &self[right]);
         a.hash.cmp(&b.hash).then_with(|| a.text.cmp(&b.text))
+    }
+
+    /// True where a key is before that of `hash` and `text` in the order of rows.
+    pub(super) fn is_before(&self, id: KeyId, (hash, text): (u64, &[u8])) -> bool {
+        let key = &self[id];
+        key.hash.cmp(&hash).then_with(|| (*key.text).cmp(text)).is_lt()
     }
 }
 

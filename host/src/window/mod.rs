@@ -11,6 +11,7 @@
 mod accumulators;
 mod builtin;
 mod calendar;
+mod cold;
 mod counted;
 mod entry;
 mod fired;

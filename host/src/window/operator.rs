@@ -1,11 +1,13 @@
 //! The window operator of a step, whichever it is.
 
 use super::accumulators::Accumulators;
-use super::entry::StateError;
+use super::entry::{self, StateError};
 use super::fired::{Fired, Processed};
 use super::{Counted, Input, Panes, Repeated, Rolling, Sessions, Sliding};
+use crate::batch;
 use crate::config::{Emit, Firing, Window};
-use crate::state::{Delta, Entry, TableId};
+use crate::spill::SpillError;
+use crate::state::{Delta, Entry, Spills, TableId};
 
 /// One of the windows. After each batch the worker calls [`Operator::advance`] with the watermark after it; before a barrier's
 /// [`Operator::seal`] it has done so.
@@ -71,7 +73,8 @@ impl<A: Accumulators> Operator<A> {
         each!(self, it => it.process(input))
     }
 
-    /// Closes every window whose last millisecond `watermark` has reached; it only ever rises.
+    /// Closes every window whose last millisecond `watermark` has reached; it only ever rises. Where keys are on the disk, see
+    /// [`Operator::warm_due`].
     pub fn advance(&mut self, watermark: i64) -> Result<Fired<A::Output>, A::Error> {
         match self {
             Operator::Panes(it) => it.advance(watermark),
@@ -99,6 +102,29 @@ impl<A: Accumulators> Operator<A> {
         }
     }
 
+    /// Brings some of the keys back from the disk that are needed to close what `watermark` has reached: as many as may be in memory at once. To be
+    /// called before each [`Operator::advance_some`], which then goes as far as they allow.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn warm_due(&mut self, watermark: i64) -> Result<(), SpillError> {
+        match self {
+            Operator::Panes(it) => it.warm_due(watermark),
+            Operator::Sessions(it) => it.warm_due(watermark),
+            _ => Ok(()),
+        }
+    }
+
+    /// True where keys on the disk may be needed to close what `watermark` has reached. Then a batch must not be processed that has a straggler
+    /// which came at that watermark, but the rows before it, and then [`Operator::advance_some`] be called.
+    pub fn waits_for(&self, watermark: i64) -> bool {
+        match self {
+            Operator::Panes(it) => it.waits_for(watermark),
+            Operator::Sessions(it) => it.waits_for(watermark),
+            _ => false,
+        }
+    }
+
     /// With an interval of processing time, a row for each open window that changed since it was last reported; otherwise nothing.
     pub fn changed(&mut self) -> Result<Fired<A::Output>, A::Error> {
         match self {
@@ -114,6 +140,26 @@ impl<A: Accumulators> Operator<A> {
     /// Writes what changed since the last seal; what it costs is in proportion to that.
     pub fn seal(&mut self, table: TableId, delta: &mut Delta) {
         each!(self, it => it.seal(table, delta));
+    }
+
+    /// A restore begins that [`Operator::resume`] will end at `watermark`.
+    pub fn begin(&mut self, watermark: i64) {
+        if let Operator::Panes(it) = self {
+            it.begin(watermark);
+        }
+    }
+
+    /// Makes room for an entry that is about to be restored, and brings its key back if that is on the disk.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn make_room(&mut self, entry: Entry<'_>) -> Result<(), SpillError> {
+        let Some(windows) = self.spills_mut().filter(|it| it.chest().is_some()) else { return Ok(()) };
+        windows.settle()?;
+        match entry::split(entry.key) {
+            Ok((text, _)) => windows.warm_key(batch::hash(text), text).map(drop),
+            Err(_) => Ok(()), // Restoring says so.
+        }
     }
 
     /// Takes back an entry that [`Operator::seal`] wrote, into a new operator of the same configuration. Later entries of a
@@ -150,6 +196,24 @@ impl<A: Accumulators> Operator<A> {
     /// Memory in use, bytes, roughly.
     pub fn bytes(&self) -> usize {
         each!(self, it => it.bytes())
+    }
+
+    /// Its state, where that can be moved to the disk.
+    pub fn spills(&self) -> Option<&dyn Spills> {
+        match self {
+            Operator::Panes(it) => Some(&**it),
+            Operator::Sessions(it) => Some(it),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn spills_mut(&mut self) -> Option<&mut dyn Spills> {
+        match self {
+            Operator::Panes(it) => Some(&mut **it),
+            Operator::Sessions(it) => Some(it),
+            _ => None,
+        }
     }
 
     /// What the windows compute.

@@ -6,9 +6,11 @@
 //!
 //! Where windows have many cells and share most of them with each other, a row costs a few merges, however many cells there are: `sums`
 //! says how. Sums are in memory only; a snapshot holds the cells. Keys without records in a window cost nothing at its close.
+//! Keys that do not fit into memory are on the disk until the first of their windows closes: `cold`.
 
 mod cells;
 mod closing;
+mod cold;
 mod groups;
 mod merging;
 mod planner;
@@ -17,11 +19,13 @@ mod sums;
 
 use super::Input;
 use super::accumulators::{Accumulators, Add, SlotId};
+use super::cold::{Part, Place};
 use super::entry::Removed;
 use super::fired::{Fired, Processed};
 use super::keys::{KeyId, KeyTable};
 use super::layout::Layout;
 use crate::config::Emit;
+use crate::state::{Chest, Spills};
 use cells::{Cell, Cells};
 use groups::Groups;
 use merging::Merging;
@@ -60,6 +64,14 @@ pub struct Panes<A> {
     /// Cells there are, and keys with sums.
     cells: usize,
     summed_keys: usize,
+    /// The keys that are not in memory; none where all are.
+    cold: Option<Box<Chest>>,
+    /// The first row that waits for a key on the disk, as far as the watermark has come.
+    next: Option<Box<Place>>,
+    /// The window `open` is written in part.
+    part: Option<Box<Part>>,
+    /// Keys that are written of it, and stay active.
+    written: Vec<KeyId>,
 }
 
 impl<A: Accumulators> Panes<A> {
@@ -93,6 +105,10 @@ impl<A: Accumulators> Panes<A> {
             merging: Merging::default(),
             cells: 0,
             summed_keys: 0,
+            cold: None,
+            next: None,
+            part: None,
+            written: Vec::new(),
         };
         panes.reach(i64::MIN);
         panes
@@ -232,7 +248,9 @@ impl<A: Accumulators> Panes<A> {
         if pane > self.entered {
             self.ahead.entry(pane).or_default().push(key);
         } else if !std::mem::replace(&mut self.keys[key].state.active, true) {
-            self.active.push(key);
+            // Of a window that is written in part, the key may be one that is.
+            let is_written = self.is_written(key);
+            (if is_written { &mut self.written } else { &mut self.active }).push(key);
             self.ordered = false;
         }
     }
@@ -248,13 +266,7 @@ impl<A: Accumulators> Panes<A> {
 
     /// How many keys have open windows.
     pub fn keys(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Memory in use, bytes, roughly.
-    pub fn bytes(&self) -> usize {
-        let sums = self.groups.map_or(0, |it| it.bytes()) * self.summed_keys;
-        self.keys.bytes() + self.cells * size_of::<Cell>() + sums + self.folds.bytes()
+        self.keys.len() + self.cold_keys()
     }
 
     /// What the windows compute.

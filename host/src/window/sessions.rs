@@ -6,16 +6,19 @@
 //! when it joins a session that is still open.
 //!
 //! A key has at most one timer, never later than its first session closes; a session that grows does not move it. A timer
-//! that comes too early is set again.
+//! that comes too early is set again. Keys that do not fit into memory are on the disk until the first of their sessions closes: `cold`.
 
-use super::Input;
+mod cold;
 mod sealing;
 
+use super::Input;
 use super::accumulators::{Accumulators, Add, Merge, SlotId};
+use super::cold::{Part, Place};
 use super::entry::Removed;
 use super::fired::{Fired, Processed};
 use super::keys::{KeyId, KeyTable};
 use crate::config::Emit;
+use crate::state::{Chest, Spills};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -60,6 +63,14 @@ pub struct Sessions<A> {
     dirty: Vec<KeyId>,
     changed: Vec<KeyId>,
     removed: Removed,
+    /// The keys that are not in memory; none where all are.
+    cold: Option<Box<Chest>>,
+    /// The first row that waits for a key on the disk, as far as the watermark has come.
+    next: Option<Box<Place>>,
+    /// Scratch for the key and the value of an entry.
+    written: (Vec<u8>, Vec<u8>),
+    /// What closes at one time is written in part.
+    part: Option<Box<Part>>,
 }
 
 impl<A: Accumulators> Sessions<A> {
@@ -76,6 +87,10 @@ impl<A: Accumulators> Sessions<A> {
             dirty: Vec::new(),
             changed: Vec::new(),
             removed: Removed::default(),
+            cold: None,
+            next: None,
+            written: (Vec::new(), Vec::new()),
+            part: None,
         }
     }
 
@@ -267,33 +282,64 @@ impl<A: Accumulators> Sessions<A> {
         self.timers.peek().is_some_and(|it| it.0.0 <= watermark)
     }
 
-    /// Closes what `watermark` has reached, in the order of the sessions' ends until there are `rows_max` rows. False where
-    /// sessions are left.
+    /// Closes what `watermark` has reached, in the order of the sessions' ends until there are `rows_max` rows or keys on the disk are
+    /// needed that [`Sessions::warm_due`] did not yet bring. False where sessions are left.
     fn close_until(&mut self, watermark: i64, rows_max: usize, out: &mut Fired<A::Output>) -> bool {
         if watermark <= self.watermark {
             return true;
         }
-        let end = self.gap - 1;
         let mut closed = Vec::new();
-        while let Some(&Reverse((at, _))) = self.timers.peek().filter(|it| it.0.0 <= watermark) {
-            if out.len() >= rows_max {
+        while let Some(at) = self.next_timer().filter(|it| *it <= watermark) {
+            let waits = self.next.as_ref().is_some_and(|it| it.number < at);
+            if waits || out.len() >= rows_max {
                 return false;
             }
-            while let Some(Reverse((_, id))) = self.timers.peek().filter(|it| it.0.0 == at).copied() {
-                self.timers.pop();
-                let state = &mut self.keys[id].state;
-                if state.timer != Some(at) {
-                    continue; // Void: the key was given an earlier one, or is gone.
+            if self.part.is_some() || self.next.as_ref().is_some_and(|it| it.number == at) {
+                self.turn(at).into_iter().for_each(|it| self.end(it, at, &mut closed));
+            } else {
+                while let Some(Reverse((_, id))) = self.timers.peek().filter(|it| it.0.0 == at).copied() {
+                    self.timers.pop();
+                    self.end(id, at, &mut closed);
                 }
-                let done = state.sessions.partition_point(|it| it.last.saturating_add(end) <= at);
-                closed.extend(state.sessions.drain(..done).map(|it| (id, it)));
-                state.timer = state.sessions.first().map(|it| it.last.saturating_add(end));
-                self.timers.extend(state.timer.map(|it| Reverse((it, id))));
             }
             self.let_go(&mut closed, out);
+            if self.part.is_some() {
+                return false;
+            }
         }
+        if self.next.is_some() {
+            return false;
+        }
+        debug_assert!(!self.waits_for(watermark), "keys are brought back before their sessions close");
         self.watermark = watermark;
         true
+    }
+
+    /// When the next timer is due of a key in memory.
+    fn next_timer(&self) -> Option<i64> {
+        match &self.part {
+            Some(part) => Some(part.until.number),
+            None => self.timers.peek().map(|it| it.0.0),
+        }
+    }
+
+    /// Takes the sessions of a key that close at `at`, for which its timer was.
+    fn end(&mut self, id: KeyId, at: i64, closed: &mut Vec<(KeyId, Session)>) {
+        let end = self.gap - 1;
+        let state = &mut self.keys[id].state;
+        if state.timer != Some(at) {
+            return; // Void: the key was given an earlier one, or is gone.
+        }
+        let done = state.sessions.partition_point(|it| it.last.saturating_add(end) <= at);
+        closed.extend(state.sessions.drain(..done).map(|it| (id, it)));
+        self.set_timer(id);
+    }
+
+    /// Sets a key's timer to when the first of its sessions closes, as far as is known.
+    fn set_timer(&mut self, id: KeyId) {
+        let first = self.keys[id].state.sessions.first().map(|it| self.last_ms(it.last));
+        self.keys[id].state.timer = first;
+        self.timers.extend(first.map(|it| Reverse((it, id))));
     }
 
     /// Writes sessions that have closed, and frees what they held.
@@ -319,13 +365,7 @@ impl<A: Accumulators> Sessions<A> {
 
     /// How many keys have open sessions.
     pub fn keys(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Memory in use, bytes, roughly.
-    pub fn bytes(&self) -> usize {
-        let timers = self.timers.capacity() * size_of::<Reverse<(i64, KeyId)>>();
-        self.keys.bytes() + self.keys.len() * size_of::<Session>() + timers + self.folds.bytes()
+        self.keys.len() + self.cold_keys()
     }
 
     /// What the windows compute.

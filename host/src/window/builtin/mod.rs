@@ -431,7 +431,7 @@ impl Accumulators for Builtin {
     }
 
     fn bytes(&self) -> usize {
-        self.slots as usize * self.stores.iter().map(|it| it.states.width()).sum::<usize>()
+        (self.slots as usize - self.free.len()) * self.stores.iter().map(|it| it.states.width()).sum::<usize>()
     }
 }
 

@@ -4,6 +4,7 @@ use super::Panes;
 use super::planner::{Planner, Row};
 use crate::config::Emit;
 use crate::window::accumulators::Accumulators;
+use crate::window::cold;
 use crate::window::fired::Fired;
 use crate::window::keys::KeyId;
 
@@ -11,9 +12,9 @@ use crate::window::keys::KeyId;
 const MERGED_KEYS_MAX: usize = 1024;
 
 impl<A: Accumulators> Panes<A> {
-    /// The next window that has a row, open or not.
+    /// The next window that has a row of a key in memory, open or not.
     fn next_window(&self) -> Option<i128> {
-        if !self.active.is_empty() {
+        if !self.active.is_empty() || self.part.is_some() {
             return Some(self.open);
         }
         let (&pane, _) = self.ahead.first_key_value()?;
@@ -25,7 +26,8 @@ impl<A: Accumulators> Panes<A> {
         watermark > self.watermark && self.next_window().is_some_and(|it| it < self.layout.open(watermark))
     }
 
-    /// Closes what `watermark` has reached, window by window until there are `rows_max` rows. False where windows are left.
+    /// Closes what `watermark` has reached, window by window until there are `rows_max` rows or keys on the disk are needed that
+    /// [`Panes::warm_due`] did not yet bring. False where windows are left.
     pub(super) fn close_until(
         &mut self,
         watermark: i64,
@@ -37,12 +39,17 @@ impl<A: Accumulators> Panes<A> {
         }
         let open = self.layout.open(watermark);
         while let Some(window) = self.next_window().filter(|it| *it < open) {
-            if out.len() >= rows_max {
+            let waits = self.next.as_ref().is_some_and(|it| i128::from(it.number) < window);
+            // A window has a pane with records, so it is an `i64`.
+            if waits || out.len() >= rows_max || !self.close(window as i64, out)? {
                 return Ok(false);
             }
-            self.close(window as i64, out)?; // It has a pane with records, so it is an `i64`.
             self.open = window + 1;
         }
+        if self.next.is_some() {
+            return Ok(false);
+        }
+        debug_assert!(!self.waits_for(watermark), "keys are brought back before their windows close");
         self.reach(watermark);
         Ok(true)
     }
@@ -53,15 +60,21 @@ impl<A: Accumulators> Panes<A> {
         self.floor = self.layout.floor(self.open);
     }
 
-    /// Writes the rows of `window` and frees what no later window needs.
-    fn close(&mut self, window: i64, out: &mut Fired<A::Output>) -> Result<(), A::Error> {
+    /// Writes the rows of `window` and frees what no later window needs, as far as its keys are in memory. False where some are not.
+    fn close(&mut self, window: i64, out: &mut Fired<A::Output>) -> Result<bool, A::Error> {
         let last = self.layout.last_pane(window);
         self.enter(last);
+        let next = self.next.take_if(|it| it.number == window);
+        let in_parts = next.is_some() || self.part.is_some();
+        let mut keys = std::mem::take(&mut self.active);
+        if (in_parts || self.emit != Emit::OnUpdate) && !std::mem::replace(&mut self.ordered, true) {
+            keys.sort_by(|a, b| self.keys.compare(*a, *b)); // Mostly in order already: a stable sort is quick then.
+        }
+        if in_parts {
+            self.open = window.into();
+            keys = cold::turn(&mut self.part, keys, next, &self.keys);
+        }
         if self.emit != Emit::OnUpdate {
-            let mut keys = std::mem::take(&mut self.active);
-            if !std::mem::replace(&mut self.ordered, true) {
-                keys.sort_by(|a, b| self.keys.compare(*a, *b)); // Mostly in order already: a stable sort is quick then.
-            }
             if matches!(self.emit, Emit::Every { .. }) {
                 let rows = keys.iter().copied().filter(|it| self.keys[*it].state.unreported(last));
                 let rows: Vec<KeyId> = rows.collect();
@@ -69,10 +82,19 @@ impl<A: Accumulators> Panes<A> {
             } else {
                 self.emit(window, &keys, out)?;
             }
+        }
+        self.release(&mut keys, self.layout.floor(i128::from(window) + 1));
+        let whole = self.part.is_none();
+        if in_parts {
+            self.written.append(&mut keys);
+            if whole {
+                self.active = std::mem::take(&mut self.written);
+                self.ordered = false; // Some may have come back since they were written.
+            }
+        } else {
             self.active = keys;
         }
-        self.release(self.layout.floor(i128::from(window) + 1));
-        Ok(())
+        Ok(whole)
     }
 
     /// Makes the keys of the panes up to `last` active.
@@ -114,11 +136,13 @@ impl<A: Accumulators> Panes<A> {
         Ok(())
     }
 
-    /// Frees the panes below `floor` of the active keys, and keys that have no cell left.
-    fn release(&mut self, floor: i128) {
-        let mut active = std::mem::take(&mut self.active);
+    /// Frees the panes below `floor` of active keys, and keys that have no cell left. Leaves those that are still active.
+    fn release(&mut self, active: &mut Vec<KeyId>, floor: i128) {
         let first_chunk = self.groups.map(|it| it.chunk_of(floor));
-        let left_chunk = std::mem::replace(&mut self.first_chunk, first_chunk) != first_chunk;
+        let left_chunk = self.first_chunk != first_chunk;
+        if self.part.is_none() {
+            self.first_chunk = first_chunk;
+        }
         active.retain(|&id| {
             let key = &mut self.keys[id];
             while let Some(cell) = key.state.pop_before(floor) {
@@ -141,11 +165,10 @@ impl<A: Accumulators> Panes<A> {
             }
             stays
         });
-        self.active = active;
     }
 
     /// Frees what was made of the cells of a key. It is made anew when a window asks for it.
-    fn forget_sums_of(&mut self, id: KeyId) {
+    pub(super) fn forget_sums_of(&mut self, id: KeyId) {
         let state = &mut self.keys[id].state;
         state.summed = None;
         if let Some(sums) = state.sums.take() {

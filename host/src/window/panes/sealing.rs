@@ -9,6 +9,9 @@ use crate::window::entry::{self, StateError};
 impl<A: Accumulators> Panes<A> {
     /// Writes what changed since the last seal.
     pub fn seal(&mut self, table: TableId, delta: &mut Delta) {
+        if let Some(chest) = &mut self.cold {
+            delta.append(&mut chest.early);
+        }
         self.removed.seal(table, delta);
         let (mut key_bytes, mut value) = (Vec::new(), Vec::new());
         for (id, pane) in std::mem::take(&mut self.dirty) {
@@ -21,6 +24,11 @@ impl<A: Accumulators> Panes<A> {
             entry::key(&mut key_bytes, &key.text, pane);
             delta.put(table, batch::key_group(key.hash), &key_bytes, &value);
         }
+    }
+
+    /// A restore begins that will end at `watermark`: keys that go to the disk meanwhile are due with windows that are still open then.
+    pub fn begin(&mut self, watermark: i64) {
+        self.reach(watermark);
     }
 
     /// Takes back an entry that [`Panes::seal`] wrote; a later one of the same key holds. After the last, [`Panes::resume`].
@@ -47,6 +55,7 @@ impl<A: Accumulators> Panes<A> {
 
     /// Ends a restore: windows that `watermark` closes have fired before.
     pub fn resume(&mut self, watermark: i64) {
+        self.ahead.clear(); // Of keys that were on the disk meanwhile.
         for id in self.keys.ids() {
             for cell in &self.keys[id].state.cells {
                 self.ahead.entry(cell.pane).or_default().push(id);

@@ -5,25 +5,33 @@ use crate::batch;
 use crate::state::{Delta, Entry, TableId};
 use crate::window::accumulators::Accumulators;
 use crate::window::entry::{self, StateError};
-use std::cmp::Reverse;
+use crate::window::keys::KeyId;
 
 impl<A: Accumulators> Sessions<A> {
     /// Writes what changed since the last seal.
     pub fn seal(&mut self, table: TableId, delta: &mut Delta) {
+        if let Some(chest) = &mut self.cold {
+            delta.append(&mut chest.early);
+        }
         self.removed.seal(table, delta);
-        let (mut key_bytes, mut value) = (Vec::new(), Vec::new());
         for id in std::mem::take(&mut self.dirty) {
-            let key = &mut self.keys[id];
-            key.state.dirty = false;
-            for session in key.state.sessions.iter_mut().filter(|it| it.dirty) {
-                (session.dirty, session.sealed) = (false, true);
-                value.clear();
-                value.push(if session.changed { entry::CHANGED } else { 0 });
-                value.extend_from_slice(&session.last.to_le_bytes());
-                self.folds.encode(session.slot, &mut value);
-                entry::key(&mut key_bytes, &key.text, session.first);
-                delta.put(table, batch::key_group(key.hash), &key_bytes, &value);
-            }
+            self.seal_key(id, table, delta);
+        }
+    }
+
+    /// Writes what changed of a key.
+    pub(super) fn seal_key(&mut self, id: KeyId, table: TableId, delta: &mut Delta) {
+        let key = &mut self.keys[id];
+        key.state.dirty = false;
+        for session in key.state.sessions.iter_mut().filter(|it| it.dirty) {
+            (session.dirty, session.sealed) = (false, true);
+            let (name, value) = &mut self.written;
+            value.clear();
+            value.push(if session.changed { entry::CHANGED } else { 0 });
+            value.extend_from_slice(&session.last.to_le_bytes());
+            self.folds.encode(session.slot, value);
+            entry::key(name, &key.text, session.first);
+            delta.put(table, batch::key_group(key.hash), name, value);
         }
     }
 
@@ -51,11 +59,10 @@ impl<A: Accumulators> Sessions<A> {
 
     /// Ends a restore: sessions that `watermark` closes have fired before.
     pub fn resume(&mut self, watermark: i64) {
+        self.timers.clear(); // Of keys that were on the disk meanwhile.
         for id in self.keys.ids() {
-            let end = self.gap - 1;
+            self.set_timer(id);
             let state = &mut self.keys[id].state;
-            state.timer = state.sessions.first().map(|it| it.last.saturating_add(end));
-            self.timers.extend(state.timer.map(|it| Reverse((it, id))));
             state.changed = state.sessions.iter().any(|it| it.changed);
             if state.changed {
                 self.changed.push(id);

@@ -84,6 +84,12 @@ pub(super) fn run(
     cuts: &Cuts,
 ) -> (Vec<String>, Vec<usize>) {
     let mut harness = Harness::new(window.clone(), emit);
+    run_in(&mut harness, delay, records, cuts);
+    (harness.lines, harness.late)
+}
+
+/// The same of an operator that is made, which is empty then.
+pub(super) fn run_in(harness: &mut Harness, delay: i64, records: &[Record], cuts: &Cuts) {
     let unused = harness.operator.accumulators().used();
     let (mut from, mut watermark) = (0, i64::MIN);
     for (at, &(cut, changed, restart)) in cuts.0.iter().enumerate().take(records.len()) {
@@ -107,7 +113,6 @@ pub(super) fn run(
     assert_eq!(harness.operator.accumulators().used(), unused, "every slot is freed");
     harness.seal();
     assert!(harness.snapshot.is_empty(), "what was freed is deleted from the snapshot");
-    (harness.lines, harness.late)
 }
 
 /// The same of the reference.

@@ -1,0 +1,116 @@
+//! Windows whose keys are on the disk: what their operators do alike.
+//!
+//! A key goes there whole, with the accumulators of all its windows, and comes back when a record of it arrives or when the first of its windows
+//! closes. Keys are there by hash and text: the order of the rows of a window. So those of a window that closes are read one after the other, and
+//! the window is written in parts, each of them of some keys from the disk and of those in memory that lie between.
+//!
+//! What is due is numbered by the operator: by window, or by the time at which a session closes.
+
+use super::keys::{KeyId, KeyTable};
+use crate::spill::{Cold, Due, Queue, SpillError};
+use crate::state::{Chest, Spills};
+use std::collections::VecDeque;
+
+/// Keys brought back at once, at most, where many are due. Tests have many where there are a few.
+const WARMED_MAX: usize = if cfg!(test) { 2 } else { 1_024 };
+const HASH_BYTES: usize = 8;
+/// Bytes of a key's text, at most; longer ones stay in memory.
+pub(super) const TEXT_BYTES_MAX: usize = Cold::KEY_BYTES_MAX - HASH_BYTES;
+
+/// A row in the order in which rows are written.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// The window, or when it closes.
+    pub(super) number: i64,
+    hash: u64,
+    text: Box<[u8]>,
+}
+
+impl Place {
+    /// True where the key is before that of this row.
+    pub(super) fn is_after<T: Default>(&self, id: KeyId, keys: &KeyTable<T>) -> bool {
+        keys.is_before(id, (self.hash, &self.text))
+    }
+}
+
+/// What closes at one time is written in part: some keys of it are on the disk.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// The first row that was not written.
+    pub(super) until: Place,
+    /// Keys in memory that were not written, in the order of rows.
+    pub(super) rest: VecDeque<KeyId>,
+}
+
+/// What is written next, in order, of what closes at one time: `keys`, which are in order, and those that wait in `part`, as far as they are before
+/// `next`, which is the first that is on the disk. All others wait.
+pub(super) fn turn<T: Default>(
+    part: &mut Option<Box<Part>>,
+    mut keys: Vec<KeyId>,
+    next: Option<Box<Place>>,
+    table: &KeyTable<T>,
+) -> Vec<KeyId> {
+    let before = |id: &KeyId| next.as_ref().is_none_or(|it| it.is_after(*id, table));
+    let mut rest = part.take().map_or_else(VecDeque::new, |it| it.rest);
+    let mut now: Vec<KeyId> = rest.drain(..rest.partition_point(before)).collect();
+    let waiting = keys.split_off(keys.partition_point(before));
+    now.append(&mut keys);
+    now.sort_by(|a, b| table.compare(*a, *b)); // Two runs at most.
+    if let Some(until) = next {
+        rest.extend(waiting);
+        rest.make_contiguous().sort_by(|a, b| table.compare(*a, *b));
+        *part = Some(Box::new(Part { until: *until, rest }));
+    }
+    now
+}
+
+/// Writes the name that a key has on the disk.
+pub(super) fn name(out: &mut Vec<u8>, hash: u64, text: &[u8]) {
+    out.clear();
+    out.extend_from_slice(&hash.to_be_bytes());
+    out.extend_from_slice(text);
+}
+
+/// Takes a key off the disk, without a copy that stays there: its bytes are in the chest's `value`. False where it is not there.
+pub(super) fn take(chest: &mut Chest, hash: u64, text: &[u8]) -> Result<bool, SpillError> {
+    let mut key = Vec::with_capacity(HASH_BYTES + text.len());
+    name(&mut key, hash, text);
+    let found = chest.cold.take(&key, &mut chest.value)?;
+    if found {
+        chest.cold.forget(&key);
+    }
+    Ok(found)
+}
+
+/// True where something on the disk may be due by `until`.
+pub(super) fn may_be_due(windows: &impl Spills, until: i64) -> bool {
+    windows.chest().is_some_and(|it| it.cold.may_be_due(Queue::Timers, until))
+}
+
+/// Brings the next keys back that are due by `until`, as many as may be at once. The first one that stays, if there is one.
+pub(super) fn warm_due(windows: &mut impl Spills, until: i64) -> Result<Option<Box<Place>>, SpillError> {
+    if !may_be_due(windows, until) {
+        return Ok(None);
+    }
+    windows.settle()?;
+    let Some(chest) = windows.chest_mut() else { return Ok(None) };
+    let mut due = chest.cold.due(Queue::Timers, until, WARMED_MAX + 1)?;
+    let next = due.split_off(due.len().min(WARMED_MAX)).pop();
+    for it in &due {
+        let (hash, text) = hash_and_text(it);
+        windows.warm_key(hash, text)?;
+    }
+    if let (None, Some(chest)) = (&next, windows.chest_mut()) {
+        // Nothing is: so it is known that nothing is due.
+        chest.cold.due(Queue::Timers, until, 1)?;
+    }
+    Ok(next.map(|it| {
+        let (hash, text) = hash_and_text(&it);
+        Box::new(Place { number: it.at, hash, text: text.into() })
+    }))
+}
+
+/// What [`name`] wrote.
+fn hash_and_text(due: &Due) -> (u64, &[u8]) {
+    due.key.split_first_chunk().map_or((0, &[]), |(hash, text)| (u64::from_be_bytes(*hash), text))
+}

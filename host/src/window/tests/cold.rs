@@ -1,0 +1,172 @@
+//! Windows whose keys are on the disk, all of them or as many as do not fit: against the reference and against windows in memory.
+
+use super::long::windows as long;
+use super::properties::{Cuts, EVERY, config, cuts_of, expect, run_in, values};
+use super::{Harness, Record, row_times};
+use crate::column::Number;
+use crate::config::{Emit, Window};
+use proptest::prelude::*;
+
+const RECORDS_MAX: usize = 100;
+
+/// Windows that are closed one after the other, and so with many records between.
+fn windows() -> impl Strategy<Value = Window> {
+    let hopping = (2..24i64, 1..24i64).prop_flat_map(|(a, b)| (Just(a.max(b)), Just(a.min(b)), 0..a.min(b)));
+    prop_oneof![
+        2 => (1..60i64)
+            .prop_flat_map(|size| (Just(size), 0..size))
+            .prop_map(|(size_ms, offset_ms)| Window::Tumbling { size_ms, offset_ms }),
+        2 => hopping.prop_map(|(size_ms, slide_ms, offset_ms)| Window::Hopping { size_ms, slide_ms, offset_ms }),
+        1 => long(),
+        3 => (1..20i64).prop_map(Window::session),
+    ]
+}
+
+fn emits() -> impl Strategy<Value = Emit> {
+    prop_oneof![3 => Just(Emit::OnClose), 1 => Just(Emit::OnUpdate), 1 => Just(EVERY)]
+}
+
+/// Records of so many keys that a window has several parts; some are behind, and some have the time of the one before.
+fn records() -> impl Strategy<Value = Vec<Record>> {
+    let step = prop_oneof![4 => Just(0i64), 4 => 0..4i64, 1 => 0..60i64];
+    let back = prop_oneof![6 => Just(0i64), 1 => 0..8i64, 1 => 0..60i64];
+    prop::collection::vec((0..12usize, step, back, values()), 20..RECORDS_MAX).prop_map(|steps| {
+        let mut now = -100;
+        let record = |(key, step, back, value): (usize, i64, i64, Option<Number>)| {
+            now += step;
+            Record { key: format!("key {key}"), time: now - back, value }
+        };
+        steps.into_iter().map(record).collect()
+    })
+}
+
+/// Bytes that keys in memory may take: none, some, or about half.
+fn room() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(0), Just(1_500), Just(4_000)]
+}
+
+proptest! {
+    #![proptest_config(config(80))]
+
+    #[test]
+    fn rows_and_late_records_are_the_references_wherever_keys_are(
+        window in windows(), emit in emits(), delay in 0..20i64, records in records(), cuts in cuts_of(RECORDS_MAX), bytes in room(),
+    ) {
+        let mut harness = Harness::new(window.clone(), emit).spilling(bytes);
+        run_in(&mut harness, delay, &records, &cuts);
+        let (expected, expected_late) = expect(&window, emit, delay, &records, &cuts);
+        prop_assert_eq!(harness.late, expected_late);
+        prop_assert_eq!(harness.lines, expected);
+    }
+
+    #[test]
+    fn floats_and_snapshots_are_the_same_to_the_last_bit_wherever_keys_are(
+        window in windows(), emit in emits(), delay in 0..20i64, mut records in records(),
+        floats in prop::collection::vec(-1e9..1e9f64, RECORDS_MAX), cuts in cuts_of(RECORDS_MAX), bytes in room(),
+    ) {
+        for (record, float) in records.iter_mut().zip(floats) {
+            record.value = Some(Number::Float(float));
+        }
+        let mut in_memory = Harness::new(window.clone(), emit);
+        run_in(&mut in_memory, delay, &records, &cuts);
+        let mut harness = Harness::new(window.clone(), emit).spilling(bytes);
+        run_in(&mut harness, delay, &records, &cuts);
+        prop_assert_eq!(harness.lines, in_memory.lines);
+        prop_assert_eq!(harness.begun, in_memory.begun, "a snapshot does not say which keys were on the disk");
+    }
+}
+
+fn record(key: usize, time: i64) -> Record {
+    Record { key: format!("key {key}"), time, value: Some(Number::Int(1)) }
+}
+
+/// An operator with `keys` keys, all of them on the disk.
+fn all_cold(window: Window, emit: Emit, keys: usize) -> Harness {
+    let mut harness = Harness::new(window, emit).spilling(0);
+    let records: Vec<Record> = (0..keys).map(|it| record(it, 5)).collect();
+    harness.feed(&records, &row_times(&vec![5; keys], 0, i64::MIN));
+    assert_eq!(cold_keys(&harness), keys);
+    harness
+}
+
+fn cold_keys(harness: &Harness) -> usize {
+    harness.operator.spills().map_or(0, |it| it.cold_keys())
+}
+
+#[test]
+fn a_window_that_closes_holds_few_of_its_keys_at_once() {
+    for (window, watermark, stay) in [
+        (Window::Tumbling { size_ms: 100, offset_ms: 0 }, 120, 0),
+        (Window::Hopping { size_ms: 100, slide_ms: 50, offset_ms: 0 }, 60, 200),
+        (Window::session(100), 120, 0),
+    ] {
+        let mut harness = all_cold(window, Emit::OnClose, 200);
+        let (mut most, mut done) = (0, false);
+        while !done {
+            harness.operator.warm_due(watermark).unwrap();
+            most = most.max(harness.operator.accumulators().used());
+            let (fired, all) = harness.operator.advance_some(watermark, usize::MAX).unwrap();
+            harness.write(fired);
+            done = all;
+        }
+        assert_eq!(harness.lines.len(), 200);
+        assert!(most <= 8, "{most} accumulators at once");
+        assert_eq!(harness.operator.keys(), stay, "whose last window is still open");
+    }
+}
+
+#[test]
+fn what_waits_to_be_reported_stays_in_memory_until_it_is() {
+    for window in [Window::Tumbling { size_ms: 100, offset_ms: 0 }, Window::session(100)] {
+        let mut harness = Harness::new(window, EVERY).spilling(0);
+        harness.feed(&[record(0, 5), record(1, 5)], &row_times(&[5, 5], 0, i64::MIN));
+        assert_eq!(cold_keys(&harness), 0);
+        harness.changed();
+        harness.shrink();
+        assert_eq!((cold_keys(&harness), harness.lines.len()), (2, 2));
+        harness.feed(&[record(1, 6)], &row_times(&[6], 0, 4));
+        harness.changed();
+        harness.advance(i64::MAX);
+        assert_eq!(harness.lines.len(), 3, "{:?}", harness.lines);
+    }
+}
+
+#[test]
+fn keys_that_are_too_long_for_the_disk_stay_in_memory() {
+    for window in [Window::Tumbling { size_ms: 100, offset_ms: 0 }, Window::session(100)] {
+        let mut harness = Harness::new(window, Emit::OnClose).spilling(0);
+        let long = Record { key: "x".repeat(70_000), ..record(0, 5) };
+        harness.feed(&[record(1, 5), long], &row_times(&[5, 5], 0, i64::MIN));
+        assert_eq!((cold_keys(&harness), harness.operator.keys()), (1, 2));
+        harness.advance(i64::MAX);
+        assert_eq!(harness.lines.len(), 2);
+    }
+}
+
+#[test]
+fn a_restore_brings_no_more_into_memory_than_fits() {
+    for window in [Window::Tumbling { size_ms: 1_000, offset_ms: 0 }, Window::session(1_000)] {
+        let mut harness = all_cold(window, Emit::OnClose, 100);
+        harness.restart();
+        assert!(harness.operator.accumulators().used() <= 2, "{} in memory", harness.operator.accumulators().used());
+        assert!(cold_keys(&harness) >= 98);
+        harness.advance(i64::MAX);
+        assert_eq!(harness.lines.len(), 100);
+    }
+}
+
+/// One batch, and others, in which windows of many keys close before a record that is late for them.
+#[test]
+fn a_straggler_finds_the_windows_closed_that_were_on_the_disk() {
+    for window in [Window::Tumbling { size_ms: 10, offset_ms: 0 }, Window::session(10)] {
+        let records: Vec<Record> =
+            (0..10).map(|it| record(it, 5)).chain([record(0, 40), record(3, 6), record(1, 41)]).collect();
+        let cuts = |at: usize| Cuts((0..records.len()).map(|it| (it == at, false, false)).collect());
+        for at in [9, 11, 12] {
+            let mut harness = Harness::new(window.clone(), Emit::OnClose).spilling(0);
+            run_in(&mut harness, 0, &records, &cuts(at));
+            assert_eq!(harness.late, [11], "cut after {at}");
+            assert_eq!(harness.lines.len(), 12);
+        }
+    }
+}
