@@ -5,6 +5,7 @@
 //! extremes as [`extreme`] has it, and what keeps values as [`values`] has it; a list is a length and its texts.
 
 pub(super) mod extreme;
+mod kept;
 mod percentile;
 mod total;
 mod values;
@@ -14,6 +15,7 @@ use super::accumulators::{Accumulators, Add, Merge, SlotId};
 use super::entry::{StateError, put_bytes, put_varint, take_bytes, take_varint, unzigzag, zigzag};
 use crate::column::{Column, Kind, Number, Values};
 use crate::config::{Aggregate, Function};
+use kept::Kept;
 use percentile::Sketch;
 use std::convert::Infallible;
 use total::Total;
@@ -42,12 +44,12 @@ enum States {
     Avg(Vec<Total>),
     /// The largest or the smallest of the kind given.
     Extreme(Kind, bool, Vec<Option<Number>>),
-    ExtremeText(bool, Vec<Option<Vec<u8>>>),
+    ExtremeText(bool, Kept<Option<Vec<u8>>>),
     /// The value of the latest record, or of the earliest.
-    Edge(bool, Vec<Edge>),
-    Distinct(Vec<Different>),
+    Edge(bool, Kept<Edge>),
+    Distinct(Kept<Different>),
     /// JSON texts with commas between.
-    Collect(Vec<Vec<u8>>),
+    Collect(Kept<Vec<u8>>),
     /// The share of values below, and what is known of all.
     Percentile(f64, Vec<Sketch>),
 }
@@ -101,7 +103,7 @@ impl States {
         };
         let numeric = kind.filter(|it| matches!(it, Kind::S64 | Kind::F64 | Kind::Number));
         let extreme = |function, largest| match kind {
-            Some(Kind::Text) => Ok(States::ExtremeText(largest, Vec::new())),
+            Some(Kind::Text) => Ok(States::ExtremeText(largest, Kept::default())),
             _ => match numeric {
                 Some(kind) => Ok(States::Extreme(kind, largest, Vec::new())),
                 None => Err(refuse(function, "numbers or text")),
@@ -113,10 +115,10 @@ impl States {
             Function::Avg => numeric.map(|_| States::Avg(Vec::new())).ok_or_else(|| refuse("avg", "numbers")),
             Function::Min => extreme("min", false),
             Function::Max => extreme("max", true),
-            Function::First => Ok(States::Edge(false, Vec::new())),
-            Function::Last => Ok(States::Edge(true, Vec::new())),
-            Function::Distinct => Ok(States::Distinct(Vec::new())),
-            Function::Collect => Ok(States::Collect(Vec::new())),
+            Function::First => Ok(States::Edge(false, Kept::default())),
+            Function::Last => Ok(States::Edge(true, Kept::default())),
+            Function::Distinct => Ok(States::Distinct(Kept::default())),
+            Function::Collect => Ok(States::Collect(Kept::default())),
             Function::Percentile { thousandths } => match numeric {
                 Some(_) => Ok(States::Percentile(f64::from(thousandths) / 100_000.0, Vec::new())),
                 None => Err(refuse("percentile", "numbers")),
@@ -140,10 +142,10 @@ impl States {
             States::Count(states) => states.push(0),
             States::Sum(_, states) | States::Avg(states) => states.push(Total::default()),
             States::Extreme(_, _, states) => states.push(None),
-            States::ExtremeText(_, states) => states.push(None),
-            States::Edge(_, states) => states.push(Edge::default()),
-            States::Distinct(states) => states.push(Different::default()),
-            States::Collect(states) => states.push(Vec::new()),
+            States::ExtremeText(_, states) => states.grow(),
+            States::Edge(_, states) => states.grow(),
+            States::Distinct(states) => states.grow(),
+            States::Collect(states) => states.grow(),
             States::Percentile(_, states) => states.push(Sketch::default()),
         }
     }
@@ -153,10 +155,10 @@ impl States {
             States::Count(states) => states[slot] = 0,
             States::Sum(_, states) | States::Avg(states) => states[slot] = Total::default(),
             States::Extreme(_, _, states) => states[slot] = None,
-            States::ExtremeText(_, states) => states[slot] = None,
-            States::Edge(_, states) => states[slot] = Edge::default(),
-            States::Distinct(states) => states[slot] = Different::default(),
-            States::Collect(states) => states[slot] = Vec::new(),
+            States::ExtremeText(_, states) => states.set(slot, None),
+            States::Edge(_, states) => states.set(slot, Edge::default()),
+            States::Distinct(states) => states.set(slot, Different::default()),
+            States::Collect(states) => states.set(slot, Vec::new()),
             States::Percentile(_, states) => states[slot] = Sketch::default(),
         }
     }
@@ -192,7 +194,9 @@ impl States {
                 each(nulls, adds, |slot, row| extreme::keep(&mut states[slot], values[row], *largest));
             }
             (States::ExtremeText(largest, states), Values::Text(values)) => {
-                each(nulls, adds, |slot, row| extreme::keep_text(&mut states[slot], values.get(row), *largest));
+                each(nulls, adds, |slot, row| {
+                    states.change(slot, |it| extreme::keep_text(it, values.get(row), *largest));
+                });
             }
             (States::Percentile(_, states), Values::S64(values)) => {
                 each(nulls, adds, |slot, row| states[slot].add(values[row] as f64));
@@ -205,15 +209,15 @@ impl States {
             }
             (States::Edge(latest, states), _) => each(nulls, adds, |slot, row| {
                 values::text(column, row, &mut text);
-                states[slot].keep(*latest, times[row], &text);
+                states.change(slot, |it| it.keep(*latest, times[row], &text));
             }),
             (States::Distinct(states), _) => each(nulls, adds, |slot, row| {
                 values::text(column, row, &mut text);
-                states[slot].add(&text);
+                states.change(slot, |it| it.add(&text));
             }),
             (States::Collect(states), _) => each(nulls, adds, |slot, row| {
                 values::text(column, row, &mut text);
-                values::push(&mut states[slot], &text);
+                states.change(slot, |it| values::push(it, &text));
             }),
             // `new` was told another kind than the input has: the planner's mistake, and as though every row were null.
             (_, _) => debug_assert!(false, "a column of another kind than planned"),
@@ -234,28 +238,19 @@ impl States {
                 }
             }),
             States::ExtremeText(largest, states) => pairs.for_each(|(into, from)| {
-                if let Some(value) = states[from].take() {
-                    extreme::keep_text(&mut states[into], &value, *largest);
-                    states[from] = Some(value);
-                }
+                states.merge(into, from, |into, from| {
+                    from.iter().for_each(|it| extreme::keep_text(into, it, *largest));
+                });
             }),
             States::Edge(latest, states) => pairs.for_each(|(into, from)| {
-                let edge = std::mem::take(&mut states[from]);
-                if let Some((time, text)) = edge.parts() {
-                    states[into].keep(*latest, time, text);
-                }
-                states[from] = edge;
+                states.merge(into, from, |into, from| {
+                    from.parts().into_iter().for_each(|(time, text)| into.keep(*latest, time, text));
+                });
             }),
-            States::Distinct(states) => pairs.for_each(|(into, from)| {
-                let different = std::mem::take(&mut states[from]);
-                states[into].merge(&different);
-                states[from] = different;
-            }),
-            States::Collect(states) => pairs.for_each(|(into, from)| {
-                let list = std::mem::take(&mut states[from]);
-                values::push(&mut states[into], &list);
-                states[from] = list;
-            }),
+            States::Distinct(states) => pairs.for_each(|(into, from)| states.merge(into, from, Different::merge)),
+            States::Collect(states) => {
+                pairs.for_each(|(into, from)| states.merge(into, from, |into, from| values::push(into, from)));
+            }
             States::Percentile(_, states) => pairs.for_each(|(into, from)| {
                 let sketch = std::mem::take(&mut states[from]);
                 states[into].merge(&sketch);
@@ -275,14 +270,14 @@ impl States {
             (States::Extreme(_, _, states), Values::F64(out)) => put(out, states[slot].map(float)),
             (States::Extreme(_, _, states), Values::Number(out)) => put(out, states[slot]),
             (States::ExtremeText(_, states), Values::Text(out)) => {
-                states[slot].as_ref().map(|it| out.push(it)).is_some()
+                states.get(slot).as_ref().map(|it| out.push(it)).is_some()
             }
-            (States::Edge(_, states), Values::Json(out)) => states[slot].value().map(|it| out.push(it)).is_some(),
-            (States::Distinct(states), Values::S64(out)) => put(out, Some(states[slot].count())),
+            (States::Edge(_, states), Values::Json(out)) => states.get(slot).value().map(|it| out.push(it)).is_some(),
+            (States::Distinct(states), Values::S64(out)) => put(out, Some(states.get(slot).count())),
             (States::Percentile(share, states), Values::F64(out)) => put(out, states[slot].at(*share)),
             (States::Collect(states), Values::Json(out)) => {
                 out.data.push(b'[');
-                out.data.extend_from_slice(&states[slot]);
+                out.data.extend_from_slice(states.get(slot));
                 out.push(b"]");
                 true
             }
@@ -296,10 +291,10 @@ impl States {
             States::Count(states) => put_varint(out, zigzag(states[slot].into())),
             States::Sum(_, states) | States::Avg(states) => states[slot].encode(out),
             States::Extreme(_, _, states) => extreme::encode(states[slot], out),
-            States::ExtremeText(_, states) => extreme::encode_text(states[slot].as_deref(), out),
-            States::Edge(_, states) => states[slot].encode(out),
-            States::Distinct(states) => states[slot].encode(out),
-            States::Collect(states) => put_bytes(out, &states[slot]),
+            States::ExtremeText(_, states) => extreme::encode_text(states.get(slot).as_deref(), out),
+            States::Edge(_, states) => states.get(slot).encode(out),
+            States::Distinct(states) => states.get(slot).encode(out),
+            States::Collect(states) => put_bytes(out, states.get(slot)),
             States::Percentile(_, states) => states[slot].encode(out),
         }
     }
@@ -309,24 +304,26 @@ impl States {
             States::Count(states) => states[slot] = unzigzag(take_varint(bytes, "a count")?) as i64,
             States::Sum(_, states) | States::Avg(states) => states[slot] = Total::decode(bytes)?,
             States::Extreme(_, _, states) => states[slot] = extreme::decode(bytes)?,
-            States::ExtremeText(_, states) => states[slot] = extreme::decode_text(bytes)?,
-            States::Edge(_, states) => states[slot] = Edge::decode(bytes)?,
-            States::Distinct(states) => states[slot] = Different::decode(bytes)?,
-            States::Collect(states) => states[slot] = take_bytes(bytes, "a list")?.to_vec(),
+            States::ExtremeText(_, states) => states.set(slot, extreme::decode_text(bytes)?),
+            States::Edge(_, states) => states.set(slot, Edge::decode(bytes)?),
+            States::Distinct(states) => states.set(slot, Different::decode(bytes)?),
+            States::Collect(states) => states.set(slot, take_bytes(bytes, "a list")?.to_vec()),
             States::Percentile(_, states) => states[slot] = Sketch::decode(bytes)?,
         }
         Ok(())
     }
 
-    /// Bytes of one slot.
-    fn width(&self) -> usize {
+    /// Memory that `slots` slots take, bytes, about.
+    fn bytes(&self, slots: usize) -> usize {
         match self {
-            States::Count(_) => size_of::<i64>(),
-            States::Sum(..) | States::Avg(_) => size_of::<Total>(),
-            States::Extreme(..) => size_of::<Option<Number>>(),
-            States::ExtremeText(..) | States::Edge(..) => size_of::<Edge>() + 16,
-            States::Distinct(_) | States::Collect(_) => 64,
-            States::Percentile(..) => percentile::BYTES,
+            States::Count(_) => slots * size_of::<i64>(),
+            States::Sum(..) | States::Avg(_) => slots * size_of::<Total>(),
+            States::Extreme(..) => slots * size_of::<Option<Number>>(),
+            States::ExtremeText(_, states) => states.bytes(slots),
+            States::Edge(_, states) => states.bytes(slots),
+            States::Distinct(states) => states.bytes(slots),
+            States::Collect(states) => states.bytes(slots),
+            States::Percentile(..) => slots * percentile::BYTES,
         }
     }
 }
@@ -431,7 +428,8 @@ impl Accumulators for Builtin {
     }
 
     fn bytes(&self) -> usize {
-        (self.slots as usize - self.free.len()) * self.stores.iter().map(|it| it.states.width()).sum::<usize>()
+        let used = self.slots as usize - self.free.len();
+        self.stores.iter().map(|it| it.states.bytes(used)).sum()
     }
 }
 

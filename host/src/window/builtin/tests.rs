@@ -171,3 +171,26 @@ proptest! {
         prop_assert_eq!(encode(&folds, empty), encode(&folds, merged));
     }
 }
+
+#[test]
+fn what_values_take_is_counted_and_given_back() {
+    let mut folds = over(&[Function::Collect, Function::Distinct, Function::Max], Kind::Text).unwrap();
+    let (mut texts, slots) = (Strings::default(), [folds.create(), folds.create()]);
+    (0..50).for_each(|it| texts.push(format!("{it:0>100}").as_bytes()));
+    let column = Column::from(Values::Text(texts));
+    let empty = folds.bytes();
+    add(&mut folds, &column, slots[0], 0..50);
+    let one = folds.bytes() - empty;
+    assert!((6_000..9_000).contains(&one), "50 quoted texts, 50 hashes and a text are {one} bytes");
+    let Ok(()) = folds.merge(&[Merge { into: slots[1], from: slots[0] }]);
+    assert_eq!(folds.bytes(), empty + 2 * one);
+    let mut bytes = Vec::new();
+    folds.encode(slots[1], &mut bytes);
+    let decoded = folds.decode(&bytes).unwrap();
+    folds.reset(slots[1]);
+    folds.free(slots[0]);
+    assert_eq!(folds.bytes(), empty + one, "two slots are in use, one of them empty");
+    folds.free(decoded);
+    folds.free(slots[1]);
+    assert_eq!(folds.bytes(), 0);
+}

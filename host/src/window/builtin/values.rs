@@ -54,6 +54,9 @@ impl Edge {
 pub(super) struct Different(BTreeSet<u128>);
 
 impl Different {
+    /// What a value takes in the tree, bytes, about.
+    pub(super) const VALUE_BYTES: usize = 24;
+
     /// Takes a JSON text. Texts that say the same are the same value: `1` and `1.0`, `"a"` and `"\u0061"`.
     pub(super) fn add(&mut self, text: &[u8]) {
         self.0.insert(match canonical(text) {
