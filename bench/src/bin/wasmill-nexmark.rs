@@ -147,9 +147,11 @@ impl Bench {
         for turn in 0..peers.len().max(runs as usize) {
             if turn < runs as usize {
                 ours.push(self.run(query, from)?);
+                progress(query.name, "wasmill", ours.last(), events);
             }
             if let Some(peer) = peers.get(turn) {
                 theirs.push((peer, self.run_peer(peer, query, from)?));
+                progress(query.name, peer.name, theirs.last().map(|it| &it.1), events);
             }
         }
         ours.sort_by_key(|it| it.used.cpu);
@@ -211,6 +213,14 @@ struct Found {
     digest: Digest,
     /// When the broker had the first record, ms since the Unix epoch.
     first_ms: Option<i64>,
+}
+
+/// Says what a run has found: all of a query's may take twenty minutes.
+fn progress(query: &str, system: &str, found: Option<&Found>, events: u64) {
+    if let Some(Found { used, .. }) = found {
+        let (wall, rate) = (used.wall.as_secs_f64(), rate(used, events).0);
+        eprintln!("{query}, {system}: {wall:.1} s, {rate:.0} thousand events per CPU-second");
+    }
 }
 
 /// Thousand events per CPU-second: as a whole, and after the first fifth.
