@@ -127,7 +127,7 @@ impl Way {
                 return None;
             }
             at = match (step.value, self.steps.get(number + 1)) {
-                (Value::Text, _) if record[start] == b'"' => quotes.next(start + 1)? + 1,
+                (Value::Text, _) if record.get(start) == Some(&b'"') => quotes.next(start + 1)? + 1,
                 (Value::Text, _) => return None,
                 (Value::Bare, Some(next)) => bare(record, start, quotes.next(start)?.checked_sub(next.quote)?)?,
                 (Value::Bare, None) => bare(record, start, end)?,

@@ -134,7 +134,7 @@ impl Connection {
 
     fn try_receive(&mut self, arena: impl FnOnce(usize) -> Vec<u8>) -> std::io::Result<Vec<u8>> {
         let mut head = [0; 4];
-        self.read_head(&mut head)?;
+        self.socket.read_exact(&mut head)?;
         let len = u32::from_be_bytes(head) as usize;
         if len > ANSWER_BYTES_MAX {
             let reason = format!("an answer of {len} bytes, more than the {ANSWER_BYTES_MAX} that are taken");
@@ -144,27 +144,6 @@ impl Connection {
         // Into memory that is not set to zero first, which a buffer of that length would be.
         (&self.socket).take(len as u64).read_to_end(&mut answer)?;
         if answer.len() < len { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(answer) }
-    }
-
-    /// Waits for an answer to begin. A process that was stopped for a while may have slept through its patience while the answer came:
-    /// so it looks once more.
-    fn read_head(&mut self, head: &mut [u8; 4]) -> std::io::Result<()> {
-        let patience = self.socket.read_timeout()?;
-        let mut late = false;
-        let mut missing = head.as_mut_slice();
-        while !missing.is_empty() {
-            match self.socket.read(missing) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(read) => missing = missing.get_mut(read..).unwrap_or_default(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) && !late => {
-                    late = true;
-                    self.socket.set_read_timeout(Some(WAIT_MIN))?;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if late { self.socket.set_read_timeout(patience) } else { Ok(()) }
     }
 
     /// Reads the answer to the last question.

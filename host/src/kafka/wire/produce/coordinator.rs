@@ -15,6 +15,10 @@ use std::time::Duration;
 const BACKOFF_MIN: Duration = Duration::from_millis(1);
 const BACKOFF_MAX: Duration = Duration::from_millis(50);
 
+/// What a coordinator is given for an answer at least. A process that was stopped may go on when its time is up: then it still hears
+/// what became of its transaction, and whether another has taken its place.
+const ANSWER_MIN: Duration = Duration::from_secs(1);
+
 /// What takes longer is told, ms: nobody else can while it lasts.
 const TELL_AFTER_MS: u64 = 1_000;
 
@@ -119,7 +123,7 @@ impl Coordinator {
         };
         asked.times += 1;
         let mut answered = || {
-            connection.be_patient(left(deadline))?;
+            connection.be_patient(left(deadline).max(ANSWER_MIN))?;
             let answer = connection.ask(question.api, &question.write, Vec::with_capacity)?;
             connection.read(question.api, &answer, &question.read)
         };

@@ -197,6 +197,18 @@ fn only_the_first_answer_says_for_certain_that_a_commit_did_not_happen() {
     }
 }
 
+#[test]
+fn who_was_stopped_until_its_time_was_up_still_hears_that_it_was_replaced() {
+    let cluster = Cluster::start(1, |_| Fault::None);
+    let mut producer = producer(&cluster, Some("mine"));
+    push(&mut producer, &["a"]);
+    assert_eq!(producer.drain(&wait()), Ok(true));
+    cluster.be_late(Duration::from_millis(20));
+    cluster.answer(key::END, &[90]);
+    assert_eq!(producer.commit(&Deadline::after(0)), Err((Trouble::Fenced, true)));
+    assert_eq!(cluster.times(key::INIT), 1);
+}
+
 /// Something to commit, without a broker that answers.
 fn push_unasked(producer: &mut Producer) {
     producer.begun = true;

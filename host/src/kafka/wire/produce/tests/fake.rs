@@ -73,6 +73,8 @@ struct State {
     times: BTreeMap<i16, usize>,
     init_epochs: Vec<i16>,
     silent: bool,
+    /// How long a coordinator takes to answer.
+    late: Duration,
 }
 
 struct Inner {
@@ -108,6 +110,7 @@ impl Cluster {
             times: BTreeMap::new(),
             init_epochs: Vec::new(),
             silent: false,
+            late: Duration::ZERO,
         });
         let inner = Arc::new(Inner { ports, produce_version_max, state });
         for (node, listener) in listeners.into_iter().enumerate() {
@@ -155,6 +158,11 @@ impl Cluster {
         self.lock().init_epochs.clone()
     }
 
+    /// Coordinators take so long from now on.
+    pub(super) fn be_late(&self, by: Duration) {
+        self.lock().late = by;
+    }
+
     /// Every further request is lost.
     pub(super) fn stop_answering(&self) {
         self.lock().silent = true;
@@ -190,7 +198,11 @@ impl Inner {
             18 => answer(&header, &self.versions()),
             3 => answer(&header, &self.metadata()),
             0 => self.produce(node, &header, request),
-            _ => self.control(key, &header, request),
+            _ => {
+                let late = self.state.lock().unwrap().late;
+                std::thread::sleep(late);
+                self.control(key, &header, request)
+            }
         }?;
         let mut bytes = (out.len() as u32).to_be_bytes().to_vec();
         bytes.extend_from_slice(&out);
