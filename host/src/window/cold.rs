@@ -6,8 +6,9 @@
 //!
 //! What is due is numbered by the operator: by window, or by the time at which a session closes.
 
+use super::StateError;
 use super::keys::{KeyId, KeyTable};
-use crate::spill::{Cold, Due, Queue, SpillError};
+use crate::spill::{Cold, Due, Moved, Queue, SpillError};
 use crate::state::{Chest, Spills};
 use std::collections::VecDeque;
 
@@ -15,7 +16,116 @@ use std::collections::VecDeque;
 const WARMED_MAX: usize = if cfg!(test) { 2 } else { 1_024 };
 const HASH_BYTES: usize = 8;
 /// Bytes of a key's text, at most; longer ones stay in memory.
-pub(super) const TEXT_BYTES_MAX: usize = Cold::KEY_BYTES_MAX - HASH_BYTES;
+const TEXT_BYTES_MAX: usize = Cold::KEY_BYTES_MAX - HASH_BYTES;
+
+/// Windows whose keys go to the disk: what each kind does in its own way. The rest is [`Spills`], the same for all.
+pub(super) trait ColdWindows {
+    /// What is kept of a key.
+    type Kept: Default;
+
+    /// As [`Spills::chest`].
+    fn chest(&self) -> Option<&Chest>;
+
+    /// As [`Spills::chest_mut`].
+    fn chest_mut(&mut self) -> &mut Option<Box<Chest>>;
+
+    /// The keys in memory.
+    fn table(&self) -> &KeyTable<Self::Kept>;
+
+    /// The same, to be changed.
+    fn table_mut(&mut self) -> &mut KeyTable<Self::Kept>;
+
+    /// As [`Spills::bytes`].
+    fn bytes(&self) -> usize;
+
+    /// What the next snapshot will hold of keys in memory and of what was removed, bytes, about.
+    fn unsealed_bytes(&self) -> usize;
+
+    /// False where a key is to stay, and where `id` names none.
+    fn may_go(&self, id: KeyId) -> bool;
+
+    /// When a key that goes has to be back, as the operator numbers what is due; none where only a record brings it back.
+    fn due(&self, id: KeyId) -> Option<i64>;
+
+    /// Writes what the next snapshot must hold of a key that goes into `chest.early`, and over `chest.value` the key itself. Nothing where nothing is left
+    /// of it: then it is gone.
+    fn pack(&mut self, id: KeyId, chest: &mut Chest);
+
+    /// Frees what a key holds that was written.
+    fn free(&mut self, id: KeyId);
+
+    /// A key as [`ColdWindows::pack`] wrote it.
+    ///
+    /// # Errors
+    /// Where it wrote something else.
+    fn unpack(&mut self, hash: u64, text: &[u8], value: &[u8]) -> Result<KeyId, StateError>;
+
+    /// Keys have gone: takes what names no key out of all lists that are not checked when they are read.
+    fn unlist(&mut self);
+}
+
+impl<W: ColdWindows> Spills for W {
+    fn chest(&self) -> Option<&Chest> {
+        ColdWindows::chest(self)
+    }
+
+    fn chest_mut(&mut self) -> &mut Option<Box<Chest>> {
+        ColdWindows::chest_mut(self)
+    }
+
+    fn bytes(&self) -> usize {
+        ColdWindows::bytes(self)
+    }
+
+    fn changed_bytes(&self) -> usize {
+        let early = ColdWindows::chest(self).map_or(0, |it| it.early.bytes().len());
+        early + self.unsealed_bytes()
+    }
+
+    fn slots(&self) -> usize {
+        self.table().slots()
+    }
+
+    fn touch(&mut self, hash: u64, key: &[u8]) -> Option<u32> {
+        let id = self.table().find(hash, key)?;
+        self.table_mut().touch(id);
+        Some(id.slot())
+    }
+
+    fn take_back(&mut self, chest: &mut Chest, hash: u64, key: &[u8]) -> Result<Option<u32>, SpillError> {
+        if !take(chest, hash, key)? {
+            return Ok(None);
+        }
+        let id = self.unpack(hash, key, &chest.value).map_err(|_| chest.cold.damaged())?;
+        self.table_mut().touch(id);
+        Ok(Some(id.slot()))
+    }
+
+    fn pass(&mut self, chest: &mut Chest) -> Result<(), SpillError> {
+        let id = KeyId::of(chest.hand);
+        if self.table_mut().cool(id) || !self.may_go(id) || self.table()[id].text.len() > TEXT_BYTES_MAX {
+            return Ok(());
+        }
+        let due = self.due(id);
+        self.pack(id, chest);
+        if !chest.value.is_empty() {
+            let (mut place, key) = (Vec::new(), &self.table()[id]);
+            name(&mut place, key.hash, &key.text);
+            chest.cold.put(Moved { key: &place, value: &chest.value, due: [due, None] })?;
+        }
+        self.free(id);
+        self.table_mut().leave(id);
+        Ok(())
+    }
+
+    fn moved(&mut self) {
+        if self.table().left() {
+            // What is free is in no list: its id is about to name another key.
+            self.unlist();
+            self.table_mut().reuse();
+        }
+    }
+}
 
 /// A row in the order in which rows are written.
 #[derive(Clone, Debug)]
@@ -65,14 +175,14 @@ pub(super) fn turn<T: Default>(
 }
 
 /// Writes the name that a key has on the disk.
-pub(super) fn name(out: &mut Vec<u8>, hash: u64, text: &[u8]) {
+fn name(out: &mut Vec<u8>, hash: u64, text: &[u8]) {
     out.clear();
     out.extend_from_slice(&hash.to_be_bytes());
     out.extend_from_slice(text);
 }
 
 /// Takes a key off the disk, without a copy that stays there: its bytes are in the chest's `value`. False where it is not there.
-pub(super) fn take(chest: &mut Chest, hash: u64, text: &[u8]) -> Result<bool, SpillError> {
+fn take(chest: &mut Chest, hash: u64, text: &[u8]) -> Result<bool, SpillError> {
     let mut key = Vec::with_capacity(HASH_BYTES + text.len());
     name(&mut key, hash, text);
     let found = chest.cold.take(&key, &mut chest.value)?;

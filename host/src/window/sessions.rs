@@ -40,7 +40,7 @@ struct Session {
 
 /// The open sessions of a key, by time; between two there is at least the gap.
 #[derive(Debug, Default)]
-struct Open {
+pub(super) struct Open {
     sessions: Vec<Session>,
     /// The key's timer; others of the key in the heap are void.
     timer: Option<i64>,

@@ -20,7 +20,7 @@ pub(super) struct Cell {
 
 /// The cells of a key, by pane.
 #[derive(Debug, Default)]
-pub(super) struct Cells {
+pub(in crate::window) struct Cells {
     pub(super) cells: VecDeque<Cell>,
     /// What was made of them, where windows have many.
     pub(super) sums: Option<Box<Sums>>,

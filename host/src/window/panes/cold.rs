@@ -6,15 +6,15 @@
 //! | 1     | 1 where a snapshot may hold it, else 0                  |
 //! | rest  | length of the accumulator: `varint`, and the accumulator |
 
-use super::{Cell, Panes};
+use super::{Cell, Cells, Panes};
 use crate::batch;
-use crate::spill::{Moved, SpillError};
-use crate::state::{Chest, Spills};
+use crate::spill::SpillError;
+use crate::state::Chest;
 use crate::window::StateError;
 use crate::window::accumulators::Accumulators;
-use crate::window::cold;
+use crate::window::cold::{self, ColdWindows};
 use crate::window::entry;
-use crate::window::keys::KeyId;
+use crate::window::keys::{KeyId, KeyTable};
 
 /// What a key takes besides what the table of keys has of it, bytes, about: room for four cells.
 const CELLS_BYTES: usize = 4 * size_of::<Cell>() + 16;
@@ -57,24 +57,48 @@ impl<A: Accumulators> Panes<A> {
         let open = self.open + i128::from(self.is_written(id));
         open.max(self.layout.first_window(pane).into()) as i64 // It has a pane with records, so it is an `i64`.
     }
+}
 
-    /// A key as it was moved.
-    fn put_back(&mut self, hash: u64, text: &[u8], mut value: &[u8]) -> Result<KeyId, StateError> {
-        let id = self.keys.intern(hash, text);
-        while !value.is_empty() {
-            let pane = i64::from_le_bytes(entry::take(&mut value, "number of a pane")?);
-            let [sealed] = entry::take(&mut value, "flags of a pane")?;
-            let slot = self.folds.decode(entry::take_bytes(&mut value, "an accumulator")?)?;
-            let cell = Cell { pane, slot, dirty: false, sealed: sealed == 1, changed: false };
-            self.keys[id].state.cells.push_back(cell);
-            self.cells += 1;
-            self.place(id, pane);
-        }
-        Ok(id)
+impl<A: Accumulators> ColdWindows for Panes<A> {
+    type Kept = Cells;
+
+    fn chest(&self) -> Option<&Chest> {
+        self.cold.as_deref()
     }
 
-    /// Writes what the next snapshot must hold of a key into `chest.early`, and the key into `chest.value`.
-    fn write(&mut self, id: KeyId, chest: &mut Chest) {
+    fn chest_mut(&mut self) -> &mut Option<Box<Chest>> {
+        &mut self.cold
+    }
+
+    fn table(&self) -> &KeyTable<Cells> {
+        &self.keys
+    }
+
+    fn table_mut(&mut self) -> &mut KeyTable<Cells> {
+        &mut self.keys
+    }
+
+    fn bytes(&self) -> usize {
+        let sums = self.groups.map_or(0, |it| it.bytes()) * self.summed_keys;
+        let cells = self.keys.len() * CELLS_BYTES + self.cells * (size_of::<Cell>() + LISTED_BYTES);
+        self.keys.live_bytes() + cells + sums + self.folds.bytes()
+    }
+
+    fn unsealed_bytes(&self) -> usize {
+        self.removed.bytes() + self.dirty.len() * (ColdWindows::bytes(self) / self.cells.max(1))
+    }
+
+    fn may_go(&self, id: KeyId) -> bool {
+        let cells = &self.keys[id].state.cells;
+        // What waits to be reported is looked for in memory.
+        !cells.is_empty() && cells.iter().all(|it| !it.changed)
+    }
+
+    fn due(&self, id: KeyId) -> Option<i64> {
+        self.keys[id].state.cells.front().map(|it| self.first_window(id, it.pane))
+    }
+
+    fn pack(&mut self, id: KeyId, chest: &mut Chest) {
         let table = chest.table();
         self.removed.seal(table, &mut chest.early);
         let key = &mut self.keys[id];
@@ -94,77 +118,30 @@ impl<A: Accumulators> Panes<A> {
             entry::put_bytes(&mut chest.value, accumulator.get(1..).unwrap_or_default());
         }
     }
-}
 
-impl<A: Accumulators> Spills for Panes<A> {
-    fn chest(&self) -> Option<&Chest> {
-        self.cold.as_deref()
-    }
-
-    fn chest_mut(&mut self) -> &mut Option<Box<Chest>> {
-        &mut self.cold
-    }
-
-    fn bytes(&self) -> usize {
-        let sums = self.groups.map_or(0, |it| it.bytes()) * self.summed_keys;
-        let cells = self.keys.len() * CELLS_BYTES + self.cells * (size_of::<Cell>() + LISTED_BYTES);
-        self.keys.live_bytes() + cells + sums + self.folds.bytes()
-    }
-
-    fn changed_bytes(&self) -> usize {
-        let early = self.cold.as_ref().map_or(0, |it| it.early.bytes().len());
-        early + self.removed.bytes() + self.dirty.len() * (self.bytes() / self.cells.max(1))
-    }
-
-    fn slots(&self) -> usize {
-        self.keys.slots()
-    }
-
-    fn touch(&mut self, hash: u64, key: &[u8]) -> Option<u32> {
-        let id = self.keys.find(hash, key)?;
-        self.keys.touch(id);
-        Some(id.slot())
-    }
-
-    fn take_back(&mut self, chest: &mut Chest, hash: u64, key: &[u8]) -> Result<Option<u32>, SpillError> {
-        if !cold::take(chest, hash, key)? {
-            return Ok(None);
-        }
-        let id = self.put_back(hash, key, &chest.value).map_err(|_| chest.cold.damaged())?;
-        self.keys.touch(id);
-        Ok(Some(id.slot()))
-    }
-
-    fn pass(&mut self, chest: &mut Chest) -> Result<(), SpillError> {
-        let id = KeyId::of(chest.hand);
-        if self.keys.cool(id) {
-            return Ok(());
-        }
-        let key = &self.keys[id];
-        let Some(first) = key.state.cells.front().map(|it| it.pane) else { return Ok(()) };
-        // What waits to be reported is looked for in memory.
-        if key.text.len() > cold::TEXT_BYTES_MAX || key.state.cells.iter().any(|it| it.changed) {
-            return Ok(());
-        }
-        let (hash, due) = (key.hash, self.first_window(id, first));
-        self.write(id, chest);
-        let mut name = Vec::new();
-        cold::name(&mut name, hash, &self.keys[id].text);
-        chest.cold.put(Moved { key: &name, value: &chest.value, due: [Some(due), None] })?;
+    fn free(&mut self, id: KeyId) {
         self.forget_sums_of(id);
         for cell in std::mem::take(&mut self.keys[id].state.cells) {
             self.folds.free(cell.slot);
             self.cells -= 1;
         }
-        self.keys.leave(id);
-        Ok(())
     }
 
-    fn moved(&mut self) {
-        if !self.keys.left() {
-            return;
+    fn unpack(&mut self, hash: u64, text: &[u8], mut value: &[u8]) -> Result<KeyId, StateError> {
+        let id = self.keys.intern(hash, text);
+        while !value.is_empty() {
+            let pane = i64::from_le_bytes(entry::take(&mut value, "number of a pane")?);
+            let [sealed] = entry::take(&mut value, "flags of a pane")?;
+            let slot = self.folds.decode(entry::take_bytes(&mut value, "an accumulator")?)?;
+            let cell = Cell { pane, slot, dirty: false, sealed: sealed == 1, changed: false };
+            self.keys[id].state.cells.push_back(cell);
+            self.cells += 1;
+            self.place(id, pane);
         }
-        // What is free is in no list: its id is about to name another key.
+        Ok(id)
+    }
+
+    fn unlist(&mut self) {
         let keys = &self.keys;
         let is_active = |id: &KeyId| keys[*id].state.active;
         self.active.retain(is_active);
@@ -174,6 +151,5 @@ impl<A: Accumulators> Spills for Panes<A> {
             ids.retain(|id| !keys[*id].state.cells.is_empty());
             !ids.is_empty()
         });
-        self.keys.reuse();
     }
 }
