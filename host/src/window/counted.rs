@@ -4,7 +4,10 @@
 //! come to a window at the end is not written. Records count in the order in which they arrive; no time is too late. A window
 //! spans from its earliest record to right after its latest.
 //!
-//! Records are folded into parts of `gcd(records, every)` that windows share.
+//! Records are folded into parts of `gcd(records, every)` that windows share. Keys that do not fit into memory are on the disk until a
+//! record of theirs comes: `cold`.
+
+mod cold;
 
 use super::Input;
 use super::accumulators::{Accumulators, Add, Merge, SlotId};
@@ -12,7 +15,7 @@ use super::entry::{self, StateError, put_bytes, put_varint, take_bytes, take_var
 use super::fired::Processed;
 use super::keys::{KeyId, KeyTable};
 use crate::batch;
-use crate::state::{Delta, Entry, TableId};
+use crate::state::{Chest, Delta, Entry, Spills, TableId};
 use std::collections::VecDeque;
 
 /// Some records in a row.
@@ -26,12 +29,42 @@ struct Part {
 
 /// The parts that the next window may need.
 #[derive(Debug, Default)]
-struct Parts {
+pub(super) struct Parts {
     parts: VecDeque<Part>,
     /// Records since the last window.
     waiting: u64,
     dirty: bool,
     sealed: bool,
+}
+
+impl Parts {
+    /// Writes them to the end of `out`, as they are in a snapshot.
+    fn encode<A: Accumulators>(&self, folds: &A, out: &mut Vec<u8>) {
+        put_varint(out, self.waiting.into());
+        let mut accumulator = Vec::new();
+        for part in &self.parts {
+            out.extend_from_slice(&part.first.to_le_bytes());
+            out.extend_from_slice(&part.last.to_le_bytes());
+            put_varint(out, part.records.into());
+            accumulator.clear();
+            folds.encode(part.slot, &mut accumulator);
+            put_bytes(out, &accumulator);
+        }
+    }
+
+    /// What [`Parts::encode`] wrote; not dirty, and in no snapshot yet.
+    fn decode<A: Accumulators>(folds: &mut A, mut value: &[u8]) -> Result<Self, StateError> {
+        let waiting = take_varint(&mut value, "waiting records")? as u64;
+        let mut parts = VecDeque::new();
+        while !value.is_empty() {
+            let first = i64::from_le_bytes(entry::take(&mut value, "first time of a part")?);
+            let last = i64::from_le_bytes(entry::take(&mut value, "last time of a part")?);
+            let records = take_varint(&mut value, "records of a part")? as u64;
+            let slot = folds.decode(take_bytes(&mut value, "an accumulator")?)?;
+            parts.push_back(Part { slot, first, last, records });
+        }
+        Ok(Parts { parts, waiting, ..Parts::default() })
+    }
 }
 
 /// Windows of a number of records.
@@ -46,6 +79,12 @@ pub struct Counted<A> {
     keys: KeyTable<Parts>,
     adds: Vec<Add>,
     dirty: Vec<KeyId>,
+    /// Parts there are.
+    parts: usize,
+    /// The keys that are not in memory; none where all are.
+    cold: Option<Box<Chest>>,
+    /// Scratch for the key and the value of an entry.
+    written: (Vec<u8>, Vec<u8>),
 }
 
 fn gcd(a: u64, b: u64) -> u64 {
@@ -56,8 +95,18 @@ impl<A: Accumulators> Counted<A> {
     /// Windows of `records`, one after every `every`; `1 <= every <= records`.
     pub fn new(records: u64, every: u64, folds: A) -> Self {
         let part = gcd(records, every);
-        let (adds, dirty) = (Vec::new(), Vec::new());
-        Counted { part, span: records / part, every, folds, keys: KeyTable::new(), adds, dirty }
+        Counted {
+            part,
+            span: records / part,
+            every,
+            folds,
+            keys: KeyTable::new(),
+            adds: Vec::new(),
+            dirty: Vec::new(),
+            parts: 0,
+            cold: None,
+            written: (Vec::new(), Vec::new()),
+        }
     }
 
     /// Folds a batch and writes the windows that its records complete, in their order. No row is late.
@@ -72,6 +121,7 @@ impl<A: Accumulators> Counted<A> {
             if state.parts.back().is_none_or(|it| it.records == self.part) {
                 let slot = self.folds.create();
                 state.parts.push_back(Part { slot, first: time, last: time, records: 0 });
+                self.parts += 1;
             }
             let Some(part) = state.parts.back_mut() else { continue };
             part.records += 1;
@@ -110,60 +160,52 @@ impl<A: Accumulators> Counted<A> {
         while parts.len() as u64 > needed {
             let Some(part) = parts.pop_front() else { break };
             self.folds.free(part.slot);
+            self.parts -= 1;
         }
         Ok(())
     }
 
     /// Writes what changed since the last seal.
     pub fn seal(&mut self, table: TableId, delta: &mut Delta) {
-        let (mut key_bytes, mut value, mut accumulator) = (Vec::new(), Vec::new(), Vec::new());
+        if let Some(chest) = &mut self.cold {
+            delta.append(&mut chest.early);
+        }
         for id in std::mem::take(&mut self.dirty) {
-            let key = &mut self.keys[id];
-            if !std::mem::take(&mut key.state.dirty) {
-                continue;
-            }
+            self.seal_key(id, table, delta);
+            let key = &self.keys[id];
             if key.state.parts.is_empty() {
-                // A window has just taken all that there was.
-                if key.state.sealed {
-                    entry::key(&mut key_bytes, &key.text, 0);
-                    delta.delete(table, batch::key_group(key.hash), &key_bytes);
-                }
                 self.keys.remove(id);
-                continue;
             }
+        }
+    }
+
+    /// Writes what changed of a key.
+    fn seal_key(&mut self, id: KeyId, table: TableId, delta: &mut Delta) {
+        let key = &mut self.keys[id];
+        if !std::mem::take(&mut key.state.dirty) {
+            return;
+        }
+        let (name, value) = &mut self.written;
+        entry::key(name, &key.text, 0);
+        if !key.state.parts.is_empty() {
             key.state.sealed = true;
             value.clear();
-            put_varint(&mut value, key.state.waiting.into());
-            for part in &key.state.parts {
-                value.extend_from_slice(&part.first.to_le_bytes());
-                value.extend_from_slice(&part.last.to_le_bytes());
-                put_varint(&mut value, part.records.into());
-                accumulator.clear();
-                self.folds.encode(part.slot, &mut accumulator);
-                put_bytes(&mut value, &accumulator);
-            }
-            entry::key(&mut key_bytes, &key.text, 0);
-            delta.put(table, batch::key_group(key.hash), &key_bytes, &value);
+            key.state.encode(&self.folds, value);
+            delta.put(table, batch::key_group(key.hash), name, value);
+        } else if key.state.sealed {
+            // A window has just taken all that there was.
+            delta.delete(table, batch::key_group(key.hash), name);
         }
     }
 
     /// Takes back an entry that [`Counted::seal`] wrote; a later one of the same key holds.
     pub fn restore(&mut self, entry: Entry<'_>) -> Result<(), StateError> {
         let (text, _) = entry::split(entry.key)?;
-        let mut parts = VecDeque::new();
-        let mut waiting = 0;
-        if let Some(mut value) = entry.value {
-            waiting = take_varint(&mut value, "waiting records")? as u64;
-            while !value.is_empty() {
-                let first = i64::from_le_bytes(entry::take(&mut value, "first time of a part")?);
-                let last = i64::from_le_bytes(entry::take(&mut value, "last time of a part")?);
-                let records = take_varint(&mut value, "records of a part")? as u64;
-                let slot = self.folds.decode(take_bytes(&mut value, "an accumulator")?)?;
-                parts.push_back(Part { slot, first, last, records });
-            }
-        }
+        let parts = entry.value.map(|it| Parts::decode(&mut self.folds, it)).transpose()?.unwrap_or_default();
+        self.parts += parts.parts.len();
         let id = self.keys.intern(batch::hash(text), text);
-        let old = std::mem::replace(&mut self.keys[id].state, Parts { parts, waiting, dirty: false, sealed: true });
+        let old = std::mem::replace(&mut self.keys[id].state, Parts { sealed: true, ..parts });
+        self.parts -= old.parts.len();
         old.parts.iter().for_each(|it| self.folds.free(it.slot));
         if entry.value.is_none() {
             self.keys.remove(id);
@@ -173,12 +215,7 @@ impl<A: Accumulators> Counted<A> {
 
     /// How many keys have records.
     pub fn keys(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Memory in use, bytes, roughly.
-    pub fn bytes(&self) -> usize {
-        self.keys.bytes() + self.folds.bytes()
+        self.keys.len() + self.cold_keys()
     }
 
     /// What the windows compute.

@@ -203,6 +203,7 @@ impl<A: Accumulators> Operator<A> {
         match self {
             Operator::Panes(it) => Some(&**it),
             Operator::Sessions(it) => Some(it),
+            Operator::Counted(it) => Some(it),
             _ => None,
         }
     }
@@ -212,6 +213,7 @@ impl<A: Accumulators> Operator<A> {
         match self {
             Operator::Panes(it) => Some(&mut **it),
             Operator::Sessions(it) => Some(it),
+            Operator::Counted(it) => Some(it),
             _ => None,
         }
     }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 const RECORDS_MAX: usize = 100;
 
-/// Windows that are closed one after the other, and so with many records between.
+/// Windows that the reference knows: those that are closed are closed one after the other, and so with many records between.
 fn windows() -> impl Strategy<Value = Window> {
     let hopping = (2..24i64, 1..24i64).prop_flat_map(|(a, b)| (Just(a.max(b)), Just(a.min(b)), 0..a.min(b)));
     prop_oneof![
@@ -19,6 +19,7 @@ fn windows() -> impl Strategy<Value = Window> {
         2 => hopping.prop_map(|(size_ms, slide_ms, offset_ms)| Window::Hopping { size_ms, slide_ms, offset_ms }),
         1 => long(),
         3 => (1..20i64).prop_map(Window::session),
+        1 => (1..6u64, 1..6u64).prop_map(|(a, b)| Window::Count { records: a.max(b), every: a.min(b) }),
     ]
 }
 
@@ -71,6 +72,7 @@ proptest! {
         run_in(&mut in_memory, delay, &records, &cuts);
         let mut harness = Harness::new(window.clone(), emit).spilling(bytes);
         run_in(&mut harness, delay, &records, &cuts);
+        prop_assert_eq!(harness.late, in_memory.late);
         prop_assert_eq!(harness.lines, in_memory.lines);
         prop_assert_eq!(harness.begun, in_memory.begun, "a snapshot does not say which keys were on the disk");
     }
@@ -91,6 +93,16 @@ fn all_cold(window: Window, emit: Emit, keys: usize) -> Harness {
 
 fn cold_keys(harness: &Harness) -> usize {
     harness.operator.spills().map_or(0, |it| it.cold_keys())
+}
+
+/// A window of each kind, long ones where they have a length; one record of a key makes one row of it, by the end of time.
+fn kinds() -> [Window; 4] {
+    [
+        Window::Tumbling { size_ms: 1_000, offset_ms: 0 },
+        Window::Hopping { size_ms: 1_000, slide_ms: 1_000, offset_ms: 0 },
+        Window::session(1_000),
+        Window::Count { records: 2, every: 1 },
+    ]
 }
 
 #[test]
@@ -132,26 +144,39 @@ fn what_waits_to_be_reported_stays_in_memory_until_it_is() {
 }
 
 #[test]
+fn a_key_of_which_a_window_took_all_is_nowhere() {
+    let mut harness = all_cold(Window::Count { records: 2, every: 2 }, Emit::OnClose, 10);
+    harness.restart();
+    assert_eq!((harness.snapshot.len(), harness.lines.len()), (10, 0));
+    let records: Vec<Record> = (0..10).map(|it| record(it, 6)).collect();
+    harness.feed(&records, &row_times(&[6; 10], 0, 4));
+    assert_eq!((harness.operator.keys(), harness.lines.len()), (0, 10));
+    harness.seal();
+    assert!(harness.snapshot.is_empty());
+}
+
+#[test]
 fn keys_that_are_too_long_for_the_disk_stay_in_memory() {
-    for window in [Window::Tumbling { size_ms: 100, offset_ms: 0 }, Window::session(100)] {
+    for window in kinds() {
         let mut harness = Harness::new(window, Emit::OnClose).spilling(0);
         let long = Record { key: "x".repeat(70_000), ..record(0, 5) };
         harness.feed(&[record(1, 5), long], &row_times(&[5, 5], 0, i64::MIN));
         assert_eq!((cold_keys(&harness), harness.operator.keys()), (1, 2));
         harness.advance(i64::MAX);
-        assert_eq!(harness.lines.len(), 2);
+        assert_eq!(harness.lines.len(), 2, "{:?}", harness.window);
     }
 }
 
 #[test]
 fn a_restore_brings_no_more_into_memory_than_fits() {
-    for window in [Window::Tumbling { size_ms: 1_000, offset_ms: 0 }, Window::session(1_000)] {
+    for window in kinds() {
         let mut harness = all_cold(window, Emit::OnClose, 100);
         harness.restart();
-        assert!(harness.operator.accumulators().used() <= 2, "{} in memory", harness.operator.accumulators().used());
+        let used = harness.operator.accumulators().used();
+        assert!(used <= 2, "{used} accumulators of {:?} in memory", harness.window);
         assert!(cold_keys(&harness) >= 98);
         harness.advance(i64::MAX);
-        assert_eq!(harness.lines.len(), 100);
+        assert_eq!(harness.lines.len(), 100, "{:?}", harness.window);
     }
 }
 

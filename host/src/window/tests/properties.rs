@@ -109,6 +109,9 @@ pub(super) fn run_in(harness: &mut Harness, delay: i64, records: &[Record], cuts
         }
     }
     harness.advance(i64::MAX);
+    if matches!(harness.window, Window::Count { .. }) {
+        return; // No time closes them.
+    }
     assert_eq!(harness.operator.keys(), 0, "the last watermark closes everything");
     assert_eq!(harness.operator.accumulators().used(), unused, "every slot is freed");
     harness.seal();

@@ -38,6 +38,7 @@ impl Reference {
             Window::Hopping { size_ms, slide_ms, offset_ms } => self.hop(record, size_ms, slide_ms, offset_ms),
             Window::Session { gap_ms, .. } => self.session(record, i128::from(gap_ms)),
             Window::Rolling { size_ms } => self.roll(record, i128::from(size_ms)),
+            Window::Count { records, every } => self.count(record, records as usize, every as usize),
             _ => unreachable!("other windows have tests of their own"),
         };
         if !joined {
@@ -110,6 +111,19 @@ impl Reference {
             |it: &&Record| it.key == record.key && time - size < i128::from(it.time) && i128::from(it.time) <= time;
         let values: Vec<_> = self.seen.iter().filter(inside).map(|it| it.value).collect();
         self.lines.push(format!("{} t={} {}", record.key, record.time, results(&values)));
+        true
+    }
+
+    fn count(&mut self, record: &Record, records: usize, every: usize) -> bool {
+        self.seen.push(record.clone());
+        let of_key: Vec<&Record> = self.seen.iter().filter(|it| it.key == record.key).collect();
+        if of_key.len().is_multiple_of(every) {
+            let last = &of_key[of_key.len().saturating_sub(records)..];
+            let times = || last.iter().map(|it| i128::from(it.time));
+            let (start, end) = (times().min().unwrap(), times().max().unwrap() + 1);
+            let values = last.iter().map(|it| it.value).collect();
+            self.lines.push(line(&Open { key: record.key.clone(), start, end, values, changed: true }));
+        }
         true
     }
 
