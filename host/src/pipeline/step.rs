@@ -236,7 +236,7 @@ impl Step {
     ) -> Result<(), PipelineError> {
         match (&mut self.operator, &plan.operation) {
             (Operator::Window(window), operation) => {
-                window.resume(plan, watermark)?;
+                window.resume(watermark);
                 match (operation, version) {
                     (OperationPlan::WindowPlugin { plugin, .. }, Some(version))
                         if version != plugin.state_version() =>

@@ -225,18 +225,8 @@ impl WindowStep {
     }
 
     /// Goes on from a watermark that was reached before a restart.
-    pub(super) fn resume(&mut self, plan: &StepPlan, watermark: EventTime) -> Result<(), PipelineError> {
-        match &mut self.operator {
-            Operator::Builtin(windows) => match windows.resume(watermark) {
-                Ok(()) => Ok(()),
-                Err(never) => match never {},
-            },
-            Operator::Top(windows) => match windows.resume(watermark) {
-                Ok(()) => Ok(()),
-                Err(never) => match never {},
-            },
-            Operator::Plugin(windows) => windows.resume(watermark).map_err(|error| plugin_failed(plan, &error)),
-        }
+    pub(super) fn resume(&mut self, watermark: EventTime) {
+        each!(&mut self.operator, it => it.resume(watermark));
     }
 
     /// How the plugin's instance is, and what it counted; none without a plugin.

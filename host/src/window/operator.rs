@@ -98,7 +98,11 @@ impl<A: Accumulators> Operator<A> {
             Operator::Sessions(it) => it.advance_some(watermark, rows_max),
             Operator::Sliding(it) => it.advance_some(watermark, rows_max),
             Operator::Repeated(it) => it.advance_some(watermark, rows_max),
-            Operator::Rolling(_) | Operator::Counted(_) => self.advance(watermark).map(|it| (it, true)),
+            Operator::Rolling(it) => {
+                let done = it.advance(watermark);
+                Ok((Fired::new(it.accumulators()), done))
+            }
+            Operator::Counted(it) => Ok((Fired::new(it.accumulators()), true)),
         }
     }
 
@@ -111,6 +115,7 @@ impl<A: Accumulators> Operator<A> {
         match self {
             Operator::Panes(it) => it.warm_due(watermark),
             Operator::Sessions(it) => it.warm_due(watermark),
+            Operator::Rolling(it) => it.warm_due(watermark),
             _ => Ok(()),
         }
     }
@@ -169,16 +174,15 @@ impl<A: Accumulators> Operator<A> {
     }
 
     /// Ends a restore: what `watermark` closes has fired before the seal.
-    pub fn resume(&mut self, watermark: i64) -> Result<(), A::Error> {
+    pub fn resume(&mut self, watermark: i64) {
         match self {
             Operator::Panes(it) => it.resume(watermark),
             Operator::Sessions(it) => it.resume(watermark),
-            Operator::Rolling(it) => return it.resume(watermark),
+            Operator::Rolling(it) => it.resume(watermark),
             Operator::Sliding(it) => it.resume(watermark),
             Operator::Repeated(it) => it.resume(watermark),
             Operator::Counted(_) => {}
         }
-        Ok(())
     }
 
     /// Frees what is kept only so that results cost less. It is made anew where it is needed, by the accumulators that there are by then.
@@ -203,6 +207,7 @@ impl<A: Accumulators> Operator<A> {
         match self {
             Operator::Panes(it) => Some(&**it),
             Operator::Sessions(it) => Some(it),
+            Operator::Rolling(it) => Some(it),
             Operator::Counted(it) => Some(it),
             _ => None,
         }
@@ -213,6 +218,7 @@ impl<A: Accumulators> Operator<A> {
         match self {
             Operator::Panes(it) => Some(&mut **it),
             Operator::Sessions(it) => Some(it),
+            Operator::Rolling(it) => Some(it),
             Operator::Counted(it) => Some(it),
             _ => None,
         }

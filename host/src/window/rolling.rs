@@ -6,15 +6,19 @@
 //! any batch size and after a restore; to keep it so, a bucket is evicted whole, never in part.
 //!
 //! Each record is an accumulator of its own until it is evicted. A record behind others of its own bucket makes that bucket
-//! be merged anew.
+//! be merged anew. Keys that do not fit into memory are on the disk until a record of theirs comes or the first of their buckets is
+//! to be evicted: `cold`.
+
+mod cold;
+mod sealing;
 
 use super::Input;
 use super::accumulators::{Accumulators, Add, Merge, SlotId};
-use super::entry::{self, Removed, StateError};
+use super::cold::Place;
+use super::entry::Removed;
 use super::fired::Processed;
 use super::keys::{KeyId, KeyTable};
-use crate::batch;
-use crate::state::{Delta, Entry, TableId};
+use crate::state::{Chest, Spills};
 use std::collections::{BTreeMap, VecDeque};
 
 /// One record.
@@ -38,8 +42,13 @@ struct Bucket {
     sealed: bool,
 }
 
-/// The buckets of a key, by number.
-type Buckets = VecDeque<Bucket>;
+/// The buckets of a key.
+#[derive(Debug, Default)]
+pub(super) struct Buckets {
+    by_number: VecDeque<Bucket>,
+    /// True where the totals are still to be merged.
+    unmerged: bool,
+}
 
 /// Rolling windows.
 #[derive(Debug)]
@@ -57,6 +66,15 @@ pub struct Rolling<A> {
     merges: Vec<Merge>,
     dirty: Vec<(KeyId, i64)>,
     removed: Removed,
+    /// Buckets and records there are.
+    buckets: usize,
+    elements: usize,
+    /// The keys that are not in memory; none where all are.
+    cold: Option<Box<Chest>>,
+    /// The first key on the disk that is to be evicted from, as far as the watermark has come.
+    next: Option<Box<Place>>,
+    /// Scratch for the key and the value of an entry.
+    written: (Vec<u8>, Vec<u8>),
 }
 
 /// Buckets in a window, about: an answer costs at most so many merges and the records of two buckets.
@@ -77,6 +95,11 @@ impl<A: Accumulators> Rolling<A> {
             merges: Vec::new(),
             dirty: Vec::new(),
             removed: Removed::default(),
+            buckets: 0,
+            elements: 0,
+            cold: None,
+            next: None,
+            written: (Vec::new(), Vec::new()),
         }
     }
 
@@ -94,6 +117,7 @@ impl<A: Accumulators> Rolling<A> {
                 Some(add) => {
                     let (hash, text) = (input.keys.hashes[row as usize], input.keys.texts.get(row as usize));
                     let key = self.keys.intern(hash, text);
+                    self.merge_totals(key)?;
                     let element = Element { time: input.times[row as usize], slot: add.slot };
                     self.insert(key, element)?;
                     self.answer(key, element.time)?;
@@ -131,7 +155,8 @@ impl<A: Accumulators> Rolling<A> {
     fn insert(&mut self, key: KeyId, element: Element) -> Result<(), A::Error> {
         let number = element.time.div_euclid(self.length);
         let at = self.bucket(key, number);
-        let bucket = &mut self.keys[key].state[at];
+        self.elements += 1;
+        let bucket = &mut self.keys[key].state.by_number[at];
         if !std::mem::replace(&mut bucket.dirty, true) {
             self.dirty.push((key, number));
         }
@@ -143,9 +168,20 @@ impl<A: Accumulators> Rolling<A> {
         total(&mut self.folds, &mut self.merges, bucket)
     }
 
+    /// Merges the totals of a key that was restored or brought back: the elements of each of its buckets.
+    fn merge_totals(&mut self, key: KeyId) -> Result<(), A::Error> {
+        let buckets = &mut self.keys[key].state;
+        if std::mem::take(&mut buckets.unmerged) {
+            for bucket in &buckets.by_number {
+                total(&mut self.folds, &mut self.merges, bucket)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Where the bucket `number` of `key` is; made where it is not there.
     fn bucket(&mut self, key: KeyId, number: i64) -> usize {
-        let buckets = &mut self.keys[key].state;
+        let buckets = &mut self.keys[key].state.by_number;
         if buckets.back().is_some_and(|it| it.number == number) {
             return buckets.len() - 1;
         }
@@ -154,6 +190,7 @@ impl<A: Accumulators> Rolling<A> {
             let total = self.folds.create();
             buckets.insert(at, Bucket { number, elements: Vec::new(), total, dirty: false, sealed: false });
             self.by_number.entry(number).or_default().push(key);
+            self.buckets += 1;
         }
         at
     }
@@ -161,7 +198,7 @@ impl<A: Accumulators> Rolling<A> {
     /// Merges what `key` has in `(time - size, time]` into `self.answer`.
     fn answer(&mut self, key: KeyId, time: i64) -> Result<(), A::Error> {
         let first = time.saturating_sub(self.size - 1);
-        let buckets = &self.keys[key].state;
+        let buckets = &self.keys[key].state.by_number;
         let (from, to) = (first.div_euclid(self.length), time.div_euclid(self.length));
         let into = self.answer;
         self.merges.clear();
@@ -180,104 +217,60 @@ impl<A: Accumulators> Rolling<A> {
         self.folds.merge(&self.merges)
     }
 
-    /// Evicts the buckets that no record after `watermark` reaches. A lower watermark than before changes nothing.
-    pub fn advance(&mut self, watermark: i64) {
+    /// Evicts the buckets that no record after `watermark` reaches. A lower watermark than before changes nothing. False where keys on
+    /// the disk are needed that [`Rolling::warm_due`] did not yet bring: then the call is to be repeated.
+    pub fn advance(&mut self, watermark: i64) -> bool {
         if watermark <= self.watermark {
-            return;
+            return true;
         }
-        self.watermark = watermark;
-        // The last record of bucket b is at (b + 1) * length - 1 at most; it is needed while that is > watermark - size.
-        // After the watermark `i64::MAX` every record is late.
-        let floor = match watermark {
-            i64::MAX => i128::MAX,
-            _ => (i128::from(watermark) - i128::from(self.size) + 1).div_euclid(i128::from(self.length)),
-        };
+        let floor = self.floor(watermark);
         while let Some(entry) = self.by_number.first_entry().filter(|it| i128::from(*it.key()) < floor) {
             for id in entry.remove() {
                 self.evict(id);
             }
+        }
+        let done = self.next.is_none();
+        if done {
+            self.watermark = watermark;
+        }
+        done
+    }
+
+    /// The first bucket that a record after `watermark` reaches.
+    fn floor(&self, watermark: i64) -> i128 {
+        // The last record of bucket b is at (b + 1) * length - 1 at most; it is needed while that is > watermark - size.
+        // After the watermark `i64::MAX` every record is late.
+        match watermark {
+            i64::MAX => i128::MAX,
+            _ => (i128::from(watermark) - i128::from(self.size) + 1).div_euclid(i128::from(self.length)),
         }
     }
 
     /// Evicts the first bucket of a key.
     fn evict(&mut self, id: KeyId) {
         let key = &mut self.keys[id];
-        let Some(bucket) = key.state.pop_front() else { return };
-        free(&mut self.folds, Some(&bucket));
+        let Some(bucket) = key.state.by_number.pop_front() else { return };
         if bucket.sealed {
             self.removed.push(key.hash, &key.text, bucket.number);
         }
-        if key.state.is_empty() {
+        let is_last = key.state.by_number.is_empty();
+        self.free_bucket(&bucket);
+        if is_last {
             self.keys.remove(id);
         }
     }
 
-    /// Writes what changed since the last seal: the buckets that records came to.
-    pub fn seal(&mut self, table: TableId, delta: &mut Delta) {
-        self.removed.seal(table, delta);
-        let (mut key_bytes, mut value, mut accumulator) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, number) in std::mem::take(&mut self.dirty) {
-            let key = &mut self.keys[id];
-            let Ok(at) = key.state.binary_search_by_key(&number, |it| it.number) else { continue };
-            let bucket = &mut key.state[at];
-            if !std::mem::take(&mut bucket.dirty) {
-                continue;
-            }
-            bucket.sealed = true;
-            value.clear();
-            for element in &bucket.elements {
-                accumulator.clear();
-                self.folds.encode(element.slot, &mut accumulator);
-                value.extend_from_slice(&element.time.to_le_bytes());
-                entry::put_bytes(&mut value, &accumulator);
-            }
-            entry::key(&mut key_bytes, &key.text, number);
-            delta.put(table, batch::key_group(key.hash), &key_bytes, &value);
-        }
-    }
-
-    /// Takes back an entry that [`Rolling::seal`] wrote; a later one of the same key holds. After the last,
-    /// [`Rolling::resume`].
-    pub fn restore(&mut self, entry: Entry<'_>) -> Result<(), StateError> {
-        let (text, number) = entry::split(entry.key)?;
-        let id = self.keys.intern(batch::hash(text), text);
-        let buckets = &mut self.keys[id].state;
-        let at = buckets.partition_point(|it| it.number < number);
-        if buckets.get(at).is_some_and(|it| it.number == number) {
-            let replaced = buckets.remove(at);
-            free(&mut self.folds, replaced.as_ref());
-        }
-        if let Some(value) = entry.value {
-            let elements = decode(&mut self.folds, value)?;
-            let total = self.folds.create(); // Merged at the end.
-            buckets.insert(at, Bucket { number, elements, total, dirty: false, sealed: true });
-        }
-        if buckets.is_empty() {
-            self.keys.remove(id);
-        }
-        Ok(())
-    }
-
-    /// Ends a restore: merges the buckets' records; records up to `watermark` are late.
-    pub fn resume(&mut self, watermark: i64) -> Result<(), A::Error> {
-        for id in self.keys.ids() {
-            for bucket in &self.keys[id].state {
-                self.by_number.entry(bucket.number).or_default().push(id);
-                total(&mut self.folds, &mut self.merges, bucket)?;
-            }
-        }
-        self.watermark = watermark;
-        Ok(())
+    /// Frees what a bucket holds that is gone.
+    fn free_bucket(&mut self, bucket: &Bucket) {
+        bucket.elements.iter().for_each(|it| self.folds.free(it.slot));
+        self.folds.free(bucket.total);
+        self.buckets -= 1;
+        self.elements -= bucket.elements.len();
     }
 
     /// How many keys have records.
     pub fn keys(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Memory in use, bytes, roughly.
-    pub fn bytes(&self) -> usize {
-        self.keys.bytes() + self.folds.bytes()
+        self.keys.len() + self.cold_keys()
     }
 
     /// What the windows compute.
@@ -292,22 +285,4 @@ fn total<A: Accumulators>(folds: &mut A, merges: &mut Vec<Merge>, bucket: &Bucke
     merges.clear();
     merges.extend(bucket.elements.iter().map(|it| Merge { into: bucket.total, from: it.slot }));
     folds.merge(merges)
-}
-
-/// Frees what a bucket holds.
-fn free<A: Accumulators>(folds: &mut A, bucket: Option<&Bucket>) {
-    let Some(bucket) = bucket else { return };
-    bucket.elements.iter().for_each(|it| folds.free(it.slot));
-    folds.free(bucket.total);
-}
-
-/// The records of a bucket, as sealed.
-fn decode<A: Accumulators>(folds: &mut A, mut value: &[u8]) -> Result<Vec<Element>, StateError> {
-    let mut elements = Vec::new();
-    while !value.is_empty() {
-        let time = i64::from_le_bytes(entry::take(&mut value, "time of a record")?);
-        let bytes = entry::take_bytes(&mut value, "an accumulator")?;
-        elements.push(Element { time, slot: folds.decode(bytes)? });
-    }
-    Ok(elements)
 }

@@ -5,6 +5,7 @@ use super::properties::{Cuts, EVERY, config, cuts_of, expect, run_in, values};
 use super::{Harness, Record, row_times};
 use crate::column::Number;
 use crate::config::{Emit, Window};
+use crate::window::Accumulators;
 use proptest::prelude::*;
 
 const RECORDS_MAX: usize = 100;
@@ -19,6 +20,7 @@ fn windows() -> impl Strategy<Value = Window> {
         2 => hopping.prop_map(|(size_ms, slide_ms, offset_ms)| Window::Hopping { size_ms, slide_ms, offset_ms }),
         1 => long(),
         3 => (1..20i64).prop_map(Window::session),
+        2 => prop_oneof![1..24i64, 100..400i64].prop_map(|size_ms| Window::Rolling { size_ms }),
         1 => (1..6u64, 1..6u64).prop_map(|(a, b)| Window::Count { records: a.max(b), every: a.min(b) }),
     ]
 }
@@ -96,11 +98,12 @@ fn cold_keys(harness: &Harness) -> usize {
 }
 
 /// A window of each kind, long ones where they have a length; one record of a key makes one row of it, by the end of time.
-fn kinds() -> [Window; 4] {
+fn kinds() -> [Window; 5] {
     [
         Window::Tumbling { size_ms: 1_000, offset_ms: 0 },
         Window::Hopping { size_ms: 1_000, slide_ms: 1_000, offset_ms: 0 },
         Window::session(1_000),
+        Window::Rolling { size_ms: 1_000 },
         Window::Count { records: 2, every: 1 },
     ]
 }
@@ -111,6 +114,7 @@ fn a_window_that_closes_holds_few_of_its_keys_at_once() {
         (Window::Tumbling { size_ms: 100, offset_ms: 0 }, 120, 0),
         (Window::Hopping { size_ms: 100, slide_ms: 50, offset_ms: 0 }, 60, 200),
         (Window::session(100), 120, 0),
+        (Window::Rolling { size_ms: 100 }, 120, 0), // It is evicted from then.
     ] {
         let mut harness = all_cold(window, Emit::OnClose, 200);
         let (mut most, mut done) = (0, false);
@@ -144,6 +148,27 @@ fn what_waits_to_be_reported_stays_in_memory_until_it_is() {
 }
 
 #[test]
+fn what_is_kept_of_each_record_is_counted_until_it_is_gone() {
+    let count = Window::Count { records: 1_000, every: 1 };
+    for window in [Window::Rolling { size_ms: 10_000 }, count] {
+        let mut harness = Harness::new(window.clone(), Emit::OnUpdate);
+        // Besides accumulators, which count themselves.
+        let bytes = |it: &mut Harness| it.operator.bytes() - it.operator.accumulators().bytes();
+        harness.feed(&[record(0, 5)], &row_times(&[5], 0, i64::MIN));
+        let one = bytes(&mut harness);
+        let times: Vec<i64> = (6..506).collect();
+        let records: Vec<Record> = times.iter().map(|it| record(0, *it)).collect();
+        harness.feed(&records, &row_times(&times, 0, 4));
+        let all = bytes(&mut harness);
+        assert!(all >= one + 500 * 16, "{window:?}: {one} B of one record, {all} B of 501");
+        harness.advance(i64::MAX);
+        let left = bytes(&mut harness);
+        let expected = if matches!(window, Window::Count { .. }) { all } else { 0 };
+        assert_eq!(left, expected, "{window:?}");
+    }
+}
+
+#[test]
 fn a_key_of_which_a_window_took_all_is_nowhere() {
     let mut harness = all_cold(Window::Count { records: 2, every: 2 }, Emit::OnClose, 10);
     harness.restart();
@@ -170,10 +195,12 @@ fn keys_that_are_too_long_for_the_disk_stay_in_memory() {
 #[test]
 fn a_restore_brings_no_more_into_memory_than_fits() {
     for window in kinds() {
+        // Those that there always are, and those of a key.
+        let (always, each) = if matches!(window, Window::Rolling { .. }) { (1, 2) } else { (0, 1) };
         let mut harness = all_cold(window, Emit::OnClose, 100);
         harness.restart();
         let used = harness.operator.accumulators().used();
-        assert!(used <= 2, "{used} accumulators of {:?} in memory", harness.window);
+        assert!(used <= always + 2 * each, "{used} accumulators of {:?} in memory", harness.window);
         assert!(cold_keys(&harness) >= 98);
         harness.advance(i64::MAX);
         assert_eq!(harness.lines.len(), 100, "{:?}", harness.window);

@@ -103,7 +103,7 @@ fn folded(window: &Window, delay: i64, records: &[Record], rows: usize, restarts
             for (key, value) in &snapshot {
                 operator.restore(Entry { table: TableId(0), group: 0, key, value: Some(value) }).unwrap();
             }
-            let Ok(()) = operator.resume(watermark);
+            operator.resume(watermark);
         }
     }
     let Ok(fired) = operator.advance(i64::MAX);

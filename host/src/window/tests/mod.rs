@@ -288,7 +288,7 @@ impl Harness {
             self.operator.make_room(entry).unwrap();
             self.operator.restore(entry).unwrap();
         }
-        self.operator.resume(self.watermark).unwrap();
+        self.operator.resume(self.watermark);
         assert_eq!(self.operator.keys(), keys);
         assert!(keys == 0 || bytes > 0 || self.disk.is_some());
     }

@@ -58,7 +58,7 @@ fn run(window: &Window, largest: bool, rows: &[Row], cuts: &[(usize, bool)]) -> 
             operator.seal(TableId(1), &mut sealed);
             operator = new();
             Entries(sealed.bytes()).for_each(|it| operator.restore(it).unwrap());
-            let Ok(()) = operator.resume(i64::MIN);
+            operator.resume(i64::MIN);
         }
         from = to;
         if from == rows.len() {

@@ -143,7 +143,7 @@ fn run(window: &Window, emit: Emit, delay: i64, records: &[(usize, i64)], rows: 
         for (key, value) in &snapshot {
             restored.restore(crate::state::Entry { table: TableId(0), group: 0, key, value: Some(value) }).unwrap();
         }
-        let Ok(()) = restored.resume(watermark);
+        restored.resume(watermark);
         assert_eq!(restored.accumulators().used(), used, "a restored operator holds what the sealed one held");
         operator = restored;
     }
