@@ -145,6 +145,38 @@ fn answers(visits: &[Value]) -> Vec<Value> {
     visits.iter().filter_map(&mut answer).collect()
 }
 
+/// What sliding windows of 5 s write, as Kafka Streams has them: one that ends with each record and one that begins right after it where there is any in it, of
+/// those that came before it closed.
+fn slides(visits: &[Value]) -> Vec<Value> {
+    const DIFFERENCE_MS: i64 = 5_000;
+    let (mut all, mut watermarks) = (BTreeMap::<u64, Vec<(usize, i64, u64)>>::new(), Vec::new());
+    for (number, (id, at, n)) in visits.iter().map(parts).enumerate() {
+        let watermark = watermarks.last().copied().unwrap_or(i64::MIN);
+        if at + DIFFERENCE_MS > watermark {
+            all.entry(id).or_default().push((number, at, n));
+        }
+        watermarks.push(watermark.max(at - 1));
+    }
+    let mut rows = Vec::new();
+    for (id, of_key) in all {
+        let mut windows = BTreeMap::new();
+        for &(number, at, _) in &of_key {
+            let starts = if (0..DIFFERENCE_MS).contains(&at) { 0 } else { at - DIFFERENCE_MS };
+            for first in [starts, at + 1] {
+                let last = first + DIFFERENCE_MS;
+                let closes = watermarks.partition_point(|it| *it < last);
+                let came = of_key.iter().filter(|it| it.0 <= closes && (first..=last).contains(&it.1));
+                let inside: Vec<u64> = came.map(|it| it.2).collect();
+                if number <= closes && !inside.is_empty() {
+                    windows.insert(first, inside.iter().sum::<u64>());
+                }
+            }
+        }
+        rows.extend(windows.iter().map(|it| json!({"id": id, "window_start": it.0, "sum": it.1})));
+    }
+    rows
+}
+
 /// What windows of the last three records of a key write after every two: key, start and sum of each.
 fn counts(visits: &[Value]) -> Vec<Value> {
     let mut seen = BTreeMap::<u64, Vec<(i64, u64)>>::new();
@@ -177,6 +209,7 @@ fn windows_larger_than_memory_are_right_whenever_the_process_is_killed() {
         ("{ session = \"15s\" }", rows, sessions(&visits)),
         ("{ rolling = \"20s\" }", "", answers(&visits)),
         ("{ count = 3, every = 2 }", rows, counts(&visits)),
+        ("{ sliding = \"5s\" }", rows, slides(&visits)),
     ];
     for (window, select, expected) in windows {
         let folder = Folder::new();

@@ -142,9 +142,9 @@ pub(super) static PIPELINE: Keys = Keys {
             Size { min: 65_536 },
             Means("as much as there is"),
             "What the state of its steps may take of memory, over all workers. The state of keyed plugins, of `dedupe`, of joins and of \
-             tumbling, hopping, session, count and rolling windows that does not fit goes to the disk, in the pipeline's folder; other \
-             windows that do not fit end the pipeline with exit code 70. Plugins' own memory, batches and Kafka's buffers come on top. See \
-             the guide on memory.",
+             tumbling, hopping, session, count, rolling and sliding windows that does not fit goes to the disk, in the pipeline's folder; \
+             other windows that do not fit end the pipeline with exit code 70. Plugins' own memory, batches and Kafka's buffers come on \
+             top. See the guide on memory.",
         ),
         key(
             "bad_records",

@@ -116,6 +116,7 @@ impl<A: Accumulators> Operator<A> {
             Operator::Panes(it) => it.warm_due(watermark),
             Operator::Sessions(it) => it.warm_due(watermark),
             Operator::Rolling(it) => it.warm_due(watermark),
+            Operator::Sliding(it) => it.warm_due(watermark),
             _ => Ok(()),
         }
     }
@@ -126,6 +127,7 @@ impl<A: Accumulators> Operator<A> {
         match self {
             Operator::Panes(it) => it.waits_for(watermark),
             Operator::Sessions(it) => it.waits_for(watermark),
+            Operator::Sliding(it) => it.waits_for(watermark),
             _ => false,
         }
     }
@@ -149,8 +151,10 @@ impl<A: Accumulators> Operator<A> {
 
     /// A restore begins that [`Operator::resume`] will end at `watermark`.
     pub fn begin(&mut self, watermark: i64) {
-        if let Operator::Panes(it) = self {
-            it.begin(watermark);
+        match self {
+            Operator::Panes(it) => it.begin(watermark),
+            Operator::Sliding(it) => it.begin(watermark),
+            _ => {}
         }
     }
 
@@ -208,6 +212,7 @@ impl<A: Accumulators> Operator<A> {
             Operator::Panes(it) => Some(&**it),
             Operator::Sessions(it) => Some(it),
             Operator::Rolling(it) => Some(it),
+            Operator::Sliding(it) => Some(it),
             Operator::Counted(it) => Some(it),
             _ => None,
         }
@@ -219,6 +224,7 @@ impl<A: Accumulators> Operator<A> {
             Operator::Panes(it) => Some(&mut **it),
             Operator::Sessions(it) => Some(it),
             Operator::Rolling(it) => Some(it),
+            Operator::Sliding(it) => Some(it),
             Operator::Counted(it) => Some(it),
             _ => None,
         }

@@ -7,14 +7,20 @@
 //! Which windows there are follows from the times of a key's records alone. So nothing is kept but the records, each with an
 //! accumulator of its own, and a window is merged from them, in the order in which they came, when it is written. That costs as
 //! many merges as the window has records. A record is kept until the window that begins right after it has closed.
+//!
+//! A key has one timer: when, after what was done for it last, one of its windows may close or a record of it goes. Keys that do not fit into memory
+//! are on the disk until then: `cold`.
+
+mod cold;
+mod sealing;
 
 use super::Input;
 use super::accumulators::{Accumulators, Add, Merge, SlotId};
-use super::entry::{self, Removed, StateError};
+use super::cold::{Part, Place};
+use super::entry::Removed;
 use super::fired::{Fired, Processed};
 use super::keys::{KeyId, KeyTable};
-use crate::batch;
-use crate::state::{Delta, Entry, TableId};
+use crate::state::{Chest, Spills};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -31,10 +37,12 @@ struct Element {
 
 /// The records of a key by time, then arrival.
 #[derive(Debug, Default)]
-struct Elements {
+pub(super) struct Elements {
     by_time: VecDeque<Element>,
     /// The number of the next one.
     next: u64,
+    /// The key's timer; others of the key in the heap are void.
+    timer: Option<i64>,
 }
 
 impl Elements {
@@ -43,6 +51,12 @@ impl Elements {
         let from = self.by_time.partition_point(|it| it.time < first);
         let to = self.by_time.partition_point(|it| it.time <= last);
         from..to.max(from)
+    }
+
+    /// Sees to it that the next record has a number beyond those of all that there are.
+    fn number_next(&mut self) {
+        let last = self.by_time.iter().map(|it| it.number).max();
+        self.next = self.next.max(last.map_or(0, |it| it.saturating_add(1)));
     }
 
     fn any(&self, first: i64, last: i64) -> bool {
@@ -58,16 +72,23 @@ pub struct Sliding<A> {
     on_update: bool,
     folds: A,
     keys: KeyTable<Elements>,
-    /// When a window of a key may close or a record of it goes.
     timers: BinaryHeap<Reverse<(i64, KeyId)>>,
     watermark: i64,
     /// The accumulator that windows are merged in.
     answer: SlotId,
     merges: Vec<Merge>,
     dirty: Vec<(KeyId, i64)>,
-    /// True while an advance has stopped before its end.
-    unfinished: bool,
     removed: Removed,
+    /// Records there are.
+    records: usize,
+    /// The keys that are not in memory; none where all are.
+    cold: Option<Box<Chest>>,
+    /// The first row that waits for a key on the disk, as far as the watermark has come.
+    next: Option<Box<Place>>,
+    /// Scratch for the key and the value of an entry.
+    written: (Vec<u8>, Vec<u8>),
+    /// What closes at one time is written in part.
+    part: Option<Box<Part>>,
 }
 
 impl<A: Accumulators> Sliding<A> {
@@ -84,8 +105,12 @@ impl<A: Accumulators> Sliding<A> {
             answer,
             merges: Vec::new(),
             dirty: Vec::new(),
-            unfinished: false,
             removed: Removed::default(),
+            records: 0,
+            cold: None,
+            next: None,
+            written: (Vec::new(), Vec::new()),
+            part: None,
         }
     }
 
@@ -133,6 +158,7 @@ impl<A: Accumulators> Sliding<A> {
     }
 
     fn insert(&mut self, id: KeyId, time: i64, slot: SlotId) {
+        self.records += 1;
         let elements = &mut self.keys[id].state;
         let number = elements.next;
         elements.next += 1;
@@ -142,17 +168,30 @@ impl<A: Accumulators> Sliding<A> {
         elements.by_time.insert(at, Element { time, number, slot, sealed: false });
         self.dirty.push((id, time));
         if !repeats {
-            self.arm(id, time);
+            let (_, ends) = self.ending_with(time);
+            let due = if !self.on_update && ends > self.watermark { ends } else { self.after(time).1 };
+            if self.keys[id].state.timer.is_none_or(|it| due < it) {
+                self.set_timer(id, Some(due));
+            }
         }
     }
 
-    /// Sets the timers of a record's windows.
-    fn arm(&mut self, id: KeyId, time: i64) {
-        let (_, last) = self.ending_with(time);
-        if !self.on_update && last > self.watermark {
-            self.timers.push(Reverse((last, id)));
+    /// When, after `passed`, the next window of a key may close or a record of it goes.
+    fn next_due(&self, id: KeyId, passed: i64) -> Option<i64> {
+        let by_time = &self.keys[id].state.by_time;
+        let (_, goes) = self.after(by_time.front()?.time);
+        if self.on_update {
+            return Some(goes);
         }
-        self.timers.push(Reverse((self.after(time).1, id)));
+        // The ends of the windows that end with a record are in the order of the records.
+        let ends = |it: &Element| self.ending_with(it.time).1;
+        let next = by_time.get(by_time.partition_point(|it| ends(it) <= passed)).map(ends);
+        Some(next.map_or(goes, |it| it.min(goes)))
+    }
+
+    fn set_timer(&mut self, id: KeyId, due: Option<i64>) {
+        self.keys[id].state.timer = due;
+        self.timers.extend(due.map(|it| Reverse((it, id))));
     }
 
     /// The window that ends with a record at `time`, or that it shares with the others at the beginning of 1970.
@@ -222,31 +261,57 @@ impl<A: Accumulators> Sliding<A> {
         Ok((out, done))
     }
 
-    /// Closes what `watermark` has reached, in the order of the windows' ends until there are `rows_max` rows. False where some are
-    /// left.
+    /// Closes what `watermark` has reached, in the order of the windows' ends until there are `rows_max` rows or keys on the disk are needed that
+    /// [`Sliding::warm_due`] did not yet bring. False where some are left.
     fn close_until(&mut self, watermark: i64, rows_max: usize, out: &mut Fired<A::Output>) -> Result<bool, A::Error> {
-        if watermark <= self.watermark && !self.unfinished {
+        if watermark <= self.watermark {
             return Ok(true);
         }
-        self.watermark = watermark;
         let mut ids = Vec::new();
-        while let Some(&Reverse((last, _))) = self.timers.peek().filter(|it| it.0.0 <= watermark) {
-            self.unfinished = out.len() >= rows_max;
-            if self.unfinished {
+        while let Some(last) = self.next_timer().filter(|it| *it <= watermark) {
+            let waits = self.next.as_ref().is_some_and(|it| it.number < last);
+            if waits || out.len() >= rows_max {
                 return Ok(false);
             }
-            while let Some(Reverse((_, id))) = self.timers.peek().filter(|it| it.0.0 == last).copied() {
-                self.timers.pop();
-                ids.push(id);
-            }
-            ids.sort_unstable_by(|a, b| self.keys.compare(*a, *b));
-            ids.dedup();
+            self.take_due(last, &mut ids);
             for id in ids.drain(..) {
                 self.close(id, last, out)?;
+                self.set_timer(id, self.next_due(id, last));
+            }
+            if self.part.is_some() {
+                return Ok(false);
             }
         }
-        self.unfinished = false;
+        if self.next.is_some() {
+            return Ok(false);
+        }
+        debug_assert!(!self.waits_for(watermark), "keys are brought back before their windows close");
+        self.watermark = watermark;
         Ok(true)
+    }
+
+    /// When the next timer is due of a key in memory.
+    fn next_timer(&self) -> Option<i64> {
+        match &self.part {
+            Some(part) => Some(part.until.number),
+            None => self.timers.peek().map(|it| it.0.0),
+        }
+    }
+
+    /// The keys whose timers are due at `last`, in the order of rows, as far as they are before the next one on the disk.
+    fn take_due(&mut self, last: i64, ids: &mut Vec<KeyId>) {
+        while let Some(Reverse((_, id))) = self.timers.peek().filter(|it| it.0.0 == last).copied() {
+            self.timers.pop();
+            if self.keys[id].state.timer == Some(last) {
+                ids.push(id); // Else it is void: the key was given an earlier one, or is gone.
+            }
+        }
+        ids.sort_unstable_by(|a, b| self.keys.compare(*a, *b));
+        ids.dedup();
+        let next = self.next.take_if(|it| it.number == last);
+        if next.is_some() || self.part.is_some() {
+            *ids = super::cold::turn(&mut self.part, std::mem::take(ids), next, &self.keys);
+        }
     }
 
     /// Writes what closes with `last`, where there is such a window, and lets go what no later one needs.
@@ -272,6 +337,7 @@ impl<A: Accumulators> Sliding<A> {
         let mut gone = None;
         while let Some(element) = key.state.by_time.pop_front_if(|it| it.time <= time) {
             self.folds.free(element.slot);
+            self.records -= 1;
             if element.sealed && gone.replace(element.time) != Some(element.time) {
                 self.removed.push(key.hash, &key.text, element.time);
             }
@@ -281,74 +347,9 @@ impl<A: Accumulators> Sliding<A> {
         }
     }
 
-    /// Writes what changed since the last seal: the records of each time that one came for.
-    pub fn seal(&mut self, table: TableId, delta: &mut Delta) {
-        self.removed.seal(table, delta);
-        let (mut key_bytes, mut value, mut accumulator) = (Vec::new(), Vec::new(), Vec::new());
-        let mut dirty = std::mem::take(&mut self.dirty);
-        dirty.sort_unstable();
-        dirty.dedup();
-        for (id, time) in dirty {
-            let key = &mut self.keys[id];
-            let range = key.state.range(time, time);
-            if range.is_empty() {
-                continue; // Gone already.
-            }
-            value.clear();
-            for element in key.state.by_time.range_mut(range) {
-                element.sealed = true;
-                accumulator.clear();
-                self.folds.encode(element.slot, &mut accumulator);
-                entry::put_varint(&mut value, element.number.into());
-                entry::put_bytes(&mut value, &accumulator);
-            }
-            entry::key(&mut key_bytes, &key.text, time);
-            delta.put(table, batch::key_group(key.hash), &key_bytes, &value);
-        }
-    }
-
-    /// Takes back an entry that [`Sliding::seal`] wrote; a later one of the same key holds. After the last,
-    /// [`Sliding::resume`].
-    pub fn restore(&mut self, entry: Entry<'_>) -> Result<(), StateError> {
-        let (text, time) = entry::split(entry.key)?;
-        let id = self.keys.intern(batch::hash(text), text);
-        let elements = &mut self.keys[id].state;
-        let range = elements.range(time, time);
-        let mut at = range.start;
-        elements.by_time.drain(range).for_each(|it| self.folds.free(it.slot));
-        let mut value = entry.value.unwrap_or_default();
-        while !value.is_empty() {
-            let number = entry::take_varint(&mut value, "number of a record")? as u64;
-            let slot = self.folds.decode(entry::take_bytes(&mut value, "an accumulator")?)?;
-            elements.by_time.insert(at, Element { time, number, slot, sealed: true });
-            elements.next = elements.next.max(number.saturating_add(1));
-            at += 1;
-        }
-        if elements.by_time.is_empty() {
-            self.keys.remove(id);
-        }
-        Ok(())
-    }
-
-    /// Ends a restore: what `watermark` closes has been written before the seal.
-    pub fn resume(&mut self, watermark: i64) {
-        self.watermark = watermark;
-        for id in self.keys.ids() {
-            let mut times: Vec<i64> = self.keys[id].state.by_time.iter().map(|it| it.time).collect();
-            times.dedup();
-            times.into_iter().for_each(|it| self.arm(id, it));
-        }
-    }
-
     /// How many keys have records.
     pub fn keys(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Memory in use, bytes, roughly.
-    pub fn bytes(&self) -> usize {
-        let timers = self.timers.capacity() * size_of::<Reverse<(i64, KeyId)>>();
-        self.keys.bytes() + timers + self.folds.bytes()
+        self.keys.len() + self.cold_keys()
     }
 
     /// What the windows compute.

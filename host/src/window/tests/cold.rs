@@ -2,6 +2,7 @@
 
 use super::long::windows as long;
 use super::properties::{Cuts, EVERY, config, cuts_of, expect, run_in, values};
+use super::sliding::defined;
 use super::{Harness, Record, row_times};
 use crate::column::Number;
 use crate::config::{Emit, Window};
@@ -22,6 +23,15 @@ fn windows() -> impl Strategy<Value = Window> {
         3 => (1..20i64).prop_map(Window::session),
         2 => prop_oneof![1..24i64, 100..400i64].prop_map(|size_ms| Window::Rolling { size_ms }),
         1 => (1..6u64, 1..6u64).prop_map(|(a, b)| Window::Count { records: a.max(b), every: a.min(b) }),
+    ]
+}
+
+/// Windows of all kinds that go to the disk.
+fn all() -> impl Strategy<Value = (Window, Emit)> {
+    let sliding = (1..24i64).prop_map(|difference_ms| Window::Sliding { difference_ms });
+    prop_oneof![
+        4 => (windows(), emits()),
+        1 => (sliding, prop_oneof![Just(Emit::OnClose), Just(Emit::OnUpdate)]),
     ]
 }
 
@@ -63,8 +73,22 @@ proptest! {
     }
 
     #[test]
+    fn sliding_windows_are_those_of_the_definition_wherever_keys_are(
+        difference_ms in 1..24i64, on_update in any::<bool>(), delay in 0..20i64, records in records(), cuts in cuts_of(RECORDS_MAX), bytes in room(),
+    ) {
+        let emit = if on_update { Emit::OnUpdate } else { Emit::OnClose };
+        let mut harness = Harness::new(Window::Sliding { difference_ms }, emit).spilling(bytes);
+        run_in(&mut harness, delay, &records, &cuts);
+        prop_assert_eq!((harness.lines, harness.late), defined(difference_ms, on_update, delay, &records));
+    }
+}
+
+proptest! {
+    #![proptest_config(config(200))]
+
+    #[test]
     fn floats_and_snapshots_are_the_same_to_the_last_bit_wherever_keys_are(
-        window in windows(), emit in emits(), delay in 0..20i64, mut records in records(),
+        (window, emit) in all(), delay in 0..20i64, mut records in records(),
         floats in prop::collection::vec(-1e9..1e9f64, RECORDS_MAX), cuts in cuts_of(RECORDS_MAX), bytes in room(),
     ) {
         for (record, float) in records.iter_mut().zip(floats) {
@@ -98,12 +122,13 @@ fn cold_keys(harness: &Harness) -> usize {
 }
 
 /// A window of each kind, long ones where they have a length; one record of a key makes one row of it, by the end of time.
-fn kinds() -> [Window; 5] {
+fn kinds() -> [Window; 6] {
     [
         Window::Tumbling { size_ms: 1_000, offset_ms: 0 },
         Window::Hopping { size_ms: 1_000, slide_ms: 1_000, offset_ms: 0 },
         Window::session(1_000),
         Window::Rolling { size_ms: 1_000 },
+        Window::Sliding { difference_ms: 1_000 },
         Window::Count { records: 2, every: 1 },
     ]
 }
@@ -115,6 +140,7 @@ fn a_window_that_closes_holds_few_of_its_keys_at_once() {
         (Window::Hopping { size_ms: 100, slide_ms: 50, offset_ms: 0 }, 60, 200),
         (Window::session(100), 120, 0),
         (Window::Rolling { size_ms: 100 }, 120, 0), // It is evicted from then.
+        (Window::Sliding { difference_ms: 100 }, 120, 0),
     ] {
         let mut harness = all_cold(window, Emit::OnClose, 200);
         let (mut most, mut done) = (0, false);
@@ -150,7 +176,7 @@ fn what_waits_to_be_reported_stays_in_memory_until_it_is() {
 #[test]
 fn what_is_kept_of_each_record_is_counted_until_it_is_gone() {
     let count = Window::Count { records: 1_000, every: 1 };
-    for window in [Window::Rolling { size_ms: 10_000 }, count] {
+    for window in [Window::Rolling { size_ms: 10_000 }, Window::Sliding { difference_ms: 10_000 }, count] {
         let mut harness = Harness::new(window.clone(), Emit::OnUpdate);
         // Besides accumulators, which count themselves.
         let bytes = |it: &mut Harness| it.operator.bytes() - it.operator.accumulators().bytes();
@@ -196,7 +222,11 @@ fn keys_that_are_too_long_for_the_disk_stay_in_memory() {
 fn a_restore_brings_no_more_into_memory_than_fits() {
     for window in kinds() {
         // Those that there always are, and those of a key.
-        let (always, each) = if matches!(window, Window::Rolling { .. }) { (1, 2) } else { (0, 1) };
+        let (always, each) = match window {
+            Window::Rolling { .. } => (1, 2),
+            Window::Sliding { .. } => (1, 1),
+            _ => (0, 1),
+        };
         let mut harness = all_cold(window, Emit::OnClose, 100);
         harness.restart();
         let used = harness.operator.accumulators().used();
@@ -210,7 +240,8 @@ fn a_restore_brings_no_more_into_memory_than_fits() {
 /// One batch, and others, in which windows of many keys close before a record that is late for them.
 #[test]
 fn a_straggler_finds_the_windows_closed_that_were_on_the_disk() {
-    for window in [Window::Tumbling { size_ms: 10, offset_ms: 0 }, Window::session(10)] {
+    let sliding = Window::Sliding { difference_ms: 10 };
+    for window in [Window::Tumbling { size_ms: 10, offset_ms: 0 }, Window::session(10), sliding] {
         let records: Vec<Record> =
             (0..10).map(|it| record(it, 5)).chain([record(0, 40), record(3, 6), record(1, 41)]).collect();
         let cuts = |at: usize| Cuts((0..records.len()).map(|it| (it == at, false, false)).collect());

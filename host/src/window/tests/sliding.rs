@@ -148,7 +148,7 @@ impl Definition {
     }
 }
 
-fn defined(difference: i64, on_update: bool, delay: i64, records: &[Record]) -> (Vec<String>, Vec<usize>) {
+pub(super) fn defined(difference: i64, on_update: bool, delay: i64, records: &[Record]) -> (Vec<String>, Vec<usize>) {
     let (seen, lines, late) = (Vec::new(), Vec::new(), Vec::new());
     let mut definition = Definition { difference, on_update, seen, watermark: i64::MIN, lines, late };
     for (number, record) in records.iter().enumerate() {
