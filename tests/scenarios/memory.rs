@@ -92,6 +92,7 @@ fn visits(random: &mut Random, count: usize) -> Vec<Value> {
 const KEYS: u64 = 3_000;
 const GAP_MS: i64 = 15_000;
 const SIZE_MS: i64 = 20_000;
+const LATENESS_MS: i64 = 10_000;
 
 /// What tumbling (a `slide` of the size) and hopping windows of 20 s write: key, start and sum of each.
 fn sums(visits: &[Value], slide_ms: i64) -> Vec<Value> {
@@ -125,6 +126,29 @@ fn sessions(visits: &[Value]) -> Vec<Value> {
     }
     let row = |id: u64, it: &(i64, i64, u64)| json!({"id": id, "window_start": it.0, "sum": it.2});
     all.iter().flat_map(|(id, sessions)| sessions.iter().map(move |it| row(*id, it))).collect()
+}
+
+/// What tumbling windows of 20 s write that are held for 10 s more, and written again for each record that comes meanwhile.
+fn results(visits: &[Value]) -> Vec<Value> {
+    let (mut held, mut rows, mut watermark) = (BTreeMap::<(i64, u64), (u64, bool)>::new(), Vec::new(), i64::MIN);
+    let row = |start: i64, id: u64, sum: u64| json!({"id": id, "window_start": start, "sum": sum});
+    for (id, at, n) in visits.iter().map(parts) {
+        let start = at.div_euclid(SIZE_MS) * SIZE_MS;
+        let last = start + SIZE_MS - 1;
+        if last + LATENESS_MS > watermark {
+            let (sum, is_closed) = held.entry((start, id)).or_insert((0, last <= watermark));
+            *sum += n;
+            rows.extend(is_closed.then(|| row(start, id, *sum)));
+        }
+        watermark = watermark.max(at - 1);
+        for ((start, id), (sum, is_closed)) in held.iter_mut().take_while(|it| it.0.0 + SIZE_MS - 1 <= watermark) {
+            rows.extend((!std::mem::replace(is_closed, true)).then(|| row(*start, *id, *sum)));
+        }
+        held.retain(|it, _| it.0 + SIZE_MS - 1 + LATENESS_MS > watermark);
+    }
+    let open = held.iter().filter(|it| !it.1.1);
+    rows.extend(open.map(|((start, id), (sum, _))| row(*start, *id, *sum)));
+    rows
 }
 
 /// What rolling windows of 20 s answer: each record that is not late, with the sum of its key's.
@@ -207,6 +231,7 @@ fn windows_larger_than_memory_are_right_whenever_the_process_is_killed() {
         ("{ tumbling = \"20s\" }", rows, sums(&visits, SIZE_MS)),
         ("{ hopping = \"20s\", slide = \"5s\" }", rows, sums(&visits, 5_000)),
         ("{ session = \"15s\" }", rows, sessions(&visits)),
+        ("{ tumbling = \"20s\" }\nallowed_lateness = \"10s\"", rows, results(&visits)),
         ("{ rolling = \"20s\" }", "", answers(&visits)),
         ("{ count = 3, every = 2 }", rows, counts(&visits)),
         ("{ sliding = \"5s\" }", rows, slides(&visits)),

@@ -141,10 +141,10 @@ pub(super) static PIPELINE: Keys = Keys {
             "memory",
             Size { min: 65_536 },
             Means("as much as there is"),
-            "What the state of its steps may take of memory, over all workers. The state of keyed plugins, of `dedupe`, of joins and of \
-             tumbling, hopping, session, count, rolling and sliding windows that does not fit goes to the disk, in the pipeline's folder; \
-             other windows that do not fit end the pipeline with exit code 70. Plugins' own memory, batches and Kafka's buffers come on \
-             top. See the guide on memory.",
+            "What the state of its steps may take of memory, over all workers. What does not fit goes to the disk, in the pipeline's \
+             folder; windows that are all written whenever it is time (`output = \"complete\"`, or `every` with `unchanged`) stay in \
+             memory, and end the pipeline with exit code 70 where they do not fit. Plugins' own memory, batches and Kafka's buffers come \
+             on top. See the guide on memory.",
         ),
         key(
             "bad_records",

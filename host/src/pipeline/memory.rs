@@ -181,7 +181,7 @@ impl Worker {
         let what = if held.can_move {
             "state that cannot be moved to the disk now"
         } else {
-            "windows of a kind that stays in memory"
+            "windows that are all written whenever it is time, and so stay in memory"
         };
         PipelineError::stop(
             Failure::Internal,

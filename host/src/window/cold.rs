@@ -1,10 +1,10 @@
 //! Windows whose keys are on the disk: what their operators do alike.
 //!
-//! A key goes there whole, with the accumulators of all its windows, and comes back when a record of it arrives or when the first of its windows
-//! closes. Keys are there by hash and text: the order of the rows of a window. So those of a window that closes are read one after the other, and
-//! the window is written in parts, each of them of some keys from the disk and of those in memory that lie between.
+//! A key goes there whole, with all that is kept of it, and comes back when a record of it arrives or when something of it is due: mostly the close of
+//! the first of its windows. Keys are there by hash and text: the order of the rows of a window. So those of a window that closes are read one after
+//! the other, and the window is written in parts, each of them of some keys from the disk and of those in memory that lie between.
 //!
-//! What is due is numbered by the operator: by window, or by the time at which a session closes.
+//! What is due is numbered by the operator: by window, by bucket, or by time.
 
 use super::StateError;
 use super::keys::{KeyId, KeyTable};

@@ -63,11 +63,6 @@ impl<T: Default> KeyTable<T> {
         self.index.len()
     }
 
-    /// Memory in use, bytes, without what a key's state points to.
-    pub(super) fn bytes(&self) -> usize {
-        self.text_bytes + self.index.allocation_size() + self.keys.capacity() * size_of::<Key<T>>()
-    }
-
     /// Memory that the keys there are need, bytes, about; without room for more.
     pub(super) fn live_bytes(&self) -> usize {
         self.text_bytes + self.len() * (size_of::<Key<T>>() + size_of::<KeyId>() + ALLOCATION_BYTES)

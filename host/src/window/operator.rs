@@ -117,7 +117,8 @@ impl<A: Accumulators> Operator<A> {
             Operator::Sessions(it) => it.warm_due(watermark),
             Operator::Rolling(it) => it.warm_due(watermark),
             Operator::Sliding(it) => it.warm_due(watermark),
-            _ => Ok(()),
+            Operator::Repeated(it) => it.warm_due(watermark),
+            Operator::Counted(_) => Ok(()),
         }
     }
 
@@ -128,7 +129,8 @@ impl<A: Accumulators> Operator<A> {
             Operator::Panes(it) => it.waits_for(watermark),
             Operator::Sessions(it) => it.waits_for(watermark),
             Operator::Sliding(it) => it.waits_for(watermark),
-            _ => false,
+            Operator::Repeated(it) => it.waits_for(watermark),
+            Operator::Rolling(_) | Operator::Counted(_) => false, // They write nothing then.
         }
     }
 
@@ -213,8 +215,9 @@ impl<A: Accumulators> Operator<A> {
             Operator::Sessions(it) => Some(it),
             Operator::Rolling(it) => Some(it),
             Operator::Sliding(it) => Some(it),
+            Operator::Repeated(it) if it.can_move() => Some(&**it),
+            Operator::Repeated(_) => None,
             Operator::Counted(it) => Some(it),
-            _ => None,
         }
     }
 
@@ -225,8 +228,9 @@ impl<A: Accumulators> Operator<A> {
             Operator::Sessions(it) => Some(it),
             Operator::Rolling(it) => Some(it),
             Operator::Sliding(it) => Some(it),
+            Operator::Repeated(it) if it.can_move() => Some(&mut **it),
+            Operator::Repeated(_) => None,
             Operator::Counted(it) => Some(it),
-            _ => None,
         }
     }
 

@@ -14,7 +14,10 @@
 //! | a record after that                   | late    | at the record, or at the expiry where something changed   |
 //!
 //! With `unchanged`, what is due is written although nothing changed, and one more pane at the expiry.
+//!
+//! Keys that do not fit into memory are on the disk until the first of their windows has something to do: `cold`.
 
+mod cold;
 mod firing;
 mod merging;
 mod sealing;
@@ -22,11 +25,13 @@ mod sealing;
 use super::Input;
 use super::accumulators::{Accumulators, Add, SlotId};
 use super::calendar::Calendar;
+use super::cold::{Part, Place};
 use super::entry::Removed;
 use super::fired::{Fired, Processed, Timing};
 use super::keys::{KeyId, KeyTable};
 use super::layout::Layout;
 use crate::config::{Firing, LatePanes, Window};
+use crate::state::{Chest, Spills};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -85,11 +90,19 @@ impl Held {
     fn last(&self) -> i64 {
         self.end.saturating_sub(1)
     }
+
+    /// When it has something to do next: its next early pane, the one on time, or its expiry.
+    fn next(&self, lateness_ms: i64) -> i64 {
+        match self.closed {
+            true => self.last().saturating_add(lateness_ms),
+            false => self.last().min(self.early),
+        }
+    }
 }
 
 /// The windows of a key by start, and in which lists the key is.
 #[derive(Debug, Default)]
-struct Windows {
+pub(super) struct Windows {
     held: Vec<Held>,
     dirty: bool,
     changed: bool,
@@ -122,6 +135,16 @@ pub struct Repeated<A> {
     /// True while an advance has stopped before its end.
     unfinished: bool,
     removed: Removed,
+    /// Windows there are.
+    held: usize,
+    /// The keys that are not in memory; none where all are.
+    cold: Option<Box<Chest>>,
+    /// The first row that waits for a key on the disk, as far as the watermark has come.
+    next: Option<Box<Place>>,
+    /// Scratch for the key and the value of an entry, and for an accumulator in it.
+    written: (Vec<u8>, Vec<u8>, Vec<u8>),
+    /// What is due at one time is done in part.
+    part: Option<Box<Part>>,
 }
 
 impl<A: Accumulators> Repeated<A> {
@@ -150,6 +173,11 @@ impl<A: Accumulators> Repeated<A> {
             touched: false,
             unfinished: false,
             removed: Removed::default(),
+            held: 0,
+            cold: None,
+            next: None,
+            written: (Vec::new(), Vec::new(), Vec::new()),
+            part: None,
         }
     }
 
@@ -273,6 +301,7 @@ impl<A: Accumulators> Repeated<A> {
         let windows = &mut self.keys[id].state.held;
         let at = windows.partition_point(|it| it.start < start);
         windows.insert(at, held);
+        self.held += 1;
         at
     }
 
@@ -331,13 +360,7 @@ impl<A: Accumulators> Repeated<A> {
 
     /// How many keys have windows.
     pub fn keys(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Memory in use, bytes, roughly.
-    pub fn bytes(&self) -> usize {
-        let timers = self.timers.capacity() * size_of::<Reverse<(i64, KeyId, i64)>>();
-        self.keys.bytes() + self.keys.len() * size_of::<Held>() + timers + self.folds.bytes()
+        self.keys.len() + self.cold_keys()
     }
 
     /// What the windows compute.

@@ -3,6 +3,7 @@
 use super::{Assigner, Held, Repeated, Stands};
 use crate::config::{Accumulate, LatePanes};
 use crate::window::accumulators::{Accumulators, Merge};
+use crate::window::cold;
 use crate::window::fired::{Fired, Pane, RowKind, Timing};
 use crate::window::keys::KeyId;
 use std::cmp::Reverse;
@@ -17,10 +18,7 @@ impl<A: Accumulators> Repeated<A> {
     pub(super) fn arm(&mut self, id: KeyId, at: usize) {
         let lateness_ms = self.firing.lateness_ms;
         let held = &mut self.keys[id].state.held[at];
-        let next = match held.closed {
-            true => held.last().saturating_add(lateness_ms),
-            false => held.last().min(held.early),
-        };
+        let next = held.next(lateness_ms);
         // One that comes too early is set again when it does.
         if held.timer.is_none_or(|it| next < it) {
             held.timer = Some(next);
@@ -28,8 +26,8 @@ impl<A: Accumulators> Repeated<A> {
         }
     }
 
-    /// Writes what is due up to `watermark`: by time, then by key, then by window, until there are `rows_max` rows. False where
-    /// something is left.
+    /// Writes what is due up to `watermark`: by time, then by key, then by window, until there are `rows_max` rows or keys on the disk are
+    /// needed that [`Repeated::warm_due`] did not yet bring. False where something is left.
     pub(super) fn fire_until(
         &mut self,
         watermark: i64,
@@ -39,18 +37,22 @@ impl<A: Accumulators> Repeated<A> {
         if watermark <= self.watermark && !self.unfinished {
             return Ok(true);
         }
-        self.watermark = watermark;
+        (self.watermark, self.unfinished) = (watermark, true);
         let mut same = Vec::new();
-        while let Some(&Reverse((time, ..))) = self.timers.peek().filter(|it| it.0.0 <= watermark) {
-            self.unfinished = out.len() >= rows_max;
-            if self.unfinished {
+        while let Some(time) = self.next_timer().filter(|it| *it <= watermark) {
+            let waits = self.next.as_ref().is_some_and(|it| it.number < time);
+            if waits || out.len() >= rows_max {
                 return Ok(false);
             }
             while let Some(Reverse((_, id, start))) = self.timers.peek().filter(|it| it.0.0 == time).copied() {
                 self.timers.pop();
                 same.push((id, start));
             }
-            same.sort_unstable_by(|a, b| self.keys.compare(a.0, b.0).then(a.1.cmp(&b.1)));
+            if self.part.is_some() || self.next.as_ref().is_some_and(|it| it.number == time) {
+                same = self.turn(time, same);
+            } else {
+                same.sort_unstable_by(|a, b| self.keys.compare(a.0, b.0).then(a.1.cmp(&b.1)));
+            }
             for (id, start) in same.drain(..) {
                 // Void where the window is gone, has grown or was given an earlier one.
                 let found = self.keys[id].state.find(start);
@@ -59,9 +61,24 @@ impl<A: Accumulators> Repeated<A> {
                     self.fire(id, at, time, out)?;
                 }
             }
+            if self.part.is_some() {
+                return Ok(false);
+            }
         }
-        self.unfinished = false;
-        Ok(true)
+        self.unfinished = self.next.is_some();
+        debug_assert!(
+            self.unfinished || !cold::may_be_due(self, watermark),
+            "keys are brought back before they are due"
+        );
+        Ok(!self.unfinished)
+    }
+
+    /// When the next timer is due of a key in memory.
+    fn next_timer(&self) -> Option<i64> {
+        match &self.part {
+            Some(part) => Some(part.until.number),
+            None => self.timers.peek().map(|it| it.0.0),
+        }
     }
 
     /// Does what a window has to do at `time`, which the watermark has reached.
@@ -115,11 +132,17 @@ impl<A: Accumulators> Repeated<A> {
 
     /// Frees what a window held that is a window no longer.
     pub(super) fn let_go(&mut self, id: KeyId, held: &Held) {
-        self.folds.free(held.slot);
-        held.stands.iter().filter_map(|it| it.slot).for_each(|it| self.folds.free(it));
+        self.free_held(held);
         if held.sealed {
             self.removed.push(self.keys[id].hash, &self.keys[id].text, held.start);
         }
+    }
+
+    /// Frees the accumulators of a window that is here no longer.
+    pub(super) fn free_held(&mut self, held: &Held) {
+        self.held -= 1;
+        self.folds.free(held.slot);
+        held.stands.iter().filter_map(|it| it.slot).for_each(|it| self.folds.free(it));
     }
 
     /// Writes a pane of a window; what it replaces before it.

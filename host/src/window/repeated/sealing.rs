@@ -5,6 +5,7 @@ use crate::batch;
 use crate::state::{Delta, Entry, TableId};
 use crate::window::accumulators::Accumulators;
 use crate::window::entry::{self, StateError, put_bytes, put_varint, take_bytes, take_varint};
+use crate::window::keys::KeyId;
 
 /// Flag: the pane on time was due.
 const CLOSED: u8 = 1;
@@ -12,37 +13,26 @@ const CLOSED: u8 = 1;
 impl<A: Accumulators> Repeated<A> {
     /// Writes what changed since the last seal.
     pub fn seal(&mut self, table: TableId, delta: &mut Delta) {
+        if let Some(chest) = &mut self.cold {
+            delta.append(&mut chest.early);
+        }
         self.removed.seal(table, delta);
-        let (mut key_bytes, mut value, mut accumulator) = (Vec::new(), Vec::new(), Vec::new());
         for id in std::mem::take(&mut self.dirty) {
-            let key = &mut self.keys[id];
-            key.state.dirty = false;
-            for held in key.state.held.iter_mut().filter(|it| it.dirty) {
-                (held.dirty, held.sealed) = (false, true);
-                value.clear();
-                value.push(if held.closed { CLOSED } else { 0 });
-                value.extend_from_slice(&held.end.to_le_bytes());
-                value.extend_from_slice(&held.early.to_le_bytes());
-                value.extend_from_slice(&held.seen.0.to_le_bytes());
-                value.extend_from_slice(&held.seen.1.to_le_bytes());
-                put_varint(&mut value, held.records.into());
-                put_varint(&mut value, held.panes.into());
-                accumulator.clear();
-                self.folds.encode(held.slot, &mut accumulator);
-                put_bytes(&mut value, &accumulator);
-                for stood in &held.stands {
-                    value.extend_from_slice(&stood.start.to_le_bytes());
-                    value.extend_from_slice(&stood.end.to_le_bytes());
-                    accumulator.clear();
-                    if let Some(slot) = stood.slot {
-                        self.folds.encode(slot, &mut accumulator);
-                    }
-                    value.push(u8::from(stood.slot.is_some()));
-                    put_bytes(&mut value, &accumulator);
-                }
-                entry::key(&mut key_bytes, &key.text, held.start);
-                delta.put(table, batch::key_group(key.hash), &key_bytes, &value);
-            }
+            self.seal_key(id, table, delta);
+        }
+    }
+
+    /// Writes what changed of a key.
+    pub(super) fn seal_key(&mut self, id: KeyId, table: TableId, delta: &mut Delta) {
+        let key = &mut self.keys[id];
+        key.state.dirty = false;
+        let (name, value, accumulator) = &mut self.written;
+        for held in key.state.held.iter_mut().filter(|it| it.dirty) {
+            (held.dirty, held.sealed) = (false, true);
+            value.clear();
+            encode(&self.folds, held, value, accumulator);
+            entry::key(name, &key.text, held.start);
+            delta.put(table, batch::key_group(key.hash), name, value);
         }
     }
 
@@ -56,19 +46,22 @@ impl<A: Accumulators> Repeated<A> {
         let at = windows.partition_point(|it| it.start < start);
         if windows.get(at).is_some_and(|it| it.start == start) {
             let old = windows.remove(at);
-            self.folds.free(old.slot);
-            old.stands.iter().filter_map(|it| it.slot).for_each(|it| self.folds.free(it));
+            self.free_held(&old);
         }
+        let state = &mut self.keys[id].state;
         if let Some(held) = held {
-            windows.insert(at, held);
+            state.held.insert(at, held);
         }
-        if windows.is_empty() {
+        // So that what waits to be reported stays in memory.
+        state.changed = self.firing.every_ms.is_some() && state.held.iter().any(|it| it.records > 0);
+        if state.held.is_empty() {
             self.keys.remove(id);
         }
         Ok(())
     }
 
-    fn decode(&mut self, start: i64, mut value: &[u8]) -> Result<Held, StateError> {
+    /// A window as [`encode`] wrote it; in a snapshot, and without a timer.
+    pub(super) fn decode(&mut self, start: i64, mut value: &[u8]) -> Result<Held, StateError> {
         let value = &mut value;
         let [flags] = entry::take(value, "flags of a window")?;
         let end = i64::from_le_bytes(entry::take(value, "end of a window")?);
@@ -87,6 +80,7 @@ impl<A: Accumulators> Repeated<A> {
             let slot = if said == 0 { None } else { Some(self.folds.decode(bytes)?) };
             stands.push(Stands { start, end, slot });
         }
+        self.held += 1;
         let closed = flags & CLOSED != 0;
         let seen = (first, latest);
         Ok(Held {
@@ -109,14 +103,44 @@ impl<A: Accumulators> Repeated<A> {
     pub fn resume(&mut self, watermark: i64) {
         self.watermark = watermark;
         self.touched = self.keys.len() > 0;
+        self.timers.clear(); // Of keys that were on the disk meanwhile.
         for id in self.keys.ids() {
-            let held = self.keys[id].state.held.len();
-            (0..held).for_each(|at| self.arm(id, at));
-            let windows = &mut self.keys[id].state;
-            windows.changed = self.firing.every_ms.is_some() && windows.held.iter().any(|it| it.records > 0);
-            if windows.changed {
+            self.arm_all(id);
+            if self.keys[id].state.changed {
                 self.changed.push(id);
             }
         }
+    }
+
+    /// Sets the timers of a key that has none in the heap.
+    pub(super) fn arm_all(&mut self, id: KeyId) {
+        for at in 0..self.keys[id].state.held.len() {
+            self.keys[id].state.held[at].timer = None;
+            self.arm(id, at);
+        }
+    }
+}
+
+/// Writes a window to the end of `out`, as it is in a snapshot. `accumulator` is scratch.
+pub(super) fn encode<A: Accumulators>(folds: &A, held: &Held, out: &mut Vec<u8>, accumulator: &mut Vec<u8>) {
+    out.push(if held.closed { CLOSED } else { 0 });
+    out.extend_from_slice(&held.end.to_le_bytes());
+    out.extend_from_slice(&held.early.to_le_bytes());
+    out.extend_from_slice(&held.seen.0.to_le_bytes());
+    out.extend_from_slice(&held.seen.1.to_le_bytes());
+    put_varint(out, held.records.into());
+    put_varint(out, held.panes.into());
+    accumulator.clear();
+    folds.encode(held.slot, accumulator);
+    put_bytes(out, accumulator);
+    for stood in &held.stands {
+        out.extend_from_slice(&stood.start.to_le_bytes());
+        out.extend_from_slice(&stood.end.to_le_bytes());
+        accumulator.clear();
+        if let Some(slot) = stood.slot {
+            folds.encode(slot, accumulator);
+        }
+        out.push(u8::from(stood.slot.is_some()));
+        put_bytes(out, accumulator);
     }
 }

@@ -3,10 +3,10 @@
 use super::long::windows as long;
 use super::properties::{Cuts, EVERY, config, cuts_of, expect, run_in, values};
 use super::sliding::defined;
-use super::{Harness, Record, row_times};
+use super::{Harness, Record, builtin, row_times};
 use crate::column::Number;
-use crate::config::{Emit, Window};
-use crate::window::Accumulators;
+use crate::config::{Accumulate, CalendarUnit, Emit, Firing, LatePanes, Window};
+use crate::window::{Accumulators, Operator};
 use proptest::prelude::*;
 
 const RECORDS_MAX: usize = 100;
@@ -26,13 +26,50 @@ fn windows() -> impl Strategy<Value = Window> {
     ]
 }
 
-/// Windows of all kinds that go to the disk.
+/// Windows of all kinds, written in all ways but those that keep them in memory.
 fn all() -> impl Strategy<Value = (Window, Emit)> {
+    let session = |gap_ms: i64| Window::Session { gap_ms, touching: true, gap_field: None };
+    let repeated = prop_oneof![
+        3 => windows().prop_filter("they are answered on arrival", |it| !matches!(it, Window::Rolling { .. } | Window::Count { .. })),
+        1 => (1..20i64).prop_map(session),
+        1 => Just(day()),
+        1 => Just(Window::Global),
+    ];
     let sliding = (1..24i64).prop_map(|difference_ms| Window::Sliding { difference_ms });
     prop_oneof![
         4 => (windows(), emits()),
         1 => (sliding, prop_oneof![Just(Emit::OnClose), Just(Emit::OnUpdate)]),
+        4 => (repeated, firings().prop_map(Emit::Repeatedly)),
     ]
+}
+
+fn day() -> Window {
+    Window::Calendar { unit: CalendarUnit::Day, zone: "UTC".into() }
+}
+
+fn firings() -> impl Strategy<Value = Firing> {
+    let accumulate = [Accumulate::Accumulating, Accumulate::Discarding, Accumulate::Retracting];
+    let parts = (
+        (prop::option::of(1..4u64), prop::option::of(1..40i64), prop::option::of(Just(1u64))),
+        any::<bool>(),
+        any::<bool>(),
+        prop::sample::select(accumulate.to_vec()),
+        prop_oneof![2 => Just(0), 3 => 1..60i64, 1 => Just(i64::MAX)],
+        any::<bool>(),
+    );
+    parts.prop_map(|((records, event_time_ms, every_ms), at_expiry, unchanged, accumulate, lateness_ms, upsert)| {
+        Firing {
+            records,
+            event_time_ms,
+            every_ms,
+            late: if at_expiry { LatePanes::AtExpiry } else { LatePanes::PerRecord },
+            unchanged: unchanged && every_ms.is_none(),
+            accumulate,
+            lateness_ms,
+            upsert: upsert && accumulate == Accumulate::Accumulating,
+            ..Firing::ON_CLOSE
+        }
+    })
 }
 
 fn emits() -> impl Strategy<Value = Emit> {
@@ -95,8 +132,10 @@ proptest! {
             record.value = Some(Number::Float(float));
         }
         let mut in_memory = Harness::new(window.clone(), emit);
+        in_memory.shows_panes = true;
         run_in(&mut in_memory, delay, &records, &cuts);
         let mut harness = Harness::new(window.clone(), emit).spilling(bytes);
+        harness.shows_panes = true;
         run_in(&mut harness, delay, &records, &cuts);
         prop_assert_eq!(harness.late, in_memory.late);
         prop_assert_eq!(harness.lines, in_memory.lines);
@@ -122,14 +161,17 @@ fn cold_keys(harness: &Harness) -> usize {
 }
 
 /// A window of each kind, long ones where they have a length; one record of a key makes one row of it, by the end of time.
-fn kinds() -> [Window; 6] {
+fn kinds() -> [Window; 9] {
     [
         Window::Tumbling { size_ms: 1_000, offset_ms: 0 },
         Window::Hopping { size_ms: 1_000, slide_ms: 1_000, offset_ms: 0 },
         Window::session(1_000),
+        Window::Session { gap_ms: 1_000, touching: true, gap_field: None },
         Window::Rolling { size_ms: 1_000 },
         Window::Sliding { difference_ms: 1_000 },
         Window::Count { records: 2, every: 1 },
+        day(),
+        Window::Global,
     ]
 }
 
@@ -141,6 +183,8 @@ fn a_window_that_closes_holds_few_of_its_keys_at_once() {
         (Window::session(100), 120, 0),
         (Window::Rolling { size_ms: 100 }, 120, 0), // It is evicted from then.
         (Window::Sliding { difference_ms: 100 }, 120, 0),
+        (day(), 86_400_000, 0),
+        (Window::Global, i64::MAX, 0),
     ] {
         let mut harness = all_cold(window, Emit::OnClose, 200);
         let (mut most, mut done) = (0, false);
@@ -159,8 +203,13 @@ fn a_window_that_closes_holds_few_of_its_keys_at_once() {
 
 #[test]
 fn what_waits_to_be_reported_stays_in_memory_until_it_is() {
-    for window in [Window::Tumbling { size_ms: 100, offset_ms: 0 }, Window::session(100)] {
-        let mut harness = Harness::new(window, EVERY).spilling(0);
+    let firing = Firing { every_ms: Some(1), accumulate: Accumulate::Discarding, ..Firing::ON_CLOSE };
+    for (window, emit) in [
+        (Window::Tumbling { size_ms: 100, offset_ms: 0 }, EVERY),
+        (Window::session(100), EVERY),
+        (Window::Global, Emit::Repeatedly(firing)),
+    ] {
+        let mut harness = Harness::new(window, emit).spilling(0);
         harness.feed(&[record(0, 5), record(1, 5)], &row_times(&[5, 5], 0, i64::MIN));
         assert_eq!(cold_keys(&harness), 0);
         harness.changed();
@@ -170,6 +219,20 @@ fn what_waits_to_be_reported_stays_in_memory_until_it_is() {
         harness.changed();
         harness.advance(i64::MAX);
         assert_eq!(harness.lines.len(), 3, "{:?}", harness.lines);
+    }
+}
+
+#[test]
+fn windows_that_are_written_whole_whenever_somebody_asks_stay_in_memory() {
+    let every = Firing { every_ms: Some(1), ..Firing::ON_CLOSE };
+    for (firing, moves) in [
+        (every, true),
+        (Firing { unchanged: true, ..every }, false),
+        (Firing { complete: true, ..every }, false),
+        (Firing { unchanged: true, ..Firing::ON_CLOSE }, true),
+    ] {
+        let operator = Operator::new(&Window::Global, Emit::Repeatedly(firing), builtin());
+        assert_eq!(operator.spills().is_some(), moves, "{firing:?}");
     }
 }
 
@@ -240,15 +303,20 @@ fn a_restore_brings_no_more_into_memory_than_fits() {
 /// One batch, and others, in which windows of many keys close before a record that is late for them.
 #[test]
 fn a_straggler_finds_the_windows_closed_that_were_on_the_disk() {
-    let sliding = Window::Sliding { difference_ms: 10 };
-    for window in [Window::Tumbling { size_ms: 10, offset_ms: 0 }, Window::session(10), sliding] {
+    let tumbling = Window::Tumbling { size_ms: 10, offset_ms: 0 };
+    for (window, emit) in [
+        (tumbling.clone(), Emit::OnClose),
+        (tumbling, Emit::Repeatedly(Firing::ON_CLOSE)),
+        (Window::session(10), Emit::OnClose),
+        (Window::Sliding { difference_ms: 10 }, Emit::OnClose),
+    ] {
         let records: Vec<Record> =
             (0..10).map(|it| record(it, 5)).chain([record(0, 40), record(3, 6), record(1, 41)]).collect();
         let cuts = |at: usize| Cuts((0..records.len()).map(|it| (it == at, false, false)).collect());
         for at in [9, 11, 12] {
-            let mut harness = Harness::new(window.clone(), Emit::OnClose).spilling(0);
+            let mut harness = Harness::new(window.clone(), emit).spilling(0);
             run_in(&mut harness, 0, &records, &cuts(at));
-            assert_eq!(harness.late, [11], "cut after {at}");
+            assert_eq!(harness.late, [11], "{window:?} cut after {at}");
             assert_eq!(harness.lines.len(), 12);
         }
     }

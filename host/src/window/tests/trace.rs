@@ -2,7 +2,7 @@
 //! a slot panics.
 
 use super::long::windows as long;
-use super::{canonical, row_times};
+use super::{Disk, canonical, row_times};
 use crate::batch::{self, Keys};
 use crate::column::Strings;
 use crate::config::{Accumulate, CalendarUnit, Emit, Firing, LatePanes, Window};
@@ -108,9 +108,11 @@ impl Accumulators for Trace {
     }
 }
 
-/// What each row said was folded. Records are (key, time); a batch ends after each chunk of `rows`, and so does an operator.
-fn run(window: &Window, emit: Emit, delay: i64, records: &[(usize, i64)], rows: usize) -> Vec<String> {
+/// What each row said was folded. Records are (key, time); a batch ends after each chunk of `rows`, and so does an operator. With `spills`, all keys are on
+/// the disk between two chunks.
+fn run(window: &Window, emit: Emit, delay: i64, records: &[(usize, i64)], rows: usize, spills: bool) -> Vec<String> {
     let mut operator = Operator::new(window, emit, Trace::default());
+    let mut disk = Disk::new();
     let (mut snapshot, mut out, mut watermark) = (BTreeMap::new(), Vec::new(), i64::MIN);
     let empty = operator.accumulators().used();
     for chunk in records.chunks(rows) {
@@ -120,15 +122,21 @@ fn run(window: &Window, emit: Emit, delay: i64, records: &[(usize, i64)], rows: 
             keys.texts.push(text.as_bytes());
             keys.hashes.push(batch::hash(text.as_bytes()));
         }
+        if spills {
+            disk.furnish(&mut operator, 0);
+            let windows = operator.spills_mut().unwrap();
+            windows.shrink(0).unwrap();
+            windows.warm(&keys).unwrap();
+        }
         let times: Vec<i64> = chunk.iter().map(|it| it.1).collect();
         let clock = row_times(&times, delay, watermark);
         let Ok(processed) =
             operator.process(&Input { keys: &keys, times: &times, columns: &[], clock: &clock, gaps: &[] });
         watermark = clock.after;
-        let Ok(fired) = operator.advance(watermark);
-        for values in [Some(processed.fired.values), processed.answers, Some(fired.values)].into_iter().flatten() {
+        for values in [Some(processed.fired.values), processed.answers].into_iter().flatten() {
             out.extend(values.iter().map(|it| String::from_utf8(it.to_vec()).unwrap()));
         }
+        close(&mut operator, watermark, &mut out);
         let mut delta = Delta::default();
         operator.seal(TableId(0), &mut delta);
         for entry in Entries(delta.bytes()) {
@@ -144,15 +152,24 @@ fn run(window: &Window, emit: Emit, delay: i64, records: &[(usize, i64)], rows: 
             restored.restore(crate::state::Entry { table: TableId(0), group: 0, key, value: Some(value) }).unwrap();
         }
         restored.resume(watermark);
-        assert_eq!(restored.accumulators().used(), used, "a restored operator holds what the sealed one held");
+        assert!(spills || restored.accumulators().used() == used, "a restored operator holds what the sealed one held");
         operator = restored;
     }
-    let Ok(fired) = operator.advance(i64::MAX);
-    out.extend(fired.values.iter().map(|it| String::from_utf8(it.to_vec()).unwrap()));
+    close(&mut operator, i64::MAX, &mut out);
     if !matches!(window, Window::Count { .. }) {
         assert_eq!(operator.accumulators().used(), empty, "every slot is freed");
     }
     out
+}
+
+fn close(operator: &mut Operator<Trace>, watermark: i64, out: &mut Vec<String>) {
+    let mut done = false;
+    while !done {
+        operator.warm_due(watermark).unwrap();
+        let Ok((fired, all)) = operator.advance_some(watermark, usize::MAX);
+        out.extend(fired.values.iter().map(|it| String::from_utf8(it.to_vec()).unwrap()));
+        done = all;
+    }
 }
 
 fn windows() -> impl Strategy<Value = Window> {
@@ -205,14 +222,15 @@ proptest! {
         delay in 0..15i64,
         steps in prop::collection::vec((0..2usize, 0..6i64, 0..20i64), 1..50),
         rows in 2..20usize,
+        spills in prop::bool::weighted(0.2),
     ) {
         let mut now = 0;
         let records: Vec<(usize, i64)> = steps.into_iter().map(|(key, ahead, back)| {
             now += ahead;
             (key, now - back)
         }).collect();
-        let mut rows = run(&window, emit, delay, &records, rows);
-        let mut one_by_one = run(&window, emit, delay, &records, 1);
+        let mut rows = run(&window, emit, delay, &records, rows, false);
+        let mut one_by_one = run(&window, emit, delay, &records, 1, spills);
         if let Emit::Repeatedly(_) = emit {
             // What a record makes due is written before what the batch's watermark does.
             rows.sort();
