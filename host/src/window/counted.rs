@@ -11,7 +11,7 @@ mod cold;
 
 use super::Input;
 use super::accumulators::{Accumulators, Add, Merge, SlotId};
-use super::entry::{self, StateError, put_bytes, put_varint, take_bytes, take_varint};
+use super::entry::{self, Scratch, StateError, put_accumulator, put_varint, take_bytes, take_varint};
 use super::fired::Processed;
 use super::keys::{KeyId, KeyTable};
 use crate::batch;
@@ -38,17 +38,14 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Writes them to the end of `out`, as they are in a snapshot.
-    fn encode<A: Accumulators>(&self, folds: &A, out: &mut Vec<u8>) {
+    /// Writes them to the end of `out`, as they are in a snapshot. `scratch` is overwritten.
+    fn encode<A: Accumulators>(&self, folds: &A, out: &mut Vec<u8>, scratch: &mut Vec<u8>) {
         put_varint(out, self.waiting.into());
-        let mut accumulator = Vec::new();
         for part in &self.parts {
             out.extend_from_slice(&part.first.to_le_bytes());
             out.extend_from_slice(&part.last.to_le_bytes());
             put_varint(out, part.records.into());
-            accumulator.clear();
-            folds.encode(part.slot, &mut accumulator);
-            put_bytes(out, &accumulator);
+            put_accumulator(out, folds, part.slot, scratch);
         }
     }
 
@@ -83,8 +80,7 @@ pub struct Counted<A> {
     parts: usize,
     /// The keys that are not in memory; none where all are.
     cold: Option<Box<Chest>>,
-    /// Scratch for the key and the value of an entry.
-    written: (Vec<u8>, Vec<u8>),
+    scratch: Scratch,
 }
 
 fn gcd(a: u64, b: u64) -> u64 {
@@ -105,7 +101,7 @@ impl<A: Accumulators> Counted<A> {
             dirty: Vec::new(),
             parts: 0,
             cold: None,
-            written: (Vec::new(), Vec::new()),
+            scratch: Scratch::default(),
         }
     }
 
@@ -185,12 +181,12 @@ impl<A: Accumulators> Counted<A> {
         if !std::mem::take(&mut key.state.dirty) {
             return;
         }
-        let (name, value) = &mut self.written;
+        let Scratch { name, value, accumulator } = &mut self.scratch;
         entry::key(name, &key.text, 0);
         if !key.state.parts.is_empty() {
             key.state.sealed = true;
             value.clear();
-            key.state.encode(&self.folds, value);
+            key.state.encode(&self.folds, value, accumulator);
             delta.put(table, batch::key_group(key.hash), name, value);
         } else if key.state.sealed {
             // A window has just taken all that there was.

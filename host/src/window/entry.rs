@@ -20,6 +20,7 @@
 //! signed one is zigzag (0, -1, 1, -2, ...). Bit 0 of the flags: changed, and not yet reported by `emit = { every = ... }`. The watermark is
 //! not part of it: the worker keeps one for all operators and hands it to `resume`.
 
+use super::accumulators::{Accumulators, SlotId};
 use crate::batch;
 use crate::column::Strings;
 use crate::state::{Delta, TableId};
@@ -30,6 +31,15 @@ pub(super) const CHANGED: u8 = 1;
 const SIGN: u64 = 1 << 63;
 /// What an entry of a delta has besides its key and value, bytes, about.
 const ENTRY_BYTES: usize = 16;
+
+/// Scratch for an entry of a delta.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub(super) name: Vec<u8>,
+    pub(super) value: Vec<u8>,
+    /// For an accumulator in the value.
+    pub(super) accumulator: Vec<u8>,
+}
 
 /// State that cannot be read back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -91,6 +101,13 @@ pub(super) fn take_varint(bytes: &mut &[u8], what: &'static str) -> Result<u128,
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_varint(out, bytes.len() as u128);
     out.extend_from_slice(bytes);
+}
+
+/// Writes an accumulator with its length before it, a `varint`. `scratch` is overwritten.
+pub(super) fn put_accumulator<A: Accumulators>(out: &mut Vec<u8>, folds: &A, slot: SlotId, scratch: &mut Vec<u8>) {
+    scratch.clear();
+    folds.encode(slot, scratch);
+    put_bytes(out, scratch);
 }
 
 /// Takes off `bytes` what [`put_bytes`] wrote.

@@ -26,7 +26,7 @@ use super::Input;
 use super::accumulators::{Accumulators, Add, SlotId};
 use super::calendar::Calendar;
 use super::cold::{Part, Place};
-use super::entry::Removed;
+use super::entry::{Removed, Scratch};
 use super::fired::{Fired, Processed, Timing};
 use super::keys::{KeyId, KeyTable};
 use super::layout::Layout;
@@ -141,8 +141,7 @@ pub struct Repeated<A> {
     cold: Option<Box<Chest>>,
     /// The first row that waits for a key on the disk, as far as the watermark has come.
     next: Option<Box<Place>>,
-    /// Scratch for the key and the value of an entry, and for an accumulator in it.
-    written: (Vec<u8>, Vec<u8>, Vec<u8>),
+    scratch: Scratch,
     /// What is due at one time is done in part.
     part: Option<Box<Part>>,
 }
@@ -176,7 +175,7 @@ impl<A: Accumulators> Repeated<A> {
             held: 0,
             cold: None,
             next: None,
-            written: (Vec::new(), Vec::new(), Vec::new()),
+            scratch: Scratch::default(),
             part: None,
         }
     }

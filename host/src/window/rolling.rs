@@ -15,7 +15,7 @@ mod sealing;
 use super::Input;
 use super::accumulators::{Accumulators, Add, Merge, SlotId};
 use super::cold::Place;
-use super::entry::Removed;
+use super::entry::{Removed, Scratch};
 use super::fired::Processed;
 use super::keys::{KeyId, KeyTable};
 use crate::state::{Chest, Spills};
@@ -73,8 +73,7 @@ pub struct Rolling<A> {
     cold: Option<Box<Chest>>,
     /// The first key on the disk that is to be evicted from, as far as the watermark has come.
     next: Option<Box<Place>>,
-    /// Scratch for the key and the value of an entry.
-    written: (Vec<u8>, Vec<u8>),
+    scratch: Scratch,
 }
 
 /// Buckets in a window, about: an answer costs at most so many merges and the records of two buckets.
@@ -99,7 +98,7 @@ impl<A: Accumulators> Rolling<A> {
             elements: 0,
             cold: None,
             next: None,
-            written: (Vec::new(), Vec::new()),
+            scratch: Scratch::default(),
         }
     }
 

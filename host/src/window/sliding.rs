@@ -17,7 +17,7 @@ mod sealing;
 use super::Input;
 use super::accumulators::{Accumulators, Add, Merge, SlotId};
 use super::cold::{Part, Place};
-use super::entry::Removed;
+use super::entry::{Removed, Scratch};
 use super::fired::{Fired, Processed};
 use super::keys::{KeyId, KeyTable};
 use crate::state::{Chest, Spills};
@@ -85,8 +85,7 @@ pub struct Sliding<A> {
     cold: Option<Box<Chest>>,
     /// The first row that waits for a key on the disk, as far as the watermark has come.
     next: Option<Box<Place>>,
-    /// Scratch for the key and the value of an entry.
-    written: (Vec<u8>, Vec<u8>),
+    scratch: Scratch,
     /// What closes at one time is written in part.
     part: Option<Box<Part>>,
 }
@@ -109,7 +108,7 @@ impl<A: Accumulators> Sliding<A> {
             records: 0,
             cold: None,
             next: None,
-            written: (Vec::new(), Vec::new()),
+            scratch: Scratch::default(),
             part: None,
         }
     }

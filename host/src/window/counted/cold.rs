@@ -57,7 +57,7 @@ impl<A: Accumulators> ColdWindows for Counted<A> {
         let state = &self.keys[id].state;
         if !state.parts.is_empty() {
             chest.value.push(u8::from(state.sealed));
-            state.encode(&self.folds, &mut chest.value);
+            state.encode(&self.folds, &mut chest.value, &mut self.scratch.accumulator);
         }
     }
 

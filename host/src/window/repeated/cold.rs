@@ -15,7 +15,7 @@ use crate::state::Chest;
 use crate::window::StateError;
 use crate::window::accumulators::Accumulators;
 use crate::window::cold::{self, ColdWindows};
-use crate::window::entry;
+use crate::window::entry::{self, Scratch};
 use crate::window::keys::{KeyId, KeyTable};
 use std::cmp::Reverse;
 
@@ -106,7 +106,7 @@ impl<A: Accumulators> ColdWindows for Repeated<A> {
         self.removed.seal(table, &mut chest.early);
         self.seal_key(id, table, &mut chest.early);
         chest.value.clear();
-        let (_, value, accumulator) = &mut self.written;
+        let Scratch { value, accumulator, .. } = &mut self.scratch;
         for held in &self.keys[id].state.held {
             chest.value.extend_from_slice(&held.start.to_le_bytes());
             chest.value.push(u8::from(held.sealed));

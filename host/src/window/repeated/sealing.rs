@@ -4,7 +4,9 @@ use super::{Held, Repeated, Stands};
 use crate::batch;
 use crate::state::{Delta, Entry, TableId};
 use crate::window::accumulators::Accumulators;
-use crate::window::entry::{self, StateError, put_bytes, put_varint, take_bytes, take_varint};
+use crate::window::entry::{
+    self, Scratch, StateError, put_accumulator, put_bytes, put_varint, take_bytes, take_varint,
+};
 use crate::window::keys::KeyId;
 
 /// Flag: the pane on time was due.
@@ -26,7 +28,7 @@ impl<A: Accumulators> Repeated<A> {
     pub(super) fn seal_key(&mut self, id: KeyId, table: TableId, delta: &mut Delta) {
         let key = &mut self.keys[id];
         key.state.dirty = false;
-        let (name, value, accumulator) = &mut self.written;
+        let Scratch { name, value, accumulator } = &mut self.scratch;
         for held in key.state.held.iter_mut().filter(|it| it.dirty) {
             (held.dirty, held.sealed) = (false, true);
             value.clear();
@@ -103,7 +105,7 @@ impl<A: Accumulators> Repeated<A> {
     pub fn resume(&mut self, watermark: i64) {
         self.watermark = watermark;
         self.touched = self.keys.len() > 0;
-        self.timers.clear(); // Of keys that were on the disk meanwhile.
+        self.timers.clear(); // Void ones, of keys that were on the disk meanwhile.
         for id in self.keys.ids() {
             self.arm_all(id);
             if self.keys[id].state.changed {
@@ -130,9 +132,7 @@ pub(super) fn encode<A: Accumulators>(folds: &A, held: &Held, out: &mut Vec<u8>,
     out.extend_from_slice(&held.seen.1.to_le_bytes());
     put_varint(out, held.records.into());
     put_varint(out, held.panes.into());
-    accumulator.clear();
-    folds.encode(held.slot, accumulator);
-    put_bytes(out, accumulator);
+    put_accumulator(out, folds, held.slot, accumulator);
     for stood in &held.stands {
         out.extend_from_slice(&stood.start.to_le_bytes());
         out.extend_from_slice(&stood.end.to_le_bytes());

@@ -16,7 +16,7 @@ use crate::state::Chest;
 use crate::window::StateError;
 use crate::window::accumulators::Accumulators;
 use crate::window::cold::{self, ColdWindows};
-use crate::window::entry;
+use crate::window::entry::{self, Scratch};
 use crate::window::keys::{KeyId, KeyTable};
 
 /// What a key takes besides what the table of keys has of it, bytes, about: room for four buckets.
@@ -82,13 +82,13 @@ impl<A: Accumulators> ColdWindows for Rolling<A> {
             self.seal_bucket(id, at, table, &mut chest.early);
         }
         chest.value.clear();
-        let mut records = Vec::new();
+        let Scratch { value, accumulator, .. } = &mut self.scratch;
         for bucket in &self.keys[id].state.by_number {
             chest.value.extend_from_slice(&bucket.number.to_le_bytes());
             chest.value.push(u8::from(bucket.sealed));
-            records.clear();
-            encode(&self.folds, &bucket.elements, &mut records);
-            entry::put_bytes(&mut chest.value, &records);
+            value.clear();
+            encode(&self.folds, &bucket.elements, value, accumulator);
+            entry::put_bytes(&mut chest.value, value);
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Bucket, Element, Rolling};
 use crate::batch;
 use crate::state::{Delta, Entry, TableId};
 use crate::window::accumulators::Accumulators;
-use crate::window::entry::{self, StateError};
+use crate::window::entry::{self, Scratch, StateError};
 use crate::window::keys::KeyId;
 
 impl<A: Accumulators> Rolling<A> {
@@ -29,9 +29,9 @@ impl<A: Accumulators> Rolling<A> {
             return;
         }
         bucket.sealed = true;
-        let (name, value) = &mut self.written;
+        let Scratch { name, value, accumulator } = &mut self.scratch;
         value.clear();
-        encode(&self.folds, &bucket.elements, value);
+        encode(&self.folds, &bucket.elements, value, accumulator);
         entry::key(name, &key.text, bucket.number);
         delta.put(table, batch::key_group(key.hash), name, value);
     }
@@ -81,14 +81,11 @@ impl<A: Accumulators> Rolling<A> {
     }
 }
 
-/// Writes the records of a bucket to the end of `out`, as they are in a snapshot.
-pub(super) fn encode<A: Accumulators>(folds: &A, elements: &[Element], out: &mut Vec<u8>) {
-    let mut accumulator = Vec::new();
+/// Writes the records of a bucket to the end of `out`, as they are in a snapshot. `scratch` is overwritten.
+pub(super) fn encode<A: Accumulators>(folds: &A, elements: &[Element], out: &mut Vec<u8>, scratch: &mut Vec<u8>) {
     for element in elements {
-        accumulator.clear();
-        folds.encode(element.slot, &mut accumulator);
         out.extend_from_slice(&element.time.to_le_bytes());
-        entry::put_bytes(out, &accumulator);
+        entry::put_accumulator(out, folds, element.slot, scratch);
     }
 }
 

@@ -94,14 +94,11 @@ impl<A: Accumulators> ColdWindows for Sessions<A> {
         self.removed.seal(table, &mut chest.early);
         self.seal_key(id, table, &mut chest.early);
         chest.value.clear();
-        let mut accumulator = Vec::new();
         for session in &self.keys[id].state.sessions {
             chest.value.extend_from_slice(&session.first.to_le_bytes());
             chest.value.extend_from_slice(&session.last.to_le_bytes());
             chest.value.push(u8::from(session.sealed));
-            accumulator.clear();
-            self.folds.encode(session.slot, &mut accumulator);
-            entry::put_bytes(&mut chest.value, &accumulator);
+            entry::put_accumulator(&mut chest.value, &self.folds, session.slot, &mut self.scratch.accumulator);
         }
     }
 

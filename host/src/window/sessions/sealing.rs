@@ -4,7 +4,7 @@ use super::{Session, Sessions};
 use crate::batch;
 use crate::state::{Delta, Entry, TableId};
 use crate::window::accumulators::Accumulators;
-use crate::window::entry::{self, StateError};
+use crate::window::entry::{self, Scratch, StateError};
 use crate::window::keys::KeyId;
 
 impl<A: Accumulators> Sessions<A> {
@@ -25,7 +25,7 @@ impl<A: Accumulators> Sessions<A> {
         key.state.dirty = false;
         for session in key.state.sessions.iter_mut().filter(|it| it.dirty) {
             (session.dirty, session.sealed) = (false, true);
-            let (name, value) = &mut self.written;
+            let Scratch { name, value, .. } = &mut self.scratch;
             value.clear();
             value.push(if session.changed { entry::CHANGED } else { 0 });
             value.extend_from_slice(&session.last.to_le_bytes());

@@ -82,7 +82,7 @@ impl<A: Accumulators> ColdWindows for Sliding<A> {
         let mut times: Vec<i64> = elements.by_time.iter().filter(|it| !it.sealed).map(|it| it.time).collect();
         times.dedup();
         times.into_iter().for_each(|it| self.seal_time(id, it, table, &mut chest.early));
-        let (elements, mut accumulator) = (&self.keys[id].state, Vec::new());
+        let elements = &self.keys[id].state;
         chest.value.clear();
         chest.value.extend_from_slice(&elements.timer.unwrap_or(i64::MIN).to_le_bytes()); // A key with records has one.
         chest.value.extend_from_slice(&elements.next.to_le_bytes());
@@ -90,9 +90,7 @@ impl<A: Accumulators> ColdWindows for Sliding<A> {
             chest.value.extend_from_slice(&element.time.to_le_bytes());
             chest.value.extend_from_slice(&element.number.to_le_bytes());
             chest.value.push(u8::from(element.sealed));
-            accumulator.clear();
-            self.folds.encode(element.slot, &mut accumulator);
-            entry::put_bytes(&mut chest.value, &accumulator);
+            entry::put_accumulator(&mut chest.value, &self.folds, element.slot, &mut self.scratch.accumulator);
         }
     }
 

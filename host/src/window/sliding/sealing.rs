@@ -4,7 +4,7 @@ use super::{Element, Sliding};
 use crate::batch;
 use crate::state::{Delta, Entry, TableId};
 use crate::window::accumulators::Accumulators;
-use crate::window::entry::{self, StateError};
+use crate::window::entry::{self, Scratch, StateError};
 use crate::window::keys::KeyId;
 
 impl<A: Accumulators> Sliding<A> {
@@ -29,14 +29,12 @@ impl<A: Accumulators> Sliding<A> {
         if key.state.by_time.range(range.clone()).all(|it| it.sealed) {
             return; // Or all are gone.
         }
-        let ((name, value), mut accumulator) = (&mut self.written, Vec::new());
+        let Scratch { name, value, accumulator } = &mut self.scratch;
         value.clear();
         for element in key.state.by_time.range_mut(range) {
             element.sealed = true;
-            accumulator.clear();
-            self.folds.encode(element.slot, &mut accumulator);
             entry::put_varint(value, element.number.into());
-            entry::put_bytes(value, &accumulator);
+            entry::put_accumulator(value, &self.folds, element.slot, accumulator);
         }
         entry::key(name, &key.text, time);
         delta.put(table, batch::key_group(key.hash), name, value);
@@ -78,7 +76,7 @@ impl<A: Accumulators> Sliding<A> {
     /// Ends a restore: what `watermark` closes has been written before the seal.
     pub fn resume(&mut self, watermark: i64) {
         self.watermark = watermark;
-        self.timers.clear(); // Of keys that were on the disk meanwhile.
+        self.timers.clear(); // Void ones, of keys that were on the disk meanwhile.
         for id in self.keys.ids() {
             self.keys[id].state.number_next();
             self.set_timer(id, self.next_due(id, watermark));
