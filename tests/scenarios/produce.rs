@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wasmill::batch::{RawRecord, RawRows, Span, headers};
 use wasmill::config::{ClientProperties, Fetch, KafkaOptions, KafkaStart, Produce};
-use wasmill::sink::kafka::{KafkaError, KafkaSink, Mode, Outcome, Timeouts, TopicOptions};
+use wasmill::sink::kafka::{KafkaError, KafkaSink, Mode, OffsetCommit, Outcome, Timeouts, TopicOptions};
 use wasmill::source::kafka::{KafkaSource, Polled, Start, partitions};
 use wasmill_tests::kafka::{Broker, Isolation, shared, unique};
 use wasmill_tests::random::Random;
@@ -164,6 +164,55 @@ fn both_producers_write_the_same_records_and_both_readers_read_them() {
             let all = broker.read(&ours, Isolation::Uncommitted).len();
             assert!(all >= committed && transactional || all == committed, "{all} {committed}");
         }
+    }
+}
+
+/// So many rows of a kilobyte, without keys: of one partition.
+fn kilobytes(count: usize) -> RawRows {
+    let mut arena = Vec::new();
+    let mut record = |_| {
+        let value = put(&mut arena, Some(&[b'v'; 1_000]));
+        RawRecord { key: Span::NULL, value, headers: Span::NULL }
+    };
+    let records = (0..count).map(&mut record).collect();
+    RawRows { arena: Arc::new(arena), records }
+}
+
+#[test]
+fn a_transaction_is_sent_as_it_grows_and_at_once_when_its_commit_begins() {
+    let broker = shared();
+    let topic = broker.topic("early", PARTITIONS);
+    let mode = Mode::Transactional { transactional_id: unique("t") };
+    let mut sink = open(broker, Produce::Native, &topic, "none", mode);
+    let group = unique("g");
+    let position = |offset| OffsetCommit { topic: topic.clone(), partition: 0, offset, metadata: "here".to_owned() };
+    let mut seen = 0;
+    // What is worth a request of its own, what is not, and that in a transaction which is given up.
+    for (turn, (count, begins, aborted)) in
+        [(700, false, false), (3, true, false), (5, true, true), (4, true, false)].into_iter().enumerate()
+    {
+        let sent_before = broker.read(&topic, Isolation::Uncommitted).len();
+        append(&mut sink, &kilobytes(count), &vec![1_700_000_000_000; count]);
+        if begins {
+            sink.begin_commit(Some(&group)).unwrap();
+        }
+        let limit = Deadline::after(WAIT);
+        while broker.read(&topic, Isolation::Uncommitted).len() < sent_before + count {
+            assert_eq!(sink.trouble(), None);
+            assert!(!limit.is_over(), "turn {turn}: what was appended waits for the commit");
+            pause(Duration::from_millis(5));
+        }
+        let visible: usize = read(broker, &topic, Fetch::Native).iter().map(Vec::len).sum();
+        assert_eq!(visible, seen, "turn {turn}: it is seen before the commit");
+        if aborted {
+            sink.abort().unwrap();
+            continue;
+        }
+        seen += count;
+        assert_eq!(sink.commit(&[position(turn as i64)], &group), Outcome::Committed, "turn {turn}");
+        assert_eq!(broker.read(&topic, Isolation::Committed).len(), seen);
+        let committed = sink.committed(&group, &[(topic.clone(), 0)]).unwrap();
+        assert_eq!(committed[0].offset, Some(turn as i64));
     }
 }
 

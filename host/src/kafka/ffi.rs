@@ -325,6 +325,12 @@ impl Client {
         }
     }
 
+    /// As [`Client::commit`], without waiting: there is no answer.
+    pub(crate) fn commit_unheard(&self, offsets: &Offsets) -> Result<(), Fault> {
+        // SAFETY: a live handle and list, which is copied by the call.
+        Fault::check(unsafe { sys::rd_kafka_commit(self.handle.as_ptr(), offsets.list.as_ptr(), 1) })
+    }
+
     /// Fences older producers of the transactional id and aborts what they left open.
     pub(crate) fn init_transactions(&self, wait_ms: i32) -> Result<(), Fault> {
         // SAFETY: a live handle.

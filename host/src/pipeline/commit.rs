@@ -94,20 +94,29 @@ impl Committer {
         let mut meta = self.identity.meta(&sealed);
         meta.staged = self.sinks.stage(epoch)?;
         failpoint("stage.done");
-        self.sinks.flush()?; // At least once: nothing counted is unwritten.
         let staged = meta.staged.clone();
         let offsets = self.offsets(epoch, &meta);
         let deltas: Vec<Delta> = sealed.into_iter().map(|it| it.delta).collect();
-        // Durable, but nothing points to it yet, unless the manifest is the commit point.
-        snapshots.persist(epoch, deltas, meta, self.commit_point == CommitPoint::Manifest);
+        // Durable, but nothing points to it yet. Meanwhile the output goes on its way.
+        snapshots.persist(epoch, deltas, meta, self.commit_point);
+        match self.commit_point {
+            CommitPoint::Transaction => {
+                self.sinks.begin_commit((!offsets.is_empty()).then_some(self.identity.group.as_str()))?;
+            }
+            CommitPoint::Manifest => {
+                self.sinks.flush()?; // At least once: nothing counted is unwritten.
+                snapshots.commit();
+            }
+        }
         Ok(Pending { epoch, staged, offsets })
     }
 
-    /// Goes on when the snapshot is written, under `pointer`.
+    /// Goes on when the snapshot is written, under `pointer`. After the `last` epoch nothing is left under way.
     pub(super) fn finish(
         &mut self,
         pending: Pending,
         pointer: Pointer,
+        last: bool,
         snapshots: &Snapshots<'_>,
     ) -> Result<(), PipelineError> {
         let with_pointer = |it: &OffsetCommit| OffsetCommit { metadata: pointer.to_string(), ..it.clone() };
@@ -121,7 +130,7 @@ impl Committer {
         self.marked = true;
         // From here on everything is done again after a restart, or need not be.
         self.sinks.publish(&pending.staged)?;
-        self.advise(&offsets);
+        self.advise(&offsets, last);
         snapshots.forget_before(pending.epoch);
         Ok(())
     }
@@ -139,11 +148,18 @@ impl Committer {
     }
 
     /// Tells the usual tools how far the sources were read. Nothing depends on it.
-    fn advise(&mut self, offsets: &[OffsetCommit]) {
+    fn advise(&mut self, offsets: &[OffsetCommit], last: bool) {
         let Some(advisory) = &mut self.advisory else { return };
-        match advisory.commit(offsets, &self.identity.group) {
-            Outcome::Committed => {}
-            outcome => tracing::debug!(?outcome, "offsets could not be shown to Kafka"),
+        let told = if last {
+            match advisory.commit(offsets, &self.identity.group) {
+                Outcome::Committed => Ok(()),
+                outcome => Err(format!("{outcome:?}")),
+            }
+        } else {
+            advisory.tell_positions(offsets, &self.identity.group).map_err(|error| error.to_string())
+        };
+        if let Err(reason) = told {
+            tracing::debug!("offsets could not be shown to Kafka: {reason}");
         }
     }
 }

@@ -316,7 +316,7 @@ impl<'scope> Coordinator<'scope> {
 
     fn finish_commit(&mut self, commit: Commit, pointer: Pointer) -> Result<(), PipelineError> {
         let epoch = commit.pending.epoch;
-        self.committer.finish(commit.pending, pointer, &self.snapshots)?;
+        self.committer.finish(commit.pending, pointer, commit.last, &self.snapshots)?;
         let commit_took = self.clock.elapsed() - commit.sealed_at;
         self.counters.commits.add(commit_took);
         self.accept(epoch);

@@ -72,7 +72,6 @@ pub(super) struct Sinks {
     writers: Vec<(String, Writer)>,
     dead_letters: Option<(String, Writer)>,
     producer: Option<KafkaSink>,
-    commit_point: CommitPoint,
     counters: Arc<Counters>,
     pipeline: String,
 }
@@ -101,9 +100,8 @@ impl Sinks {
         let writers = pipeline.sinks.iter().map(&mut open).collect::<Result<_, _>>()?;
         let dead_letters = pipeline.dead_letters.as_ref().map(&mut open).transpose()?;
         let producer = open_producer(pipeline, &topics)?;
-        let commit_point = CommitPoint::of(pipeline);
         let pipeline = pipeline.name.clone();
-        Ok(Sinks { writers, dead_letters, producer, commit_point, counters: Arc::clone(counters), pipeline })
+        Ok(Sinks { writers, dead_letters, producer, counters: Arc::clone(counters), pipeline })
     }
 
     /// The producer, where a sink is Kafka.
@@ -155,14 +153,19 @@ impl Sinks {
         Ok(staged)
     }
 
+    /// The epoch is complete: what its commit needs is sent, without waiting for it. `group` is whose positions it will have, if any.
+    pub(super) fn begin_commit(&mut self, group: Option<&str>) -> Result<(), PipelineError> {
+        let Some(producer) = &mut self.producer else { return Ok(()) };
+        producer.begin_commit(group).map_err(|error| match error {
+            KafkaError::MustAbort { reason } => aborted(producer, &reason),
+            error => kafka_failed("kafka", error),
+        })
+    }
+
     /// At least once: output is acknowledged before anything says that it was made.
     pub(super) fn flush(&mut self) -> Result<(), PipelineError> {
-        match &mut self.producer {
-            Some(producer) if self.commit_point == CommitPoint::Manifest => {
-                producer.flush().map_err(|error| kafka_failed("kafka", error))
-            }
-            _ => Ok(()),
-        }
+        let Some(producer) = &mut self.producer else { return Ok(()) };
+        producer.flush().map_err(|error| kafka_failed("kafka", error))
     }
 
     /// The commit point, where it is the transaction.

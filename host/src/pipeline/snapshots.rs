@@ -2,6 +2,7 @@
 
 use super::commit::store_failed;
 use super::error::{Failure, PipelineError};
+use super::sinks::CommitPoint;
 use crate::checkpoint::{CheckpointError, Epoch, Meta, Pointer, Store};
 use crate::exchange::Wakers;
 use crate::failpoint::failpoint;
@@ -15,8 +16,10 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 const WORK_MAX: usize = 4;
 
 enum Work {
-    /// Write the epoch and answer its pointer. With `commit`, `CURRENT` names it then: that is the commit.
-    Persist { epoch: u64, deltas: Vec<Delta>, meta: Meta, commit: bool },
+    /// Write the epoch. Where its commit is a transaction's, answer its pointer.
+    Persist { epoch: u64, deltas: Vec<Delta>, meta: Meta, commit_point: CommitPoint },
+    /// Let `CURRENT` name the epoch that was written, which commits it, and answer its pointer.
+    Commit,
     /// A transaction has committed the epoch. With `mark`, `CURRENT` is to tell that there is committed state here.
     Committed { pointer: Pointer, mark: bool },
     /// Delete what the epoch has made unnecessary.
@@ -47,7 +50,7 @@ impl<'scope> Snapshots<'scope> {
         let size = Arc::clone(&bytes);
         let run = move || {
             let _within = span.entered();
-            let mut writer = Writer { store, failed: None, bytes: size };
+            let mut writer = Writer { store, written: None, failed: None, bytes: size };
             for work in received {
                 if let Some(answer) = writer.work(work) {
                     // Nobody listens any more where the attempt has failed.
@@ -63,9 +66,15 @@ impl<'scope> Snapshots<'scope> {
         Ok(Snapshots { work, done, bytes, thread })
     }
 
-    /// Begins to write an epoch; the answer comes with [`Snapshots::written`].
-    pub(super) fn persist(&self, epoch: u64, deltas: Vec<Delta>, meta: Meta, commit: bool) {
-        self.send(Work::Persist { epoch, deltas, meta, commit });
+    /// Begins to write an epoch; the answer comes with [`Snapshots::written`], where the manifest is the commit point after
+    /// [`Snapshots::commit`].
+    pub(super) fn persist(&self, epoch: u64, deltas: Vec<Delta>, meta: Meta, commit_point: CommitPoint) {
+        self.send(Work::Persist { epoch, deltas, meta, commit_point });
+    }
+
+    /// Lets the manifest of the epoch that is being written be the committed one.
+    pub(super) fn commit(&self) {
+        self.send(Work::Commit);
     }
 
     /// The pointer of the epoch that is being written, once it is.
@@ -114,6 +123,8 @@ fn ended() -> PipelineError {
 
 struct Writer<'a> {
     store: &'a mut Store,
+    /// What the next [`Work::Commit`] commits.
+    written: Option<Pointer>,
     /// A failure after a commit: told with the next epoch, which must not build on it.
     failed: Option<CheckpointError>,
     bytes: Arc<AtomicU64>,
@@ -122,10 +133,16 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn work(&mut self, work: Work) -> Option<Result<Pointer, CheckpointError>> {
         match work {
-            Work::Persist { epoch, deltas, meta, commit } => Some(match self.failed.take() {
-                Some(error) => Err(error),
-                None => self.persist(epoch, &deltas, meta, commit),
-            }),
+            Work::Persist { epoch, deltas, meta, commit_point } => {
+                match (self.persist(epoch, &deltas, meta), commit_point) {
+                    (Ok(pointer), CommitPoint::Manifest) => {
+                        self.written = Some(pointer);
+                        None
+                    }
+                    (answer, _) => Some(answer),
+                }
+            }
+            Work::Commit => self.written.take().map(|it| self.commit(it)),
             Work::Committed { pointer, mark } => {
                 let noted =
                     if mark { self.store.mark_committed(&pointer) } else { self.store.note_committed(&pointer) };
@@ -141,14 +158,19 @@ impl Writer<'_> {
         }
     }
 
-    fn persist(&mut self, epoch: u64, deltas: &[Delta], meta: Meta, commit: bool) -> Result<Pointer, CheckpointError> {
+    fn persist(&mut self, epoch: u64, deltas: &[Delta], meta: Meta) -> Result<Pointer, CheckpointError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         let pointer = self.store.persist(Epoch(epoch), deltas, meta)?;
         self.bytes.store(self.store.state_bytes(), Relaxed);
         failpoint("commit.before-send");
-        if commit {
-            self.store.mark_committed(&pointer)?;
-            failpoint("commit.after-commit");
-        }
+        Ok(pointer)
+    }
+
+    fn commit(&mut self, pointer: Pointer) -> Result<Pointer, CheckpointError> {
+        self.store.mark_committed(&pointer)?;
+        failpoint("commit.after-commit");
         Ok(pointer)
     }
 }

@@ -5,6 +5,18 @@ use crate::failpoint::failpoint;
 use crate::kafka::Deadline;
 
 impl KafkaSink {
+    /// Begins what a commit of the same `group` needs: what waits to become more is sent, and the transaction is told that
+    /// positions will come where there is a group. Does not wait for what is written; nothing is to be appended until the commit.
+    pub fn begin_commit(&mut self, group: Option<&str>) -> Result<(), KafkaError> {
+        if group.is_some() {
+            self.begin()?;
+        }
+        match &mut self.plane {
+            Plane::Native(it) => it.begin_commit(group),
+            Plane::Librdkafka(_) => Ok(()), // Sends when it is waited for.
+        }
+    }
+
     /// Makes everything appended since the last commit, and the positions `offsets` of `group`, hold: together in
     /// [`Mode::Transactional`], one after the other in [`Mode::Idempotent`]. Waits for the answer, at most
     /// `timeouts.transaction_ms`.
@@ -31,21 +43,27 @@ impl KafkaSink {
         outcome
     }
 
-    /// The order of these lines is the delivery guarantee. The positions come last, so that the broker is done with the
-    /// markers of the transaction before: asked too early, it makes the client wait.
+    /// The order of these lines is the delivery guarantee: all is written and the positions are taken before the transaction
+    /// ends. With a producer of our own the positions go while the broker still writes. With librdkafka they come last, so that the
+    /// broker is done with the markers of the transaction before: asked too early, it makes the client wait.
     fn commit_transaction(&mut self, offsets: &[OffsetCommit], group: &str, deadline: &Deadline) -> Outcome {
         if self.phase == Phase::Idle && offsets.is_empty() {
             return Outcome::Committed;
         }
         failpoint("commit.before-flush");
-        let ready = self.know_group(group, offsets).and_then(|()| self.begin()).and_then(|()| self.drain(deadline));
-        if let Err(error) = ready {
+        if let Err(error) = self.know_group(group, offsets).and_then(|()| self.begin()) {
             return not_committed(error);
         }
-        failpoint("commit.before-offsets");
-        if !offsets.is_empty()
-            && let Err(unsent) = self.send_positions(offsets, group, deadline)
-        {
+        let ready = match self.plane {
+            Plane::Native(_) => self
+                .send_positions(offsets, group, deadline)
+                .and_then(|()| self.drain(deadline).map_err(Unsent::Refused)),
+            Plane::Librdkafka(_) => self
+                .drain(deadline)
+                .map_err(Unsent::Refused)
+                .and_then(|()| self.send_positions(offsets, group, deadline)),
+        };
+        if let Err(unsent) = ready {
             return outcome(unsent);
         }
         failpoint("commit.before-commit");
@@ -57,6 +75,10 @@ impl KafkaSink {
     }
 
     fn send_positions(&mut self, offsets: &[OffsetCommit], group: &str, deadline: &Deadline) -> Result<(), Unsent> {
+        failpoint("commit.before-offsets");
+        if offsets.is_empty() {
+            return Ok(());
+        }
         match &mut self.plane {
             Plane::Native(it) => it.send_positions(offsets, group, deadline),
             Plane::Librdkafka(it) => {
@@ -65,6 +87,12 @@ impl KafkaSink {
                 it.send_positions(list, group, deadline)
             }
         }
+    }
+
+    /// Commits positions of `group` without a transaction and without waiting: nobody hears whether they were taken.
+    pub fn tell_positions(&mut self, offsets: &[OffsetCommit], group: &str) -> Result<(), KafkaError> {
+        let (client, list) = self.positions_for(offsets, group)?;
+        client.commit_unheard(&list).map_err(|it| super::other(format!("commit the positions of group `{group}`"), it))
     }
 
     fn commit_positions(&mut self, offsets: &[OffsetCommit], group: &str, deadline: &Deadline) -> Outcome {

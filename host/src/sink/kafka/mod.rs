@@ -4,7 +4,7 @@
 //! Two producers can do it: one of our own (`native`), several times cheaper, and librdkafka, which speaks TLS and SASL and every
 //! version of the protocol. Which one writes does not show in what is written. Questions about topics and groups are librdkafka's.
 //!
-//! The order of a commit is the delivery guarantee: everything written is acknowledged, then the positions join the
+//! The order of a commit is the delivery guarantee: everything written is acknowledged and the positions have joined the
 //! transaction, then it is committed. See [`KafkaSink::commit`] for what each outcome obliges the caller to do.
 
 mod commit;

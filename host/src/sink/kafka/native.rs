@@ -13,6 +13,8 @@ const QUEUED_BYTES_MAX: usize = 32 << 20;
 /// Bytes of the batches that are being written, all partitions together, as far as the least size of a batch allows.
 const WRITING_BYTES_MAX: usize = 16 << 20;
 const BATCH_BYTES_MIN: usize = 64 << 10;
+/// What is worth a request of its own before a transaction's end, bytes: a commit then finds little that is not yet written.
+const EARLY_BYTES_MIN: usize = 256 << 10;
 
 /// A producer.
 #[derive(Debug)]
@@ -95,12 +97,14 @@ impl Native {
         Ok(bytes >= QUEUED_BYTES_MAX)
     }
 
-    /// Without a transaction nothing waits to become more while a broker has nothing else of the partition to do.
+    /// While a broker has nothing else of a partition to do, little waits to become more within a transaction, and nothing without one.
     pub(super) fn tick(&mut self) -> Result<(), KafkaError> {
-        if self.transactional_id.is_some() {
+        let least = if self.transactional_id.is_some() { EARLY_BYTES_MIN } else { 0 };
+        let mut waiting = written(&self.writing, least).peekable();
+        if waiting.peek().is_none() {
             return Ok(());
         }
-        let idle = self.producer.idle(written(&self.writing));
+        let idle = self.producer.idle(waiting);
         if idle.is_empty() { Ok(()) } else { self.hand_over(|it| idle.contains(&it)) }
     }
 
@@ -108,7 +112,7 @@ impl Native {
     fn hand_over(&mut self, wanted: impl Fn(usize) -> bool) -> Result<(), KafkaError> {
         let deadline = Deadline::after(delivery_ms(self.timeouts));
         // All that something was written for: one question for all of them.
-        let enlisted = self.producer.enlist(written(&self.writing), &deadline);
+        let enlisted = self.producer.enlist(written(&self.writing, 0), &deadline);
         enlisted.map_err(|it| self.error("add partitions to the transaction", it))?;
         let Native { producer, topics, writing, .. } = self;
         let ready = writing.iter_mut().enumerate().filter(|(index, it)| !it.is_empty() && wanted(*index));
@@ -135,6 +139,14 @@ impl Native {
     /// As [`super::KafkaSink::trouble`].
     pub(super) fn trouble(&self) -> Option<String> {
         self.producer.take_trouble()
+    }
+
+    /// As [`super::KafkaSink::begin_commit`].
+    pub(super) fn begin_commit(&mut self, group: Option<&str>) -> Result<(), KafkaError> {
+        self.hand_over(|_| true)?;
+        let Some(group) = group else { return Ok(()) };
+        let added = self.producer.add_group(group, &Deadline::after(delivery_ms(self.timeouts)));
+        added.map_err(|it| self.error("add positions to the transaction", it))
     }
 
     /// Waits until everything appended is acknowledged.
@@ -193,7 +205,7 @@ fn position(it: &OffsetCommit) -> Position<'_> {
     Position { topic: &it.topic, partition: it.partition, offset: it.offset, metadata: &it.metadata }
 }
 
-/// The partitions that something was written for.
-fn written(writing: &[Writing]) -> impl Iterator<Item = usize> {
-    writing.iter().enumerate().filter(|it| !it.1.is_empty()).map(|it| it.0)
+/// The partitions that something was written for, at least so many bytes.
+fn written(writing: &[Writing], least: usize) -> impl Iterator<Item = usize> {
+    writing.iter().enumerate().filter(move |it| !it.1.is_empty() && it.1.bytes() >= least).map(|it| it.0)
 }

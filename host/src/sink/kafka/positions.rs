@@ -105,15 +105,24 @@ impl KafkaSink {
         group: &str,
         deadline: &Deadline,
     ) -> Result<(), KafkaError> {
+        let (client, list) = self.positions_for(offsets, group)?;
+        let stored = retry(deadline, |ms| client.commit(&list, ms));
+        stored.map_err(|it| other(format!("commit the positions of group `{group}`"), it))
+    }
+
+    /// Who commits positions outside a transaction, and what.
+    pub(super) fn positions_for(
+        &mut self,
+        offsets: &[OffsetCommit],
+        group: &str,
+    ) -> Result<(Arc<Client>, Offsets), KafkaError> {
         let client = match &self.committer {
             Some((of, client)) if of == group => Arc::clone(client),
             _ => self.group_client(group)?,
         };
-        let doing = || format!("commit the positions of group `{group}`");
-        let list = list(offsets).map_err(|it| other(doing(), it))?;
-        let stored = retry(deadline, |ms| client.commit(&list, ms)).map_err(|it| other(doing(), it));
-        self.committer = Some((group.to_owned(), client));
-        stored
+        self.committer = Some((group.to_owned(), Arc::clone(&client)));
+        let list = list(offsets).map_err(|it| other(format!("list the positions of group `{group}`"), it))?;
+        Ok((client, list))
     }
 
     /// A client that speaks for `group` without being a member of it.

@@ -95,6 +95,8 @@ pub(crate) struct Producer {
     enlisted: Vec<bool>,
     /// The open transaction has something.
     begun: bool,
+    /// It has the positions of a group, or room for them.
+    has_group: bool,
     /// A question of this epoch may still be under way.
     doubt: bool,
     transactions: Coordinator,
@@ -122,6 +124,7 @@ impl Producer {
             sequences: vec![0; partitions.len()],
             enlisted: vec![false; partitions.len()],
             begun: false,
+            has_group: false,
             doubt: false,
             transactions,
             group: None,
@@ -222,14 +225,9 @@ impl Producer {
         self.queues.drain(deadline)
     }
 
-    /// Adds positions of `group`, sorted by topic, to the transaction.
-    pub(crate) fn send_positions(
-        &mut self,
-        group: &str,
-        positions: &[Position<'_>],
-        deadline: &Deadline,
-    ) -> Result<(), Trouble> {
-        let Some(id) = self.queues.transactional_id.clone() else { return Ok(()) };
+    /// Tells the transaction that positions of `group` will be added, where it does not know: the same group each time.
+    pub(crate) fn add_group(&mut self, group: &str, deadline: &Deadline) -> Result<(), Trouble> {
+        let (Some(id), false) = (self.queues.transactional_id.clone(), self.has_group) else { return Ok(()) };
         self.begin(deadline)?;
         let identity = self.sender.identity;
         let question = Question {
@@ -238,6 +236,20 @@ impl Producer {
             read: read_error,
         };
         ask(&mut self.transactions, question, deadline, &mut self.doubt)?;
+        self.has_group = true;
+        Ok(())
+    }
+
+    /// Adds positions of `group`, sorted by topic, to the transaction.
+    pub(crate) fn send_positions(
+        &mut self,
+        group: &str,
+        positions: &[Position<'_>],
+        deadline: &Deadline,
+    ) -> Result<(), Trouble> {
+        let Some(id) = self.queues.transactional_id.clone() else { return Ok(()) };
+        self.add_group(group, deadline)?;
+        let identity = self.sender.identity;
         let coordinator = match self.group.take() {
             Some(it) if it.is_of(group) => it,
             _ => Coordinator::new(self.queues.sockets(), &self.bootstrap, Some((Coordinated::Group, group))),
@@ -269,8 +281,7 @@ impl Producer {
             self.doubt |= asked.twice;
             answer?;
         }
-        self.begun = false;
-        self.enlisted.fill(false);
+        self.hold_nothing();
         Ok(())
     }
 
@@ -282,10 +293,15 @@ impl Producer {
             Ok(()) | Err(Trouble::Refused(_)) => {}
             Err(trouble) => return Err(trouble),
         }
-        self.begun = false;
-        self.enlisted.fill(false);
+        self.hold_nothing();
         let known = if self.sender.transactional { self.sender.identity } else { Identity::NONE };
         self.get_number(known, deadline)
+    }
+
+    /// No transaction is open.
+    fn hold_nothing(&mut self) {
+        (self.begun, self.has_group) = (false, false);
+        self.enlisted.fill(false);
     }
 
     /// Why nothing more will be written, where that is so.
