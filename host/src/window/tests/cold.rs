@@ -28,10 +28,11 @@ fn windows() -> impl Strategy<Value = Window> {
 
 /// Windows of all kinds, written in all ways but those that keep them in memory.
 fn all() -> impl Strategy<Value = (Window, Emit)> {
-    let session = |gap_ms: i64| Window::Session { gap_ms, touching: true, gap_field: None };
+    let session =
+        |(gap_ms, own): (i64, bool)| Window::Session { gap_ms, touching: true, gap_field: own.then(|| "gap".into()) };
     let repeated = prop_oneof![
         3 => windows().prop_filter("they are answered on arrival", |it| !matches!(it, Window::Rolling { .. } | Window::Count { .. })),
-        1 => (1..20i64).prop_map(session),
+        2 => (1..20i64, any::<bool>()).prop_map(session),
         1 => Just(day()),
         1 => Just(Window::Global),
     ];

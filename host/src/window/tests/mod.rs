@@ -202,7 +202,12 @@ impl Harness {
             windows.warm(&keys).unwrap();
         }
         let times: Vec<i64> = records.iter().map(|it| it.time).collect();
-        let input = Input { keys: &keys, times: &times, columns: &[&column; 4], clock, gaps: &[] };
+        let gaps = match &self.window {
+            // Of its own for eight of nine.
+            Window::Session { gap_field: Some(_), .. } => times.iter().map(|it| it.rem_euclid(9)).collect(),
+            _ => Vec::new(),
+        };
+        let input = Input { keys: &keys, times: &times, columns: &[&column; 4], clock, gaps: &gaps };
         let Ok(out) = self.operator.process(&input);
         self.write(out.fired);
         let mut late = out.late.iter().map(|it| *it as usize).peekable();
