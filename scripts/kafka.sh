@@ -25,11 +25,14 @@ fetch() {
   local work
   work=$(mktemp -d)
   pom >"$work/pom.xml"
-  if cmp -s "$work/pom.xml" "$home/pom.xml"; then rm -r "$work"; return; fi
+  # All of it: a folder of caches may have lost some.
+  if cmp -s "$work/pom.xml" "$home/pom.xml" && LC_ALL=C ls "$home/libs" 2>/dev/null | cmp -s - "$home/libs.txt"; then rm -r "$work"; return; fi
   tools
+  rm -rf "$home"
   mkdir -p "$home"
   mvn -q -B -f "$work/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home/libs" \
     >"$home/fetch.log" 2>&1 || fail "mvn could not download kafka $version: see $home/fetch.log"
+  LC_ALL=C ls "$home/libs" >"$home/libs.txt"
   mv "$work/pom.xml" "$home/pom.xml" # Last: it says that the download is complete.
   rm -r "$work"
 }

@@ -24,11 +24,12 @@ esac
 command -v javac >/dev/null && command -v mvn >/dev/null || fail "javac (17 or newer) and mvn are needed: install them"
 
 home=${WASMILL_CACHE:-$HOME/.cache/wasmill}/peers/$system
-if ! cmp -s "$system.xml" "$home/pom.xml"; then
+if ! { cmp -s "$system.xml" "$home/pom.xml" && LC_ALL=C ls "$home/libs" 2>/dev/null | cmp -s - "$home/libs.txt"; }; then
   rm -rf "$home"
   mkdir -p "$home"
   mvn -q -B -f "$system.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$home/libs" >"$home/fetch.log" 2>&1 ||
     fail "mvn could not download $system: see $home/fetch.log"
+  LC_ALL=C ls "$home/libs" >"$home/libs.txt"
   cp "$system.xml" "$home/pom.xml" # Last: it says that the download is complete.
 fi
 stamp=$(cat src/*.java | sha256sum)

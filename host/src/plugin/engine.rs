@@ -27,8 +27,9 @@ struct Inner {
 }
 
 impl PluginEngine {
-    /// An engine that keeps compiled code under `cache_dir`, which is made where it is missing; none compiles anew each
-    /// time. The folder must be trusted: what is in it is run as native code.
+    /// An engine that keeps compiled code in the folder `compiled` of `cache_dir`, which is made where it is missing; none
+    /// compiles anew each time. The folder must be trusted: what is in it is run as native code. What else is in
+    /// `cache_dir` stays as it is.
     ///
     /// # Errors
     /// The folder cannot be made or written, or the machine has no compiler for it.
@@ -56,9 +57,11 @@ impl PluginEngine {
 
 fn cache(dir: Option<&Path>) -> wasmtime::Result<Option<Cache>> {
     let Some(dir) = dir else { return Ok(None) };
-    std::fs::create_dir_all(dir)?;
+    // Of its own: what wasmtime finds there and does not know, it deletes.
+    let compiled = dir.join("compiled");
+    std::fs::create_dir_all(&compiled)?;
     let mut config = CacheConfig::new();
-    config.with_directory(dir.canonicalize()?);
+    config.with_directory(compiled.canonicalize()?);
     Cache::new(config).map(Some)
 }
 
@@ -114,6 +117,41 @@ mod tests {
         let Err(error) = PluginEngine::new(Some(&file.path().join("cache"))) else { panic!("a folder in a file") };
         assert!(error.to_string().contains(&file.path().display().to_string()), "{error}");
         assert_eq!(error.blame(), crate::plugin::Blame::Host);
+    }
+
+    /// How many modules wasmtime has told its worker of, which does one thing after the other.
+    fn written_down(dir: &Path) -> usize {
+        let below = |it: std::fs::DirEntry| if it.path().is_dir() { written_down(&it.path()) } else { 0 };
+        let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+        entries.map(|it| usize::from(it.path().extension() == Some("stats".as_ref())) + below(it)).sum()
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "how long a test waits")]
+    fn what_else_is_in_the_cache_folder_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, "of somebody else").unwrap();
+            path
+        };
+        let others = ["a", "b.txt", "folder/c", "folder/folder/d.txt", "folder/folder/folder/e"].map(write);
+        let stranger = write("compiled/stranger");
+        let engine = PluginEngine::new(Some(dir.path())).unwrap();
+        // The first module that it keeps has wasmtime clean up; when the second is written down, that is done.
+        for (kept, module) in [&b"\0asm\x01\0\0\0"[..], b"\0asm\x01\0\0\0\0\x01\0"].into_iter().enumerate() {
+            wasmtime::Module::new(engine.wasmtime(), module).unwrap();
+            let deadline = std::time::Instant::now() + Duration::from_secs(30);
+            while written_down(dir.path()) <= kept {
+                assert!(std::time::Instant::now() < deadline, "wasmtime keeps nothing");
+                std::thread::yield_now();
+            }
+        }
+        assert!(!stranger.exists(), "wasmtime deletes nothing: is a folder of its own still needed?");
+        for it in others {
+            assert!(it.exists(), "{} was deleted", it.display());
+        }
     }
 
     #[test]
