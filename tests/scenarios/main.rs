@@ -1,6 +1,7 @@
 //! Scenarios: the real binary, a real broker and real plugins, as a user meets them. Start them with `make test`.
 
 mod alignment;
+mod at_least_once;
 mod bad_input;
 mod bad_kafka;
 mod builtins;

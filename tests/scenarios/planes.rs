@@ -408,6 +408,11 @@ fn without_transactions_records_are_visible_at_once_and_positions_follow() {
             let committed = sink.committed(&group, &asked).unwrap();
             assert_eq!((committed[0].offset, committed[0].metadata.as_str()), (Some(offset), metadata));
         }
+        // Told in passing, they are there some time.
+        sink.tell_positions(&[position(&topic, 0, 4, "manifest-3")], &group).unwrap();
+        wasmill_tests::wait::until("the positions that were told", WAIT, || {
+            sink.committed(&group, &asked).unwrap()[0].offset == Some(4)
+        });
     }
 }
 
