@@ -62,6 +62,8 @@ fn cache(dir: Option<&Path>) -> wasmtime::Result<Option<Cache>> {
     std::fs::create_dir_all(&compiled)?;
     let mut config = CacheConfig::new();
     config.with_directory(compiled.canonicalize()?);
+    // Compressed once: again and better, as it would when a plugin was loaded often, takes a process hundreds of MB.
+    config.with_optimized_compression_level(config.baseline_compression_level());
     Cache::new(config).map(Some)
 }
 
@@ -119,11 +121,14 @@ mod tests {
         assert_eq!(error.blame(), crate::plugin::Blame::Host);
     }
 
-    /// How many modules wasmtime has told its worker of, which does one thing after the other.
-    fn written_down(dir: &Path) -> usize {
-        let below = |it: std::fs::DirEntry| if it.path().is_dir() { written_down(&it.path()) } else { 0 };
-        let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
-        entries.map(|it| usize::from(it.path().extension() == Some("stats".as_ref())) + below(it)).sum()
+    /// What wasmtime's worker, which does one thing after the other, has written down of each module.
+    fn written_down(dir: &Path) -> Vec<String> {
+        let of = |it: std::fs::DirEntry| match it.path() {
+            path if path.is_dir() => written_down(&path),
+            path if path.extension() == Some("stats".as_ref()) => std::fs::read_to_string(path).into_iter().collect(),
+            _ => Vec::new(),
+        };
+        std::fs::read_dir(dir).unwrap().map(Result::unwrap).flat_map(of).collect()
     }
 
     #[test]
@@ -143,7 +148,7 @@ mod tests {
         for (kept, module) in [&b"\0asm\x01\0\0\0"[..], b"\0asm\x01\0\0\0\0\x01\0"].into_iter().enumerate() {
             wasmtime::Module::new(engine.wasmtime(), module).unwrap();
             let deadline = std::time::Instant::now() + Duration::from_secs(30);
-            while written_down(dir.path()) <= kept {
+            while written_down(dir.path()).len() <= kept {
                 assert!(std::time::Instant::now() < deadline, "wasmtime keeps nothing");
                 std::thread::yield_now();
             }
@@ -152,6 +157,23 @@ mod tests {
         for it in others {
             assert!(it.exists(), "{} was deleted", it.display());
         }
+    }
+
+    #[test]
+    fn what_is_loaded_often_is_not_compressed_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = PluginEngine::new(Some(dir.path())).unwrap();
+        let usages = |stats: &str| stats.lines().find_map(|it| it.strip_prefix("usages = ")?.parse().ok()).unwrap_or(0);
+        // Those that its queue has no room for are not counted.
+        let stats = loop {
+            wasmtime::Module::new(engine.wasmtime(), b"\0asm\x01\0\0\0").unwrap();
+            let stats = written_down(dir.path()).concat();
+            if usages(&stats) > 300 {
+                break stats;
+            }
+        };
+        let levels: Vec<_> = stats.lines().filter(|it| it.contains("compression")).collect();
+        assert_eq!(levels, ["optimized-compression = 3"], "{stats}");
     }
 
     #[test]
