@@ -119,7 +119,7 @@ impl Librdkafka {
         let (client, until) = (Arc::clone(&self.client), *deadline);
         let named = group.to_owned();
         let send = move || retry(&until, |_| client.send_offsets(&list, &named, until.left_ms(u64::MAX).max(1)));
-        match bounded(deadline.left_ms(u64::MAX) as u64 + ANSWER_MS_MAX, send) {
+        match bounded(deadline.left_ms(u64::MAX) as u64, send) {
             Some(Ok(())) => Ok(()),
             Some(Err(fault)) => Err(Unsent::Refused(self.error("add positions to the transaction", fault))),
             None => Err(Unsent::Silence(format!("the coordinator of group `{group}` did not answer"))),
@@ -218,7 +218,9 @@ pub(super) fn retry(deadline: &Deadline, mut call: impl FnMut(i32) -> Result<(),
     }
 }
 
-/// The answer of `work`, or none when it takes longer than `limit_ms`; then it goes on without anybody waiting for it.
+/// The answer of `work`, or none when it takes longer than `limit_ms` and [`ANSWER_MS_MAX`]; then it goes on without anybody waiting
+/// for it. The two are waited for one after the other: a process that is stopped for a while has lost the first when it goes on, and `work`
+/// may be about to hear that another has taken its place.
 fn bounded<T: Send + 'static>(limit_ms: u64, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = sync_channel(1);
     let worker = std::thread::Builder::new().name("kafka-positions".to_owned());
@@ -226,7 +228,8 @@ fn bounded<T: Send + 'static>(limit_ms: u64, work: impl FnOnce() -> T + Send + '
         let _ = sender.send(work()); // Nobody waits any more: nothing to tell.
     });
     started.ok()?;
-    receiver.recv_timeout(Duration::from_millis(limit_ms)).ok()
+    let wait = |ms| receiver.recv_timeout(Duration::from_millis(ms)).ok();
+    wait(limit_ms).or_else(|| wait(ANSWER_MS_MAX))
 }
 
 #[cfg(test)]
@@ -240,6 +243,18 @@ mod tests {
         let value = |name| settings.iter().find(|it| it.0 == name).map(|it| it.1.as_str());
         assert_eq!(value("message.timeout.ms"), Some("54000"));
         assert_eq!(value("transaction.timeout.ms"), Some("60000"));
+    }
+
+    #[test]
+    fn work_is_heard_a_little_after_its_time_is_up() {
+        let work = || {
+            let until = Deadline::after(20);
+            while !until.passed() {
+                std::thread::yield_now();
+            }
+            7
+        };
+        assert_eq!(bounded(0, work), Some(7));
     }
 
     #[test]
