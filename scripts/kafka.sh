@@ -2,7 +2,9 @@
 # A real Kafka for tests and examples: one node (KRaft), from the Maven artifacts, on loopback.
 #
 #   scripts/kafka.sh fetch            download it once, into ${WASMILL_CACHE:-~/.cache/wasmill}/kafka-4.1.0
-#   scripts/kafka.sh start DIR PORT   start a broker on 127.0.0.1:PORT (its controller on PORT + 1) with its data in DIR
+#   scripts/kafka.sh start DIR PORT [FEATURE=LEVEL...]
+#                                     start a broker on 127.0.0.1:PORT (its controller on PORT + 1) with its data in DIR; a new one
+#                                     with features at other levels than those of its release
 #   scripts/kafka.sh stop DIR         stop it and wait for its end (DIR stays)
 #   scripts/kafka.sh kill DIR         kill -9 it and wait for its end
 #   scripts/kafka.sh topic DIR NAME [PARTITIONS [KEY=VALUE...]]   make a topic (1 partition)
@@ -82,18 +84,19 @@ PROPERTIES
 
 java_kafka() { java -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -cp "$home/libs/*" "$@"; }
 
-start() { # DIR PORT
-  [[ $# == 2 ]] || fail "start DIR PORT"
+start() { # DIR PORT [FEATURE=LEVEL...]
+  [[ $# -ge 2 ]] || fail "start DIR PORT [FEATURE=LEVEL...]"
   fetch
   mkdir -p "$1"
-  local dir
+  local dir features=()
+  for feature in "${@:3}"; do features+=(--feature "$feature"); done
   dir=$(cd "$1" && pwd)
   alive "$dir" && return
   properties "$dir" "$2" >"$dir/server.properties"
   if [[ ! -f $dir/data/meta.properties ]]; then
     # An id may hold `-` and `_` too, but one that begins with `-` would be taken for an option.
     java_kafka kafka.tools.StorageTool format -t "$(head -c 16 /dev/urandom | base64 | tr '+/' 'ab' | tr -d =)" \
-      -c "$dir/server.properties" >"$dir/format.log" 2>&1 || fail "could not format $dir/data: see $dir/format.log"
+      -c "$dir/server.properties" "${features[@]}" >"$dir/format.log" 2>&1 || fail "could not format $dir/data: see $dir/format.log"
   fi
   nohup java -Xmx768m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
     -cp "$home/libs/*" kafka.Kafka "$dir/server.properties" >>"$dir/broker.log" 2>&1 </dev/null &
@@ -130,5 +133,5 @@ start) start "${@:2}" ;;
 stop) stop "${2:?stop DIR}" TERM ;;
 kill) stop "${2:?kill DIR}" KILL ;;
 topic) topic "${2:?topic DIR NAME}" "${@:3}" ;;
-*) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+*) sed -n '2,13s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

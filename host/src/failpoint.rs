@@ -1,6 +1,6 @@
 //! Named points in the commit at which a test kills the process. Nothing is left of them without the feature `failpoints`.
 
-/// Every point, in the order in which an epoch passes them.
+/// Every point, in the order in which an epoch passes them; `commit.before-offsets` is passed while files are made durable, where positions may go early.
 ///
 /// `catalog.*` and `deploy.*` are passed by the daemon, when a plugin is uploaded and when a pipeline is deployed; `upgrade.*` when a step's plugin is replaced. `merge.*` are passed by the thread that merges snapshot files, at any moment of an epoch.
 pub const FAILPOINTS: &[&str] = &[

@@ -3,6 +3,7 @@
 
 use crate::purchases::{Input, Output, Purchases};
 use std::time::Duration;
+use wasmill_tests::kafka::Broker;
 use wasmill_tests::process::Run;
 use wasmill_tests::random::Random;
 use wasmill_tests::settings;
@@ -72,6 +73,16 @@ fn from_kafka_to_kafka_every_record_counts_once_whenever_the_process_is_killed()
 fn by_librdkafka_too_every_record_counts_once_whenever_the_process_is_killed() {
     let ways = (Input::Kafka, Output::Librdkafka);
     count_once("kafka to kafka by librdkafka", ways, settings::records() / 4, KILLS / 4);
+}
+
+#[test]
+fn on_a_broker_with_the_first_transactions_every_record_counts_once_whenever_the_process_is_killed() {
+    // As every broker of a release before 4.0, and a later one until its operator raises the level.
+    let broker = Broker::start_with(&["transaction.version=1"]);
+    let mut random = Random::new(settings::seed("kafka to kafka with the first transactions"));
+    let records = settings::records() / 4;
+    let purchases = Purchases::on(&broker, &mut random, Input::Kafka, Output::Kafka, records);
+    killed_over_and_over(purchases, random, records, KILLS / 4);
 }
 
 #[test]

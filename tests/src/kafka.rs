@@ -34,6 +34,8 @@ pub struct Broker {
 struct Process {
     dir: PathBuf,
     port: u16,
+    /// `FEATURE=LEVEL`, each: other levels than those of its release.
+    features: Vec<String>,
     _watchdog: Child,
 }
 
@@ -50,6 +52,11 @@ pub fn shared() -> &'static Broker {
 impl Broker {
     /// Starts a broker that only the caller uses, so that it may be killed.
     pub fn start() -> Broker {
+        Broker::start_with(&[])
+    }
+
+    /// As [`Broker::start`], with features (`transaction.version=1`) at other levels than those of its release.
+    pub fn start_with(features: &[&str]) -> Broker {
         let dir = tempfile::Builder::new().prefix("wasmill-kafka-").tempdir().expect("a folder for the broker").keep();
         let port = free_ports();
         // Ends with its standard input, which ends with this process. Ctrl-C must not end it first.
@@ -60,7 +67,8 @@ impl Broker {
         );
         let mut watchdog = Command::new("sh");
         watchdog.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
-        let process = Process { _watchdog: watchdog.spawn().expect("sh for the watchdog"), port, dir };
+        let features = features.iter().map(ToString::to_string).collect();
+        let process = Process { _watchdog: watchdog.spawn().expect("sh for the watchdog"), port, features, dir };
         let broker = Broker { address: format!("127.0.0.1:{port}"), process: Some(process) };
         broker.restart();
         broker
@@ -89,7 +97,7 @@ impl Broker {
         let mut command = Command::new(script());
         command.arg(action).arg(&process.dir).stdin(Stdio::null());
         if with_port {
-            command.arg(process.port.to_string());
+            command.arg(process.port.to_string()).args(&process.features);
         }
         let done = command.output().expect("scripts/kafka.sh");
         assert!(done.status.success(), "kafka.sh {action}: {}", String::from_utf8_lossy(&done.stderr));

@@ -68,7 +68,7 @@ impl Header {
     }
 }
 
-/// Writes one snapshot file. A writer that is dropped before [`Writer::finish`] removes its file.
+/// Writes one snapshot file. A writer that is dropped before [`Writer::sync`] removes its file.
 pub(super) struct Writer {
     file: File,
     path: PathBuf,
@@ -103,14 +103,19 @@ impl Writer {
         Ok(())
     }
 
-    /// Completes the file and makes its bytes durable; its name is durable once the folder is synced.
+    /// [`Writer::complete`] and [`Writer::sync`].
     pub(super) fn finish(mut self, kind: FileKind) -> Result<SnapshotFile, CheckpointError> {
+        let file = self.complete(kind)?;
+        self.sync()?;
+        Ok(file)
+    }
+
+    /// Completes the file: nothing is appended to it any more.
+    pub(super) fn complete(&mut self, kind: FileKind) -> Result<SnapshotFile, CheckpointError> {
         self.write(&self.crc.to_le_bytes())?;
         let header = self.header.encode();
         self.file.seek(SeekFrom::Start(0)).map_err(|it| CheckpointError::io("write", &self.path, it))?;
         self.write(&header)?;
-        self.file.sync_all().map_err(|it| CheckpointError::io("sync", &self.path, it))?;
-        self.finished = true;
         Ok(SnapshotFile {
             name: self.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             kind,
@@ -118,6 +123,13 @@ impl Writer {
             entries: self.header.entries,
             crc32c: self.crc,
         })
+    }
+
+    /// Makes the bytes of a complete file durable; its name is durable once the folder is synced.
+    pub(super) fn sync(mut self) -> Result<(), CheckpointError> {
+        self.file.sync_all().map_err(|it| CheckpointError::io("sync", &self.path, it))?;
+        self.finished = true;
+        Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), CheckpointError> {

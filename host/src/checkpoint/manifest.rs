@@ -4,7 +4,7 @@
 //! gives the same bytes.
 
 use super::pointer::{Pointer, hex};
-use super::{CheckpointError, Epoch, folder};
+use super::{CheckpointError, Epoch};
 use crate::state::TableId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -142,19 +142,13 @@ impl Manifest {
         Manifest { format: FORMAT, pipeline: pipeline.to_owned(), epoch, parent, files, meta }
     }
 
-    /// Writes it durably under `name`, which must be new.
-    pub(super) fn write(
-        &self,
-        dir: &Path,
-        name: &str,
-        before_rename: impl FnOnce(),
-    ) -> Result<Pointer, CheckpointError> {
-        let path = dir.join(name);
+    /// Its bytes, and the pointer to them once they are in `dir` under `name`, which must be new.
+    pub(super) fn encode(&self, dir: &Path, name: &str) -> Result<(Vec<u8>, Pointer), CheckpointError> {
         let mut bytes = serde_json::to_vec_pretty(self)
-            .map_err(|it| CheckpointError::io("encode", &path, std::io::Error::other(it)))?;
+            .map_err(|it| CheckpointError::io("encode", &dir.join(name), std::io::Error::other(it)))?;
         bytes.push(b'\n');
-        folder::write_atomically(dir, name, &bytes, before_rename)?;
-        Ok(Pointer { epoch: self.epoch, manifest: name.to_owned(), sha256: Sha256::digest(&bytes).into() })
+        let sha256 = Sha256::digest(&bytes).into();
+        Ok((bytes, Pointer { epoch: self.epoch, manifest: name.to_owned(), sha256 }))
     }
 
     /// Reads the manifest that `pointer` names, and nothing but that: its bytes must have the pointer's hash.
@@ -270,10 +264,16 @@ mod tests {
 
     const NAME: &str = "manifest-000000000007-r1-3.json";
 
+    fn write(dir: &Path) -> Pointer {
+        let (bytes, pointer) = sample().encode(dir, NAME).unwrap();
+        std::fs::write(dir.join(NAME), bytes).unwrap();
+        pointer
+    }
+
     #[test]
     fn manifest_format_1_is_frozen() {
         let dir = tempfile::tempdir().unwrap();
-        let pointer = sample().write(dir.path(), NAME, || {}).unwrap();
+        let pointer = write(dir.path());
         expect![[r#"
             {
               "format": 1,
@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn a_manifest_that_is_not_the_committed_one_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let pointer = sample().write(dir.path(), NAME, || {}).unwrap();
+        let pointer = write(dir.path());
         let path = dir.path().join(NAME);
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, text.replace("\"next_offset\": 5", "\"next_offset\": 6")).unwrap();

@@ -87,31 +87,44 @@ impl Store {
     /// Errors: a full disk or any other failure; the epoch has then left nothing that counts, and `deltas` may be handed in
     /// again. [`CheckpointError::Tables`] when `meta.tables` does not begin with those of the state before.
     ///
-    /// The order of these lines is the guarantee: files before the manifest that names them.
     pub fn persist(&mut self, epoch: Epoch, deltas: &[Delta], meta: Meta) -> Result<Pointer, CheckpointError> {
+        self.persist_named(epoch, deltas, meta, |_| ())
+    }
+
+    /// As [`Store::persist`]. `named` hears the pointer as soon as it is known, before what it points to is durable: whoever hands it on
+    /// must be able to take it back until this returns.
+    ///
+    /// The order of these lines is the guarantee: files before the manifest that names them.
+    pub fn persist_named(
+        &mut self,
+        epoch: Epoch,
+        deltas: &[Delta],
+        meta: Meta,
+        named: impl FnOnce(&Pointer),
+    ) -> Result<Pointer, CheckpointError> {
         if !meta.tables.starts_with(&self.tables) {
             return Err(CheckpointError::Tables { found: meta.tables, expected: self.tables.clone() });
         }
         let mut files = self.files.clone();
         let unneeded = self.compactor.finish_into(&mut files);
         failpoint("persist.before-files");
-        let written = self.write_delta(epoch, deltas)?;
+        let (delta, written) = self.write_delta(epoch, deltas)?.unzip();
         files.extend(written.clone());
-        failpoint("persist.after-files");
         let manifest = Manifest::new(&self.pipeline, epoch, self.newest.clone(), files, meta);
         let name = self.name("manifest", epoch, "json");
-        let pointer = manifest.write(&self.dir, &name, || failpoint("persist.before-manifest-rename"));
+        let (bytes, pointer) = manifest.encode(&self.dir, &name)?;
+        named(&pointer);
+        delta.map_or(Ok(()), Writer::sync)?;
+        failpoint("persist.after-files");
+        let done = folder::write_atomically(&self.dir, &name, &bytes, || failpoint("persist.before-manifest-rename"));
         failpoint("persist.after-manifest-rename");
-        let pointer = match pointer {
-            Ok(pointer) => pointer,
-            Err(error) => {
-                // On a full disk every byte counts. Best effort: `forget_before` removes what no manifest names.
-                for name in written.iter().map(|it| &it.name).chain([&name]) {
-                    let _ = folder::remove(&self.dir, name);
-                }
-                return Err(error);
+        if let Err(error) = done {
+            // On a full disk every byte counts. Best effort: `forget_before` removes what no manifest names.
+            for name in written.iter().map(|it| &it.name).chain([&name]) {
+                let _ = folder::remove(&self.dir, name);
             }
-        };
+            return Err(error);
+        }
         // Nothing below can fail.
         self.files = manifest.files;
         self.tables = manifest.meta.tables;
@@ -221,7 +234,11 @@ impl Store {
     }
 
     /// One file for all workers: a sync costs more than the bytes of a small delta, and an epoch waits for each.
-    fn write_delta(&mut self, epoch: Epoch, deltas: &[Delta]) -> Result<Option<SnapshotFile>, CheckpointError> {
+    fn write_delta(
+        &mut self,
+        epoch: Epoch,
+        deltas: &[Delta],
+    ) -> Result<Option<(Writer, SnapshotFile)>, CheckpointError> {
         if deltas.iter().all(Delta::is_empty) {
             return Ok(None);
         }
@@ -230,7 +247,8 @@ impl Store {
         for delta in deltas {
             writer.append(delta.bytes(), delta.len())?;
         }
-        writer.finish(FileKind::Delta).map(Some)
+        let file = writer.complete(FileKind::Delta)?;
+        Ok(Some((writer, file)))
     }
 
     fn merge_if_due(&mut self, epoch: Epoch) {

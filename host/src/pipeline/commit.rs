@@ -111,6 +111,13 @@ impl Committer {
         Ok(Pending { epoch, staged, offsets })
     }
 
+    /// Goes on when the pointer of the snapshot is known, while it is still being written: a transaction, which can be aborted, gets
+    /// the positions with it.
+    pub(super) fn named(&mut self, pending: &mut Pending, pointer: &Pointer) -> Result<(), PipelineError> {
+        pending.offsets.iter_mut().for_each(|it| it.metadata = pointer.to_string());
+        self.sinks.add_positions(&pending.offsets, &self.identity.group)
+    }
+
     /// Goes on when the snapshot is written, under `pointer`. After the `last` epoch nothing is left under way.
     pub(super) fn finish(
         &mut self,

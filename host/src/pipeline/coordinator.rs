@@ -8,7 +8,7 @@ use super::control::Control;
 use super::error::{Failure, PipelineError};
 use super::first::Left;
 use super::sinks::CommitPoint;
-use super::snapshots::Snapshots;
+use super::snapshots::{Snapshot, Snapshots};
 use super::start::{Started, plugin_states};
 use super::upgrade::{Candidate, Progress, Trial, roll_back};
 use super::worker::{Command, OUTPUT_MESSAGES_MAX, Output, Report, Sealed};
@@ -166,12 +166,21 @@ impl<'scope> Coordinator<'scope> {
                 commit = Some(self.begin_commit(complete)?);
                 self.switched(epoch, started_ms);
                 busy = true;
-            } else if let Some(pointer) = commit.as_ref().and_then(|_| self.snapshots.written()) {
-                if let Some(commit) = commit.take() {
-                    self.finish_commit(commit, pointer?)?;
-                }
-                if let (true, Some(end)) = (last, end) {
-                    return Ok(end);
+            } else if let Some(heard) = commit.as_ref().and_then(|_| self.snapshots.heard()) {
+                match heard? {
+                    Snapshot::Named(pointer) => {
+                        if let Some(commit) = &mut commit {
+                            self.committer.named(&mut commit.pending, &pointer)?;
+                        }
+                    }
+                    Snapshot::Written(pointer) => {
+                        if let Some(commit) = commit.take() {
+                            self.finish_commit(commit, pointer)?;
+                        }
+                        if let (true, Some(end)) = (last, end) {
+                            return Ok(end);
+                        }
+                    }
                 }
                 busy = true;
             }

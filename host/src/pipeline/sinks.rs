@@ -156,10 +156,13 @@ impl Sinks {
     /// The epoch is complete: what its commit needs is sent, without waiting for it. `group` is whose positions it will have, if any.
     pub(super) fn begin_commit(&mut self, group: Option<&str>) -> Result<(), PipelineError> {
         let Some(producer) = &mut self.producer else { return Ok(()) };
-        producer.begin_commit(group).map_err(|error| match error {
-            KafkaError::MustAbort { reason } => aborted(producer, &reason),
-            error => kafka_failed("kafka", error),
-        })
+        producer.begin_commit(group).map_err(|error| not_committed(producer, error))
+    }
+
+    /// Adds positions to the transaction, where that may be done before its commit.
+    pub(super) fn add_positions(&mut self, offsets: &[OffsetCommit], group: &str) -> Result<(), PipelineError> {
+        let Some(producer) = &mut self.producer else { return Ok(()) };
+        producer.add_positions(offsets, group).map_err(|error| not_committed(producer, error))
     }
 
     /// At least once: output is acknowledged before anything says that it was made.
@@ -268,6 +271,14 @@ fn append_all(producer: &mut KafkaSink, topic: usize, mut rows: RawRows, times: 
         done += taken;
         rows.records.drain(..taken);
         std::thread::park_timeout(FULL_WAIT);
+    }
+}
+
+/// What an error before the commit means.
+fn not_committed(producer: &mut KafkaSink, error: KafkaError) -> PipelineError {
+    match error {
+        KafkaError::MustAbort { reason } => aborted(producer, &reason),
+        error => kafka_failed("kafka", error),
     }
 }
 

@@ -16,7 +16,7 @@ use std::thread::{Builder, Scope, ScopedJoinHandle};
 const WORK_MAX: usize = 4;
 
 enum Work {
-    /// Write the epoch. Where its commit is a transaction's, answer its pointer.
+    /// Write the epoch. Where its commit is a transaction's, say its pointer as soon as it is known, and when all is written.
     Persist { epoch: u64, deltas: Vec<Delta>, meta: Meta, commit_point: CommitPoint },
     /// Let `CURRENT` name the epoch that was written, which commits it, and answer its pointer.
     Commit,
@@ -26,10 +26,18 @@ enum Work {
     Forget { epoch: u64 },
 }
 
+/// How far the epoch that is being written is.
+pub(super) enum Snapshot {
+    /// Its pointer is known, for a transaction to hold. What it points to is not all durable yet.
+    Named(Pointer),
+    /// All of it is durable, and where the manifest is the commit point it is committed.
+    Written(Pointer),
+}
+
 /// The thread that owns the store while an attempt runs.
 pub(super) struct Snapshots<'scope> {
     work: SyncSender<Work>,
-    done: Receiver<Result<Pointer, CheckpointError>>,
+    heard: Receiver<Result<Snapshot, CheckpointError>>,
     /// The files of the last checkpoint, bytes.
     bytes: Arc<AtomicU64>,
     thread: ScopedJoinHandle<'scope, Option<CheckpointError>>,
@@ -44,18 +52,21 @@ impl<'scope> Snapshots<'scope> {
         waker: usize,
     ) -> Result<Self, PipelineError> {
         let (work, received) = sync_channel(WORK_MAX);
-        let (written, done) = sync_channel(1);
+        let (told, heard) = sync_channel(2); // All that there is to say of an epoch.
         let span = tracing::Span::current();
         let bytes = Arc::new(AtomicU64::new(store.state_bytes()));
         let size = Arc::clone(&bytes);
         let run = move || {
             let _within = span.entered();
+            let tell = move |progress| {
+                // Nobody listens any more where the attempt has failed.
+                let _ = told.send(progress);
+                wakers.wake(waker);
+            };
             let mut writer = Writer { store, written: None, failed: None, bytes: size };
             for work in received {
-                if let Some(answer) = writer.work(work) {
-                    // Nobody listens any more where the attempt has failed.
-                    let _ = written.send(answer);
-                    wakers.wake(waker);
+                if let Some(answer) = writer.work(work, &tell) {
+                    tell(answer.map(Snapshot::Written));
                 }
             }
             writer.failed
@@ -63,10 +74,10 @@ impl<'scope> Snapshots<'scope> {
         let thread = Builder::new().name("snapshots".to_owned()).spawn_scoped(scope, run);
         let thread =
             thread.map_err(|error| PipelineError::from_error(Failure::Internal, "cannot start a thread", &error))?;
-        Ok(Snapshots { work, done, bytes, thread })
+        Ok(Snapshots { work, heard, bytes, thread })
     }
 
-    /// Begins to write an epoch; the answer comes with [`Snapshots::written`], where the manifest is the commit point after
+    /// Begins to write an epoch; the answer comes with [`Snapshots::heard`], where the manifest is the commit point after
     /// [`Snapshots::commit`].
     pub(super) fn persist(&self, epoch: u64, deltas: Vec<Delta>, meta: Meta, commit_point: CommitPoint) {
         self.send(Work::Persist { epoch, deltas, meta, commit_point });
@@ -77,10 +88,10 @@ impl<'scope> Snapshots<'scope> {
         self.send(Work::Commit);
     }
 
-    /// The pointer of the epoch that is being written, once it is.
-    pub(super) fn written(&self) -> Option<Result<Pointer, PipelineError>> {
-        match self.done.try_recv() {
-            Ok(written) => Some(written.map_err(|error| store_failed(&error))),
+    /// What is new of the epoch that is being written.
+    pub(super) fn heard(&self) -> Option<Result<Snapshot, PipelineError>> {
+        match self.heard.try_recv() {
+            Ok(progress) => Some(progress.map_err(|error| store_failed(&error))),
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => Some(Err(ended())),
         }
@@ -112,7 +123,7 @@ impl<'scope> Snapshots<'scope> {
     }
 
     fn send(&self, work: Work) {
-        // A thread that is gone has panicked, which the next look at `written` or the end tells.
+        // A thread that is gone has panicked, which the next look at `heard` or the end tells.
         let _ = self.work.send(work);
     }
 }
@@ -131,16 +142,23 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn work(&mut self, work: Work) -> Option<Result<Pointer, CheckpointError>> {
+    fn work(
+        &mut self,
+        work: Work,
+        tell: impl Fn(Result<Snapshot, CheckpointError>),
+    ) -> Option<Result<Pointer, CheckpointError>> {
         match work {
-            Work::Persist { epoch, deltas, meta, commit_point } => {
-                match (self.persist(epoch, &deltas, meta), commit_point) {
-                    (Ok(pointer), CommitPoint::Manifest) => {
+            Work::Persist { epoch, deltas, meta, commit_point: CommitPoint::Manifest } => {
+                match self.persist(epoch, &deltas, meta, |_| ()) {
+                    Ok(pointer) => {
                         self.written = Some(pointer);
                         None
                     }
-                    (answer, _) => Some(answer),
+                    Err(error) => Some(Err(error)),
                 }
+            }
+            Work::Persist { epoch, deltas, meta, commit_point: CommitPoint::Transaction } => {
+                Some(self.persist(epoch, &deltas, meta, |it| tell(Ok(Snapshot::Named(it.clone())))))
             }
             Work::Commit => self.written.take().map(|it| self.commit(it)),
             Work::Committed { pointer, mark } => {
@@ -158,11 +176,17 @@ impl Writer<'_> {
         }
     }
 
-    fn persist(&mut self, epoch: u64, deltas: &[Delta], meta: Meta) -> Result<Pointer, CheckpointError> {
+    fn persist(
+        &mut self,
+        epoch: u64,
+        deltas: &[Delta],
+        meta: Meta,
+        named: impl FnOnce(&Pointer),
+    ) -> Result<Pointer, CheckpointError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let pointer = self.store.persist(Epoch(epoch), deltas, meta)?;
+        let pointer = self.store.persist_named(Epoch(epoch), deltas, meta, named)?;
         self.bytes.store(self.store.state_bytes(), Relaxed);
         failpoint("commit.before-send");
         Ok(pointer)

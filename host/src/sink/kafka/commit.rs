@@ -17,6 +17,21 @@ impl KafkaSink {
         }
     }
 
+    /// Adds the positions `offsets` of `group` to the open transaction, which is to be committed with the same ones: then its commit
+    /// need not. With librdkafka they wait for the commit.
+    pub fn add_positions(&mut self, offsets: &[OffsetCommit], group: &str) -> Result<(), KafkaError> {
+        if self.mode == Mode::Idempotent || offsets.is_empty() || matches!(self.plane, Plane::Librdkafka(_)) {
+            return Ok(());
+        }
+        self.know_group(group, offsets)?;
+        self.begin()?;
+        let deadline = Deadline::after(self.timeouts.transaction_ms);
+        self.send_positions(offsets, group, &deadline).map_err(|unsent| match unsent {
+            Unsent::Refused(error) => error,
+            Unsent::Silence(reason) => KafkaError::MustAbort { reason },
+        })
+    }
+
     /// Makes everything appended since the last commit, and the positions `offsets` of `group`, hold: together in
     /// [`Mode::Transactional`], one after the other in [`Mode::Idempotent`]. Waits for the answer, at most
     /// `timeouts.transaction_ms`.
@@ -35,6 +50,7 @@ impl KafkaSink {
             Mode::Transactional { .. } => self.commit_transaction(offsets, group, &deadline),
             Mode::Idempotent => self.commit_positions(offsets, group, &deadline),
         };
+        self.has_positions = false;
         self.phase = match outcome {
             Outcome::Committed => Phase::Idle,
             Outcome::MustAbort(_) => Phase::Open,
@@ -44,7 +60,7 @@ impl KafkaSink {
     }
 
     /// The order of these lines is the delivery guarantee: all is written and the positions are taken before the transaction
-    /// ends. With a producer of our own the positions go while the broker still writes. With librdkafka they come last, so that the
+    /// ends. With a producer of our own the positions go while the broker still writes, or went before. With librdkafka they come last, so that the
     /// broker is done with the markers of the transaction before: asked too early, it makes the client wait.
     fn commit_transaction(&mut self, offsets: &[OffsetCommit], group: &str, deadline: &Deadline) -> Outcome {
         if self.phase == Phase::Idle && offsets.is_empty() {
@@ -75,12 +91,16 @@ impl KafkaSink {
     }
 
     fn send_positions(&mut self, offsets: &[OffsetCommit], group: &str, deadline: &Deadline) -> Result<(), Unsent> {
+        if self.has_positions {
+            return Ok(());
+        }
         failpoint("commit.before-offsets");
         if offsets.is_empty() {
             return Ok(());
         }
+        self.has_positions = true;
         match &mut self.plane {
-            Plane::Native(it) => it.send_positions(offsets, group, deadline),
+            Plane::Native(it) => it.send_positions(offsets, group, deadline).map_err(Unsent::Refused),
             Plane::Librdkafka(it) => {
                 let list = super::positions::list(offsets);
                 let list = list.map_err(|it| Unsent::Refused(super::other("list positions".to_owned(), it)))?;
@@ -116,6 +136,7 @@ impl KafkaSink {
             Phase::Lost => return self.begin(),
             Phase::Open => {}
         }
+        self.has_positions = false;
         let deadline = Deadline::after(self.timeouts.transaction_ms);
         let aborted = match &mut self.plane {
             Plane::Native(it) => it.abort(&deadline),

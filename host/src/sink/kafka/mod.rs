@@ -177,6 +177,8 @@ pub struct KafkaSink {
     /// The group whose coordinator has answered.
     group: Option<String>,
     phase: Phase,
+    /// The open transaction has the positions that it is to be committed with.
+    has_positions: bool,
     brokers: String,
     properties: ClientProperties,
     mode: Mode,
@@ -231,7 +233,21 @@ impl KafkaSink {
         };
         let (brokers, properties) = (brokers.to_owned(), properties.clone());
         let (committer, group, phase) = (None, None, Phase::Idle);
-        Ok(KafkaSink { targets, plane, produce, committer, group, phase, brokers, properties, mode, timeouts })
+        let has_positions = false;
+        let sink = KafkaSink {
+            targets,
+            plane,
+            produce,
+            committer,
+            group,
+            phase,
+            has_positions,
+            brokers,
+            properties,
+            mode,
+            timeouts,
+        };
+        Ok(sink)
     }
 
     /// Fences an older instance with the same transactional id and aborts what it left open. The first call after

@@ -165,12 +165,12 @@ impl Native {
         offsets: &[OffsetCommit],
         group: &str,
         deadline: &Deadline,
-    ) -> Result<(), Unsent> {
+    ) -> Result<(), KafkaError> {
         let mut offsets: Vec<_> = offsets.iter().collect();
         offsets.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
         let positions: Vec<_> = offsets.into_iter().map(position).collect();
         let sent = self.producer.send_positions(group, &positions, deadline);
-        sent.map_err(|it| Unsent::Refused(self.error("add positions to the transaction", it)))
+        sent.map_err(|it| self.error("add positions to the transaction", it))
     }
 
     pub(super) fn commit(&mut self, deadline: &Deadline) -> Result<(), Unsent> {

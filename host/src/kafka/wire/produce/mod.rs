@@ -6,7 +6,8 @@
 //!
 //! There is no repair: whatever cannot be written in order, or whose fate is not known, is an error, and ends with a new
 //! number or epoch ([`Producer::begin_anew`]). A question that may still be under way somewhere when its answer is known has the same
-//! consequence before the next transaction, so that a late copy meets an epoch that is over.
+//! consequence before the next transaction, so that a late copy meets an epoch that is over; where the brokers' transactions are of version 2,
+//! each has its own epoch anyway.
 
 mod batch;
 mod codec;
@@ -19,9 +20,9 @@ mod tests;
 
 use super::cluster::{Kept, keep};
 use super::messages::{
-    ADD_OFFSETS, ADD_PARTITIONS, COMMIT_OFFSETS, Coordinated, END_TRANSACTION, INIT_PRODUCER_ID, Identity, Position,
-    read_error, read_init, read_partition_errors, write_add_offsets, write_add_partitions, write_commit_offsets,
-    write_end, write_init,
+    ADD_OFFSETS, ADD_PARTITIONS, Coordinated, INIT_PRODUCER_ID, Identity, Position, Transactions, read_end, read_error,
+    read_init, read_partition_errors, write_add_offsets, write_add_partitions, write_commit_offsets, write_end,
+    write_init,
 };
 use crate::kafka::Deadline;
 pub(crate) use batch::Writing;
@@ -113,7 +114,8 @@ impl Producer {
         let queues = Arc::new(Queues::new(names, &partitions, transactional_id, request_ms));
         let of = queues.transactional_id.as_deref().map(|it| (Coordinated::Transaction, it));
         let transactions = Coordinator::new(queues.sockets(), &brokers, of);
-        let sender = Sender { identity: Identity::NONE, transactional: queues.transactional_id.is_some() };
+        let transactional = queues.transactional_id.as_ref().map(|_| Transactions::V1);
+        let sender = Sender { identity: Identity::NONE, transactions: transactional };
         let keeper = keep(&queues, brokers.clone())?;
         Ok(Producer {
             queues,
@@ -144,10 +146,17 @@ impl Producer {
             write: |out: &mut Vec<u8>| write_init(out, queues.transactional_id.as_deref(), timeout_ms, known),
             read: read_init,
         };
-        self.sender.identity = self.transactions.ask(question, deadline, &mut Asked::default())?;
+        let identity = self.transactions.ask(question, deadline, &mut Asked::default())?;
+        self.sender.transactions = self.sender.transactions.map(|_| self.transactions.agreed());
+        self.write_as(identity);
+        Ok(())
+    }
+
+    /// Numbers begin again with it, and nothing of another is under way that counts.
+    fn write_as(&mut self, identity: Identity) {
+        self.sender.identity = identity;
         self.sequences.fill(0);
         self.doubt = false;
-        Ok(())
     }
 
     /// An empty batch with room for `bytes`.
@@ -155,7 +164,8 @@ impl Producer {
         Writing::within(self.queues.spare(), bytes)
     }
 
-    /// Adds partitions to the transaction, where there is one and it does not have them. Before a batch of theirs is pushed.
+    /// Adds partitions to the transaction, where there is one and it does not have them. Before a batch of theirs is pushed. Where the
+    /// broker that writes a batch adds its partition, nothing is asked.
     pub(crate) fn enlist(
         &mut self,
         partitions: impl Iterator<Item = usize>,
@@ -169,14 +179,16 @@ impl Producer {
         self.begin(deadline)?;
         new.sort_unstable();
         new.dedup();
-        let named: Vec<_> = new.iter().map(|it| self.queues.named(*it)).collect();
-        let identity = self.sender.identity;
-        let question = Question {
-            api: ADD_PARTITIONS,
-            write: |out: &mut Vec<u8>| write_add_partitions(out, &id, identity, &named),
-            read: read_partition_errors,
-        };
-        ask(&mut self.transactions, question, deadline, &mut self.doubt)?;
+        if self.sender.transactions == Some(Transactions::V1) {
+            let named: Vec<_> = new.iter().map(|it| self.queues.named(*it)).collect();
+            let identity = self.sender.identity;
+            let question = Question {
+                api: ADD_PARTITIONS,
+                write: |out: &mut Vec<u8>| write_add_partitions(out, &id, identity, &named),
+                read: read_partition_errors,
+            };
+            ask(&mut self.transactions, question, deadline, &mut self.doubt)?;
+        }
         for partition in new {
             if let Some(enlisted) = self.enlisted.get_mut(partition) {
                 *enlisted = true;
@@ -225,9 +237,13 @@ impl Producer {
         self.queues.drain(deadline)
     }
 
-    /// Tells the transaction that positions of `group` will be added, where it does not know: the same group each time.
+    /// Tells the transaction that positions of `group` will be added, where it does not know: the same group each time. Where who
+    /// takes the positions does so, nothing is asked.
     pub(crate) fn add_group(&mut self, group: &str, deadline: &Deadline) -> Result<(), Trouble> {
         let (Some(id), false) = (self.queues.transactional_id.clone(), self.has_group) else { return Ok(()) };
+        if self.sender.transactions == Some(Transactions::V2) {
+            return Ok(());
+        }
         self.begin(deadline)?;
         let identity = self.sender.identity;
         let question = Question {
@@ -248,14 +264,15 @@ impl Producer {
         deadline: &Deadline,
     ) -> Result<(), Trouble> {
         let Some(id) = self.queues.transactional_id.clone() else { return Ok(()) };
+        self.begin(deadline)?;
         self.add_group(group, deadline)?;
-        let identity = self.sender.identity;
+        let Sender { identity, transactions: Some(transactions) } = self.sender else { return Ok(()) };
         let coordinator = match self.group.take() {
             Some(it) if it.is_of(group) => it,
             _ => Coordinator::new(self.queues.sockets(), &self.bootstrap, Some((Coordinated::Group, group))),
         };
         let question = Question {
-            api: COMMIT_OFFSETS,
+            api: transactions.commit_offsets(),
             write: |out: &mut Vec<u8>| write_commit_offsets(out, &id, group, identity, positions),
             read: read_partition_errors,
         };
@@ -270,16 +287,18 @@ impl Producer {
     }
 
     fn end(&mut self, commit: bool, deadline: &Deadline, asked: &mut Asked) -> Result<(), Trouble> {
-        if let (Some(id), true) = (self.queues.transactional_id.clone(), self.begun) {
-            let identity = self.sender.identity;
+        let Sender { identity, transactions } = self.sender;
+        if let (Some(id), Some(transactions), true) = (self.queues.transactional_id.clone(), transactions, self.begun) {
             let question = Question {
-                api: END_TRANSACTION,
+                api: transactions.end(),
                 write: |out: &mut Vec<u8>| write_end(out, &id, identity, commit),
-                read: read_error,
+                read: |it: super::Cursor<'_>| read_end(it, transactions),
             };
             let answer = self.transactions.ask(question, deadline, asked);
             self.doubt |= asked.twice;
-            answer?;
+            if let Some(next) = answer? {
+                self.write_as(next);
+            }
         }
         self.hold_nothing();
         Ok(())
@@ -294,7 +313,7 @@ impl Producer {
             Err(trouble) => return Err(trouble),
         }
         self.hold_nothing();
-        let known = if self.sender.transactional { self.sender.identity } else { Identity::NONE };
+        let known = if self.sender.transactions.is_some() { self.sender.identity } else { Identity::NONE };
         self.get_number(known, deadline)
     }
 

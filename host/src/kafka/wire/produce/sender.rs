@@ -66,7 +66,8 @@ fn send(
         let (header, records) = batch.parts(codecs);
         pieces.push(Piece { topic, partition, header, records });
     }
-    connection.begin(PRODUCE, &mut request.small);
+    let api = batches.first().map_or(PRODUCE, |it| it.api()); // No two transactions are under way.
+    connection.begin(api, &mut request.small);
     request.write(queues.transactional_id.as_deref(), queues.request_ms, &pieces);
     let mut slices = Vec::with_capacity(2 * pieces.len() + 1);
     let mut at = 0;
