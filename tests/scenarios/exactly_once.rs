@@ -77,7 +77,7 @@ fn by_librdkafka_too_every_record_counts_once_whenever_the_process_is_killed() {
 
 #[test]
 fn on_a_broker_with_the_first_transactions_every_record_counts_once_whenever_the_process_is_killed() {
-    // As every broker of a release before 4.0, and a later one until its operator raises the level.
+    // As a broker of a release before 4.0 has them, and a later one until its operator raises the level.
     let broker = Broker::start_with(&["transaction.version=1"]);
     let mut random = Random::new(settings::seed("kafka to kafka with the first transactions"));
     let records = settings::records() / 4;

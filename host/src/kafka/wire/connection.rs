@@ -1,6 +1,6 @@
 //! One connection to one broker: a question, its answer, the next question.
 
-use super::messages::{self, API_VERSIONS, Api, Transactions};
+use super::messages::{self, API_VERSIONS, Api};
 use super::sockets::Sockets;
 use super::{Broken, Cursor};
 use std::io::{ErrorKind, IoSlice, Read, Write};
@@ -43,7 +43,6 @@ pub(super) struct Connection {
     address: String,
     correlation: i32,
     request: Vec<u8>,
-    transactions: Transactions,
 }
 
 impl Drop for Connection {
@@ -75,23 +74,15 @@ impl Connection {
             address: address.to_owned(),
             correlation: 0,
             request: Vec::new(),
-            transactions: Transactions::V1,
         };
         connection.socket.set_nodelay(true).map_err(failed)?;
         connection.be_patient(wait)?;
         connection.socket.set_write_timeout(Some(ANSWER_WAIT)).map_err(failed)?;
-        let answer = connection.ask(API_VERSIONS, messages::write_api_versions, Vec::with_capacity)?;
-        let abilities = connection.read(API_VERSIONS, &answer, |it| messages::read_api_versions(it, needs))?;
-        connection.transactions = abilities.transactions;
-        match abilities.lacks {
+        let answer = connection.ask(API_VERSIONS, |_| {}, Vec::with_capacity)?;
+        match connection.read(API_VERSIONS, &answer, |it| messages::read_api_versions(it, needs))? {
             Some(reason) => Err(Lost::Unsupported(reason)),
             None => connection.be_patient(ANSWER_WAIT).map(|()| connection),
         }
-    }
-
-    /// The transactions that all brokers of the cluster had agreed on when it was opened.
-    pub(super) fn transactions(&self) -> Transactions {
-        self.transactions
     }
 
     /// Waits so long for an answer, at most as long as for any.

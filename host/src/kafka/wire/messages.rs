@@ -19,7 +19,7 @@ pub(super) struct Api {
     since: &'static str,
 }
 
-pub(super) const API_VERSIONS: Api = Api { name: "ApiVersions", key: 18, version: 3, since: "2.4" };
+pub(super) const API_VERSIONS: Api = Api { name: "ApiVersions", key: 18, version: 0, since: "0.10" };
 pub(super) const METADATA: Api = Api { name: "Metadata", key: 3, version: 9, since: "2.4" };
 pub(super) const FETCH: Api = Api { name: "Fetch", key: 1, version: 12, since: "2.7" };
 
@@ -39,7 +39,9 @@ pub(super) fn begin(out: &mut Vec<u8>, api: Api, correlation: i32) {
     out.extend_from_slice(&correlation.to_be_bytes());
     out.extend_from_slice(&(CLIENT_ID.len() as i16).to_be_bytes());
     out.extend_from_slice(CLIENT_ID.as_bytes());
-    out.push(0); // No tagged fields.
+    if api != API_VERSIONS {
+        out.push(0); // No tagged fields.
+    }
 }
 
 /// Fills in the length.
@@ -57,66 +59,23 @@ pub(super) fn body(bytes: &[u8], api: Api, correlation: i32) -> Result<Cursor<'_
         return Err(Broken("it answers another question"));
     }
     if api != API_VERSIONS {
-        answer.no_tags()?; // An old broker does not know yet how it is asked: that one answer has no such field.
+        answer.no_tags()?;
     }
     Ok(answer)
 }
 
-/// Asks what the broker speaks, and says who asks.
-pub(super) fn write_api_versions(out: &mut Vec<u8>) {
-    put_compact_text(out, CLIENT_ID);
-    put_compact_text(out, env!("CARGO_PKG_VERSION"));
-    out.push(0);
-}
-
-/// What a broker says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Abilities {
-    /// What it does not speak of what is needed; none where it speaks it all.
-    pub(super) lacks: Option<String>,
-    /// The transactions that all brokers of its cluster have agreed on.
-    pub(super) transactions: Transactions,
-}
-
-/// The error of a broker that is asked in a version that it does not speak: it answers in another.
-const UNSUPPORTED_VERSION: i16 = 35;
-
-/// Checks that the broker speaks what is needed.
-pub(super) fn read_api_versions(mut answer: Cursor<'_>, needs: &[Api]) -> Result<Abilities, Broken> {
-    let lacks = |it: &Api| {
-        format!("the broker does not speak {} version {} (Kafka {} and later do)", it.name, it.version, it.since)
-    };
-    // Any other error is an empty list.
-    if answer.i16()? == UNSUPPORTED_VERSION {
-        return Ok(Abilities { lacks: Some(lacks(&API_VERSIONS)), transactions: Transactions::V1 });
+/// Checks that the broker speaks what is needed; the reason where it does not.
+pub(super) fn read_api_versions(mut answer: Cursor<'_>, needs: &[Api]) -> Result<Option<String>, Broken> {
+    answer.i16()?; // An error is an empty list.
+    let mut spoken = Vec::new();
+    for _ in 0..answer.i32()? {
+        spoken.push((answer.i16()?, answer.i16()?..=answer.i16()?));
     }
-    let spoken = answer.compact_array(|it| {
-        let api = (it.i16()?, it.i16()?..=it.i16()?);
-        it.no_tags()?;
-        Ok(api)
-    })?;
-    answer.i32()?; // Throttled: one answer.
-    let (mut known_since, mut level) = (-1, 0);
-    answer.tags(|tag, mut it| {
-        match tag {
-            1 => known_since = it.i64()?,
-            2 => {
-                it.compact_array(|it| {
-                    let (feature, max) = (it.compact_text()?, it.i16()?);
-                    it.i16()?; // The least.
-                    if feature == "transaction.version" {
-                        level = max;
-                    }
-                    it.no_tags()
-                })?;
-            }
-            _ => {} // What it could do, were all agreed.
-        }
-        Ok(())
-    })?;
-    let transactions = if known_since >= 0 && level >= 2 { Transactions::V2 } else { Transactions::V1 };
     let speaks = |api: &Api| spoken.iter().any(|(key, versions)| *key == api.key && versions.contains(&api.version));
-    Ok(Abilities { lacks: needs.iter().find(|it| !speaks(it)).map(lacks), transactions })
+    let missing = needs.iter().find(|it| !speaks(it));
+    Ok(missing.map(|it| {
+        format!("the broker does not speak {} version {} (Kafka {} and later do)", it.name, it.version, it.since)
+    }))
 }
 
 /// Asks for some topics.

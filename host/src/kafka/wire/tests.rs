@@ -92,7 +92,7 @@ impl Cluster {
         socket.read_exact(&mut request).ok()?;
         let key = i16::from_be_bytes([request[0], request[1]]);
         let mut request = Bytes::from(request);
-        let header = RequestHeader::decode(&mut request, 2).unwrap();
+        let header = RequestHeader::decode(&mut request, if key == 18 { 1 } else { 2 }).unwrap();
         let (mut cut, mut out) = (None, BytesMut::new());
         fn put<T: Encodable + HeaderVersion>(out: &mut BytesMut, header: &RequestHeader, body: &T) {
             let version = header.request_api_version;

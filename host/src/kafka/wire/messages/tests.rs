@@ -2,7 +2,6 @@
 
 use super::*;
 use bytes::{Bytes, BytesMut};
-use kafka_protocol::messages::api_versions_response::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
 use kafka_protocol::messages::fetch_response::{
     AbortedTransaction as OtherAborted, EpochEndOffset, FetchableTopicResponse, LeaderIdAndEpoch, PartitionData,
 };
@@ -11,7 +10,7 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::{
     ApiVersionsRequest, ApiVersionsResponse, BrokerId, FetchRequest, FetchResponse, MetadataRequest, MetadataResponse,
-    ProducerId, RequestHeader, ResponseHeader, TopicName,
+    ProducerId, RequestHeader, ResponseHeader, TopicName, api_versions_response::ApiVersion,
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
@@ -45,10 +44,8 @@ fn answered<T: Encodable + HeaderVersion>(api: Api, body: &T) -> Vec<u8> {
 
 #[test]
 fn questions_are_what_they_should_be() {
-    let (header, versions) = asked::<ApiVersionsRequest>(API_VERSIONS, write_api_versions);
+    let (header, _) = asked::<ApiVersionsRequest>(API_VERSIONS, |_| {});
     assert_eq!((header.correlation_id, header.client_id.as_deref()), (77, Some("wasmill")));
-    let software = (versions.client_software_name.as_str(), versions.client_software_version.as_str());
-    assert_eq!(software, ("wasmill", env!("CARGO_PKG_VERSION")));
 
     let topics = ["orders".to_owned()];
     let (_, metadata) = asked::<MetadataRequest>(METADATA, |out| write_metadata(out, &topics));
@@ -103,20 +100,7 @@ fn versions(list: &[(i16, i16, i16)]) -> Vec<u8> {
     let versions = list
         .iter()
         .map(|&(key, min, max)| ApiVersion::default().with_api_key(key).with_min_version(min).with_max_version(max));
-    answered(API_VERSIONS, &agreed(3, 2).with_api_keys(versions.collect()))
-}
-
-/// An answer with the version of transactions, as of an epoch of what was agreed.
-fn agreed(epoch: i64, version: i16) -> ApiVersionsResponse {
-    let feature = |name, max| {
-        let feature = FinalizedFeatureKey::default().with_name(StrBytes::from_static_str(name));
-        feature.with_max_version_level(max).with_min_version_level(0)
-    };
-    let supported = SupportedFeatureKey::default().with_name(StrBytes::from_static_str("transaction.version"));
-    ApiVersionsResponse::default()
-        .with_supported_features(vec![supported.with_max_version(9)])
-        .with_finalized_features(vec![feature("group.version", 9), feature("transaction.version", version)])
-        .with_finalized_features_epoch(epoch)
+    answered(API_VERSIONS, &ApiVersionsResponse::default().with_api_keys(versions.collect()))
 }
 
 #[test]
@@ -141,32 +125,12 @@ fn answers_are_read_as_they_are_meant() {
 #[test]
 fn a_broker_that_is_too_old_is_told_by_what_it_does_not_speak() {
     let spoken = |list: &[(i16, i16, i16)]| {
-        read_api_versions(body(&versions(list), API_VERSIONS, 77).unwrap(), &[METADATA, FETCH]).unwrap().lacks
+        read_api_versions(body(&versions(list), API_VERSIONS, 77).unwrap(), &[METADATA, FETCH]).unwrap()
     };
     assert_eq!(spoken(&[(1, 4, 18), (3, 0, 13), (18, 0, 4)]), None);
     let old = spoken(&[(1, 0, 11), (3, 0, 9)]).unwrap();
     assert_eq!(old, "the broker does not speak Fetch version 12 (Kafka 2.7 and later do)");
     assert!(spoken(&[]).unwrap().contains("Metadata"));
-
-    // As Kafka 2.3 answers: in the version that it speaks.
-    let mut older = BytesMut::new();
-    ResponseHeader::default().with_correlation_id(77).encode(&mut older, 0).unwrap();
-    ApiVersionsResponse::default().with_error_code(35).encode(&mut older, 0).unwrap();
-    let lacks = read_api_versions(body(&older, API_VERSIONS, 77).unwrap(), &[METADATA]).unwrap().lacks.unwrap();
-    assert_eq!(lacks, "the broker does not speak ApiVersions version 3 (Kafka 2.4 and later do)");
-}
-
-#[test]
-fn the_second_transactions_are_those_that_all_brokers_have_agreed_on() {
-    let transactions = |answer: &ApiVersionsResponse| {
-        let bytes = answered(API_VERSIONS, answer);
-        read_api_versions(body(&bytes, API_VERSIONS, 77).unwrap(), &[]).unwrap().transactions
-    };
-    assert_eq!(transactions(&agreed(3, 2)), Transactions::V2);
-    assert_eq!(transactions(&agreed(0, 3)), Transactions::V2);
-    assert_eq!(transactions(&agreed(3, 1)), Transactions::V1);
-    assert_eq!(transactions(&agreed(-1, 2)), Transactions::V1, "nobody knows what was agreed");
-    assert_eq!(transactions(&ApiVersionsResponse::default()), Transactions::V1);
 }
 
 #[test]

@@ -1,4 +1,7 @@
 //! The questions of a producer: whose number it has, what its transaction holds, and how that ends.
+//!
+//! They are those of the protocol's first transactions (Kafka calls them version 1): partitions are added to a transaction before
+//! they are written, and one producer's transactions share an epoch.
 
 use super::super::bytes::{put_compact_bytes_len, put_compact_text, put_unsigned_varint};
 use super::{Api, Broken, Broker, Cursor};
@@ -10,37 +13,6 @@ pub(crate) const ADD_PARTITIONS: Api = Api { name: "AddPartitionsToTxn", key: 24
 pub(crate) const ADD_OFFSETS: Api = Api { name: "AddOffsetsToTxn", key: 25, version: 3, since: "2.8" };
 pub(crate) const END_TRANSACTION: Api = Api { name: "EndTxn", key: 26, version: 3, since: "2.8" };
 pub(crate) const COMMIT_OFFSETS: Api = Api { name: "TxnOffsetCommit", key: 28, version: 3, since: "2.5" };
-
-/// Which transactions the brokers of a cluster have agreed on (`transaction.version`). The questions are of the same form in both; by
-/// their versions a broker knows which are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Transactions {
-    /// Partitions and groups are added to a transaction before they are written. One producer's transactions share an epoch.
-    V1,
-    /// KIP-890: what is written is added by the broker that writes it, and each transaction has an epoch of its own.
-    V2,
-}
-
-impl Transactions {
-    pub(crate) fn produce(self) -> Api {
-        self.version_of(PRODUCE, 12)
-    }
-
-    pub(crate) fn commit_offsets(self) -> Api {
-        self.version_of(COMMIT_OFFSETS, 5)
-    }
-
-    pub(crate) fn end(self) -> Api {
-        self.version_of(END_TRANSACTION, 5)
-    }
-
-    fn version_of(self, api: Api, second: i16) -> Api {
-        match self {
-            Transactions::V1 => api,
-            Transactions::V2 => Api { version: second, since: "4.0", ..api },
-        }
-    }
-}
 
 /// Everything is on every replica that is in sync before it counts.
 const ACKS_ALL: i16 = -1;
@@ -105,15 +77,11 @@ pub(crate) fn write_init(out: &mut Vec<u8>, transactional_id: Option<&str>, time
 pub(crate) fn read_init(mut answer: Cursor<'_>) -> Result<(i16, Identity), Broken> {
     answer.i32()?;
     let error = answer.i16()?;
-    Ok((error, read_identity(&mut answer, error)?))
-}
-
-fn read_identity(answer: &mut Cursor<'_>, error: i16) -> Result<Identity, Broken> {
     let identity = Identity { id: answer.i64()?, epoch: answer.i16()? };
     if error == 0 && (identity.id < 0 || identity.epoch < 0) {
         return Err(Broken("a producer has an impossible number"));
     }
-    Ok(identity)
+    Ok((error, identity))
 }
 
 /// Adds partitions, sorted by topic, to the transaction.
@@ -205,17 +173,6 @@ pub(crate) fn write_end(out: &mut Vec<u8>, transactional_id: &str, identity: Ide
     identity.put(out);
     out.push(u8::from(commit));
     out.push(0);
-}
-
-/// The error code, and where each transaction has an epoch of its own the number for the next.
-pub(crate) fn read_end(mut answer: Cursor<'_>, transactions: Transactions) -> Result<(i16, Option<Identity>), Broken> {
-    answer.i32()?;
-    let error = answer.i16()?;
-    let next = match transactions {
-        Transactions::V1 => None,
-        Transactions::V2 => Some(read_identity(&mut answer, error)?),
-    };
-    Ok((error, next))
 }
 
 fn put_nullable(out: &mut Vec<u8>, text: Option<&str>) {

@@ -1,7 +1,7 @@
 //! A record batch being written (format 2; the header is that of [`super::super::Batch`]), and the bytes that it is sent as.
 
 use super::super::bytes::{put_varint, varint_len};
-use super::super::messages::{Api, Identity, PRODUCE, Transactions};
+use super::super::messages::Identity;
 use super::codec::{Codec, Codecs};
 use crate::batch::headers;
 use crate::kafka::{Deadline, Outgoing};
@@ -82,8 +82,7 @@ impl Writing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sender {
     pub(super) identity: Identity,
-    /// None where it writes without.
-    pub(super) transactions: Option<Transactions>,
+    pub(super) transactional: bool,
 }
 
 /// A batch that is not written to any more. It is sent as the same bytes however often it is sent.
@@ -113,11 +112,6 @@ impl Sealed {
         self.written.bytes()
     }
 
-    /// How it is sent.
-    pub(super) fn api(&self) -> Api {
-        self.producer.transactions.map_or(PRODUCE, Transactions::produce)
-    }
-
     /// How many records there are.
     pub(super) fn count(&self) -> i32 {
         self.written.count
@@ -136,7 +130,7 @@ impl Sealed {
 
     fn header(&self, codec: Codec, records: &[u8]) -> [u8; HEADER_BYTES] {
         let Sealed { written, producer, .. } = self;
-        let attributes = codec as i16 | if producer.transactions.is_some() { TRANSACTIONAL } else { 0 };
+        let attributes = codec as i16 | if producer.transactional { TRANSACTIONAL } else { 0 };
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(&0i64.to_be_bytes()); // The log gives the offset.
         header.extend_from_slice(&((HEADER_BYTES - LENGTH_END + records.len()) as i32).to_be_bytes());

@@ -1,9 +1,7 @@
 //! Questions to a coordinator, of transactions or of a group: found when it is needed, asked until it answers for good.
 
 use super::super::connection::{Connection, Lost};
-use super::super::messages::{
-    Api, Coordinated, FIND_COORDINATOR, Transactions, read_coordinator, write_find_coordinator,
-};
+use super::super::messages::{Api, Coordinated, FIND_COORDINATOR, read_coordinator, write_find_coordinator};
 use super::super::sockets::Sockets;
 use super::super::{Broken, Cursor, cluster::Kept};
 use super::Trouble;
@@ -59,11 +57,6 @@ impl Coordinator {
     /// True where it is the coordinator of `key`.
     pub(super) fn is_of(&self, key: &str) -> bool {
         self.of.as_ref().is_some_and(|it| it.1 == key)
-    }
-
-    /// The transactions that its cluster has agreed on, as who answered last has said.
-    pub(super) fn agreed(&self) -> Transactions {
-        self.connection.as_ref().map_or(Transactions::V1, Connection::transactions)
     }
 
     /// Asks until the answer is final, or the time is up.

@@ -6,8 +6,7 @@
 //!
 //! There is no repair: whatever cannot be written in order, or whose fate is not known, is an error, and ends with a new
 //! number or epoch ([`Producer::begin_anew`]). A question that may still be under way somewhere when its answer is known has the same
-//! consequence before the next transaction, so that a late copy meets an epoch that is over; where the brokers' transactions are of version 2,
-//! each has its own epoch anyway.
+//! consequence before the next transaction, so that a late copy meets an epoch that is over.
 
 mod batch;
 mod codec;
@@ -20,9 +19,9 @@ mod tests;
 
 use super::cluster::{Kept, keep};
 use super::messages::{
-    ADD_OFFSETS, ADD_PARTITIONS, Coordinated, INIT_PRODUCER_ID, Identity, Position, Transactions, read_end, read_error,
-    read_init, read_partition_errors, write_add_offsets, write_add_partitions, write_commit_offsets, write_end,
-    write_init,
+    ADD_OFFSETS, ADD_PARTITIONS, COMMIT_OFFSETS, Coordinated, END_TRANSACTION, INIT_PRODUCER_ID, Identity, Position,
+    read_error, read_init, read_partition_errors, write_add_offsets, write_add_partitions, write_commit_offsets,
+    write_end, write_init,
 };
 use crate::kafka::Deadline;
 pub(crate) use batch::Writing;
@@ -114,8 +113,7 @@ impl Producer {
         let queues = Arc::new(Queues::new(names, &partitions, transactional_id, request_ms));
         let of = queues.transactional_id.as_deref().map(|it| (Coordinated::Transaction, it));
         let transactions = Coordinator::new(queues.sockets(), &brokers, of);
-        let transactional = queues.transactional_id.as_ref().map(|_| Transactions::V1);
-        let sender = Sender { identity: Identity::NONE, transactions: transactional };
+        let sender = Sender { identity: Identity::NONE, transactional: queues.transactional_id.is_some() };
         let keeper = keep(&queues, brokers.clone())?;
         Ok(Producer {
             queues,
@@ -146,17 +144,10 @@ impl Producer {
             write: |out: &mut Vec<u8>| write_init(out, queues.transactional_id.as_deref(), timeout_ms, known),
             read: read_init,
         };
-        let identity = self.transactions.ask(question, deadline, &mut Asked::default())?;
-        self.sender.transactions = self.sender.transactions.map(|_| self.transactions.agreed());
-        self.write_as(identity);
-        Ok(())
-    }
-
-    /// Numbers begin again with it, and nothing of another is under way that counts.
-    fn write_as(&mut self, identity: Identity) {
-        self.sender.identity = identity;
+        self.sender.identity = self.transactions.ask(question, deadline, &mut Asked::default())?;
         self.sequences.fill(0);
         self.doubt = false;
+        Ok(())
     }
 
     /// An empty batch with room for `bytes`.
@@ -164,8 +155,7 @@ impl Producer {
         Writing::within(self.queues.spare(), bytes)
     }
 
-    /// Adds partitions to the transaction, where there is one and it does not have them. Before a batch of theirs is pushed. Where the
-    /// broker that writes a batch adds its partition, nothing is asked.
+    /// Adds partitions to the transaction, where there is one and it does not have them. Before a batch of theirs is pushed.
     pub(crate) fn enlist(
         &mut self,
         partitions: impl Iterator<Item = usize>,
@@ -179,16 +169,14 @@ impl Producer {
         self.begin(deadline)?;
         new.sort_unstable();
         new.dedup();
-        if self.sender.transactions == Some(Transactions::V1) {
-            let named: Vec<_> = new.iter().map(|it| self.queues.named(*it)).collect();
-            let identity = self.sender.identity;
-            let question = Question {
-                api: ADD_PARTITIONS,
-                write: |out: &mut Vec<u8>| write_add_partitions(out, &id, identity, &named),
-                read: read_partition_errors,
-            };
-            ask(&mut self.transactions, question, deadline, &mut self.doubt)?;
-        }
+        let named: Vec<_> = new.iter().map(|it| self.queues.named(*it)).collect();
+        let identity = self.sender.identity;
+        let question = Question {
+            api: ADD_PARTITIONS,
+            write: |out: &mut Vec<u8>| write_add_partitions(out, &id, identity, &named),
+            read: read_partition_errors,
+        };
+        ask(&mut self.transactions, question, deadline, &mut self.doubt)?;
         for partition in new {
             if let Some(enlisted) = self.enlisted.get_mut(partition) {
                 *enlisted = true;
@@ -237,13 +225,9 @@ impl Producer {
         self.queues.drain(deadline)
     }
 
-    /// Tells the transaction that positions of `group` will be added, where it does not know: the same group each time. Where who
-    /// takes the positions does so, nothing is asked.
+    /// Tells the transaction that positions of `group` will be added, where it does not know: the same group each time.
     pub(crate) fn add_group(&mut self, group: &str, deadline: &Deadline) -> Result<(), Trouble> {
         let (Some(id), false) = (self.queues.transactional_id.clone(), self.has_group) else { return Ok(()) };
-        if self.sender.transactions == Some(Transactions::V2) {
-            return Ok(());
-        }
         self.begin(deadline)?;
         let identity = self.sender.identity;
         let question = Question {
@@ -264,15 +248,14 @@ impl Producer {
         deadline: &Deadline,
     ) -> Result<(), Trouble> {
         let Some(id) = self.queues.transactional_id.clone() else { return Ok(()) };
-        self.begin(deadline)?;
         self.add_group(group, deadline)?;
-        let Sender { identity, transactions: Some(transactions) } = self.sender else { return Ok(()) };
+        let identity = self.sender.identity;
         let coordinator = match self.group.take() {
             Some(it) if it.is_of(group) => it,
             _ => Coordinator::new(self.queues.sockets(), &self.bootstrap, Some((Coordinated::Group, group))),
         };
         let question = Question {
-            api: transactions.commit_offsets(),
+            api: COMMIT_OFFSETS,
             write: |out: &mut Vec<u8>| write_commit_offsets(out, &id, group, identity, positions),
             read: read_partition_errors,
         };
@@ -287,18 +270,16 @@ impl Producer {
     }
 
     fn end(&mut self, commit: bool, deadline: &Deadline, asked: &mut Asked) -> Result<(), Trouble> {
-        let Sender { identity, transactions } = self.sender;
-        if let (Some(id), Some(transactions), true) = (self.queues.transactional_id.clone(), transactions, self.begun) {
+        if let (Some(id), true) = (self.queues.transactional_id.clone(), self.begun) {
+            let identity = self.sender.identity;
             let question = Question {
-                api: transactions.end(),
+                api: END_TRANSACTION,
                 write: |out: &mut Vec<u8>| write_end(out, &id, identity, commit),
-                read: |it: super::Cursor<'_>| read_end(it, transactions),
+                read: read_error,
             };
             let answer = self.transactions.ask(question, deadline, asked);
             self.doubt |= asked.twice;
-            if let Some(next) = answer? {
-                self.write_as(next);
-            }
+            answer?;
         }
         self.hold_nothing();
         Ok(())
@@ -313,7 +294,7 @@ impl Producer {
             Err(trouble) => return Err(trouble),
         }
         self.hold_nothing();
-        let known = if self.sender.transactions.is_some() { self.sender.identity } else { Identity::NONE };
+        let known = if self.sender.transactional { self.sender.identity } else { Identity::NONE };
         self.get_number(known, deadline)
     }
 

@@ -66,8 +66,7 @@ fn send(
         let (header, records) = batch.parts(codecs);
         pieces.push(Piece { topic, partition, header, records });
     }
-    let api = batches.first().map_or(PRODUCE, |it| it.api()); // No two transactions are under way.
-    connection.begin(api, &mut request.small);
+    connection.begin(PRODUCE, &mut request.small);
     request.write(queues.transactional_id.as_deref(), queues.request_ms, &pieces);
     let mut slices = Vec::with_capacity(2 * pieces.len() + 1);
     let mut at = 0;

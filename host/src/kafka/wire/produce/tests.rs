@@ -56,20 +56,19 @@ impl Chance {
 
 #[test]
 fn whatever_is_lost_or_refused_on_the_way_everything_is_written_once_and_in_order() {
-    for seed in 1..=9u64 {
+    for seed in 1..=8u64 {
         println!("seed {seed}");
         let mut chance = Chance(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let script = move |_| match chance.below(12) {
+        let cluster = Cluster::start(2, move |_| match chance.below(12) {
             0 => Fault::CutBefore,
             1 => Fault::CutAfter,
-            2 => Fault::Refuse([6, 19, 7, 3, 56, 5, 51][chance.below(7) as usize]),
+            2 => Fault::Refuse([6, 19, 7, 3, 56, 5][chance.below(6) as usize]),
             3 => Fault::RefuseAfter([20, 7][chance.below(2) as usize]),
             4 => Fault::Move,
             5 => Fault::Slow,
             _ => Fault::None,
-        };
-        let cluster = if seed % 3 == 0 { Cluster::start_second(2, script) } else { Cluster::start(2, script) };
-        let mut producer = producer(&cluster, (seed % 3 < 2).then_some("mine"));
+        });
+        let mut producer = producer(&cluster, (seed % 2 == 0).then_some("mine"));
         let mut expected = Vec::new();
         for number in 0..BATCHES {
             let values: Vec<_> = (0..=number % 4).map(|it| format!("{number}.{it}")).collect();
@@ -175,53 +174,6 @@ fn a_commit_whose_answer_was_lost_is_asked_for_again_and_the_next_transaction_ha
 }
 
 #[test]
-fn where_brokers_add_what_they_write_nothing_else_is_asked_and_each_transaction_has_its_epoch() {
-    let cluster = Cluster::start_second(1, |_| Fault::None);
-    let mut producer = producer(&cluster, Some("mine"));
-    let position = Position { topic: "in", partition: 0, offset: 1, metadata: "" };
-    for (number, value) in ["a", "b", "c"].into_iter().enumerate() {
-        push(&mut producer, &[value]);
-        assert_eq!(producer.add_group("g", &wait()), Ok(()));
-        assert_eq!(producer.send_positions("g", &[position], &wait()), Ok(()));
-        assert_eq!(producer.drain(&wait()), Ok(true));
-        // The second is done, and nobody hears of it.
-        cluster.answer(key::END, if number == 1 { &[fake::CUT_AFTER] } else { &[] });
-        assert_eq!(producer.commit(&wait()), Ok(()));
-        assert_eq!(i32::from(producer.sender.identity.epoch), number as i32 + 1);
-    }
-    let asked = [key::ADD_PARTITIONS, key::ADD_OFFSETS, key::END, key::INIT].map(|it| cluster.times(it));
-    assert_eq!(asked, [0, 0, 4, 1], "no doubt: who has another epoch cannot be met by what was asked in the last");
-    let versions = [key::PRODUCE, key::COMMIT_OFFSETS, key::END].map(|it| cluster.version(it));
-    assert_eq!(versions, [Some(12), Some(5), Some(5)]);
-    assert_eq!(cluster.log(), ["a", "b", "c"]);
-    assert_eq!(producer.commit(&wait()), Ok(()), "nothing to commit");
-    assert_eq!(cluster.times(key::END), 4);
-
-    // Given up, and gone on with in an epoch of its own.
-    push(&mut producer, &["lost"]);
-    assert_eq!(producer.drain(&wait()), Ok(true));
-    producer.begin_anew(&wait()).unwrap();
-    assert_eq!(cluster.init_epochs(), [-1, 4], "it goes on from the aborted one's");
-    push(&mut producer, &["d"]);
-    assert_eq!(producer.drain(&wait()), Ok(true));
-    assert_eq!(producer.commit(&wait()), Ok(()));
-}
-
-#[test]
-fn where_brokers_have_not_agreed_on_more_partitions_and_groups_are_added_first() {
-    let cluster = Cluster::start_speaking(1, 12, 1, |_| Fault::None);
-    let mut producer = producer(&cluster, Some("mine"));
-    push(&mut producer, &["a"]);
-    let position = Position { topic: "in", partition: 0, offset: 1, metadata: "" };
-    assert_eq!(producer.send_positions("g", &[position], &wait()), Ok(()));
-    assert_eq!(producer.drain(&wait()), Ok(true));
-    assert_eq!(producer.commit(&wait()), Ok(()));
-    assert_eq!([key::ADD_PARTITIONS, key::ADD_OFFSETS].map(|it| cluster.times(it)), [1, 1]);
-    let versions = [key::PRODUCE, key::COMMIT_OFFSETS, key::END].map(|it| cluster.version(it));
-    assert_eq!(versions, [Some(9), Some(3), Some(3)]);
-}
-
-#[test]
 fn only_the_first_answer_says_for_certain_that_a_commit_did_not_happen() {
     let cluster = Cluster::start(1, |_| Fault::None);
     let mut producer = producer(&cluster, Some("mine"));
@@ -291,7 +243,7 @@ fn a_broker_that_throttles_is_given_the_time() {
 
 #[test]
 fn an_old_broker_is_for_another_client() {
-    let cluster = Cluster::start_speaking(1, 8, 0, |_| Fault::None);
+    let cluster = Cluster::start_speaking(1, 8, |_| Fault::None);
     let producing = Producing {
         brokers: cluster.addresses(),
         topics: vec![("t".to_owned(), vec![0])],

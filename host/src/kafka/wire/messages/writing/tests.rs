@@ -7,7 +7,7 @@ use kafka_protocol::messages::add_partitions_to_txn_response::{
     AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopicResult,
 };
 use kafka_protocol::messages::produce_response::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
 };
 use kafka_protocol::messages::txn_offset_commit_response::{
     TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic,
@@ -21,7 +21,6 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
 
 const WHO: Identity = Identity { id: 1 << 33, epoch: 7 };
-const VERSIONS: [Transactions; 2] = [Transactions::V1, Transactions::V2];
 
 /// Reads a request with the other crate, to its last byte, and checks that it would write the same bytes.
 fn reread<T: Decodable + Encodable + HeaderVersion>(api: Api, bytes: Vec<u8>) -> T {
@@ -98,10 +97,6 @@ fn questions_about_transactions_are_what_they_should_be() {
         Position { topic: "in", partition: 1, offset: 0, metadata: "" },
         Position { topic: "other", partition: 9, offset: 3, metadata: "m" },
     ];
-    for version in VERSIONS {
-        let _: TxnOffsetCommitRequest =
-            asked(version.commit_offsets(), |out| write_commit_offsets(out, "mine", "group", WHO, &positions));
-    }
     let commit: TxnOffsetCommitRequest =
         asked(COMMIT_OFFSETS, |out| write_commit_offsets(out, "mine", "group", WHO, &positions));
     assert_eq!((commit.transactional_id.as_str(), commit.group_id.as_str()), ("mine", "group"));
@@ -121,8 +116,8 @@ fn questions_about_transactions_are_what_they_should_be() {
     });
     assert_eq!(found.collect::<Vec<_>>(), positions);
 
-    for (committed, version) in [(true, VERSIONS[0]), (false, VERSIONS[1]), (true, VERSIONS[1])] {
-        let end: EndTxnRequest = asked(version.end(), |out| write_end(out, "mine", WHO, committed));
+    for committed in [true, false] {
+        let end: EndTxnRequest = asked(END_TRANSACTION, |out| write_end(out, "mine", WHO, committed));
         assert_eq!((end.transactional_id.as_str(), end.committed), ("mine", committed));
         assert_eq!((end.producer_id.0, end.producer_epoch), (1 << 33, 7));
     }
@@ -148,14 +143,14 @@ fn batches_are_sent_between_what_says_where_they_go() {
         Piece { topic: "a", partition: 2, header: b"head-2", records: b"records" },
         Piece { topic: "b", partition: 0, header: b"head-b", records: b"" },
     ];
-    for (id, api) in [(Some("mine"), PRODUCE), (None, PRODUCE), (Some("mine"), Transactions::V2.produce())] {
+    for id in [Some("mine"), None] {
         let mut request = ProduceRequest::default();
         for _ in 0..2 {
             // The second time in the memory of the first.
-            begin(&mut request.small, api, 77);
+            begin(&mut request.small, PRODUCE, 77);
             request.write(id, 30_000, &pieces);
         }
-        let read: OtherProduceRequest = reread(api, whole(&request, &pieces));
+        let read: OtherProduceRequest = reread(PRODUCE, whole(&request, &pieces));
         assert_eq!(read.transactional_id.as_ref().map(|it| it.as_str()), id);
         assert_eq!((read.acks, read.timeout_ms), (-1, 30_000));
         let found = read.topic_data.iter().flat_map(|topic| {
@@ -167,7 +162,7 @@ fn batches_are_sent_between_what_says_where_they_go() {
     }
 }
 
-fn produced(version: Transactions) -> Vec<u8> {
+fn produced() -> Vec<u8> {
     let wrong =
         BatchIndexAndErrorMessage::default().with_batch_index(3).with_batch_index_error_message(Some(text("no")));
     let fine = PartitionProduceResponse::default().with_index(0).with_base_offset(9).with_log_start_offset(1);
@@ -176,14 +171,8 @@ fn produced(version: Transactions) -> Vec<u8> {
     let topic = |name, partitions| {
         TopicProduceResponse::default().with_name(TopicName(text(name))).with_partition_responses(partitions)
     };
-    let leader = LeaderIdAndEpoch::default().with_leader_id(BrokerId(4)).with_leader_epoch(2);
-    let bad = if version == Transactions::V2 { bad.with_current_leader(leader) } else { bad };
     let responses = vec![topic("a", vec![fine.clone(), bad]), topic("b", vec![fine])];
-    // Later brokers say who leads a partition now.
-    let node = NodeEndpoint::default().with_node_id(BrokerId(4)).with_host(text("host")).with_port(9);
-    let nodes = if version == Transactions::V2 { vec![node] } else { Vec::new() };
-    let answer = ProduceResponse::default().with_responses(responses).with_throttle_time_ms(40);
-    answered(version.produce(), &answer.with_node_endpoints(nodes))
+    answered(PRODUCE, &ProduceResponse::default().with_responses(responses).with_throttle_time_ms(40))
 }
 
 fn committed() -> Vec<u8> {
@@ -204,20 +193,13 @@ fn numbered() -> Vec<u8> {
     answered(INIT_PRODUCER_ID, &numbered)
 }
 
-fn ended_as(next: Identity) -> Vec<u8> {
-    let ended = EndTxnResponse::default().with_producer_id(ProducerId(next.id)).with_producer_epoch(next.epoch);
-    answered(Transactions::V2.end(), &ended)
-}
-
 #[test]
 fn answers_are_read_as_they_are_meant() {
-    for version in VERSIONS {
-        let answer = read(version.produce(), &produced(version), read_produce).unwrap();
-        assert_eq!(answer.throttle_ms, 40);
-        let found_: Vec<_> =
-            answer.written.iter().map(|it| (it.topic.as_str(), it.partition, it.error, it.message.as_str())).collect();
-        assert_eq!(found_, [("a", 0, 0, ""), ("a", 2, 87, "one record"), ("b", 0, 0, "")]);
-    }
+    let answer = read(PRODUCE, &produced(), read_produce).unwrap();
+    assert_eq!(answer.throttle_ms, 40);
+    let found_: Vec<_> =
+        answer.written.iter().map(|it| (it.topic.as_str(), it.partition, it.error, it.message.as_str())).collect();
+    assert_eq!(found_, [("a", 0, 0, ""), ("a", 2, 87, "one record"), ("b", 0, 0, "")]);
 
     let (error, broker) = read(FIND_COORDINATOR, &found(), read_coordinator).unwrap();
     assert_eq!((error, broker.address().as_str()), (0, "[::1]:9094"));
@@ -242,13 +224,7 @@ fn answers_are_read_as_they_are_meant() {
         assert_eq!(read(ADD_PARTITIONS, &bytes, read_partition_errors), Ok((expected, ())), "{codes:?}");
     }
     let ended = answered(END_TRANSACTION, &EndTxnResponse::default().with_error_code(90));
-    assert_eq!(read(END_TRANSACTION, &ended, |it| read_end(it, Transactions::V1)), Ok((90, None)));
-    let second = |it: Cursor<'_>| read_end(it, Transactions::V2);
-    let nobody = Identity::NONE;
-    let refused = answered(Transactions::V2.end(), &EndTxnResponse::default().with_error_code(90));
-    assert_eq!(read(Transactions::V2.end(), &refused, second), Ok((90, Some(nobody))));
-    assert_eq!(read(Transactions::V2.end(), &ended_as(WHO), second), Ok((0, Some(WHO))));
-    assert!(read(Transactions::V2.end(), &ended_as(nobody), second).is_err(), "an end without a number to go on with");
+    assert_eq!(read(END_TRANSACTION, &ended, read_error), Ok((90, ())));
     let added = answered(ADD_OFFSETS, &AddOffsetsToTxnResponse::default().with_error_code(16));
     assert_eq!(read(ADD_OFFSETS, &added, read_error), Ok((16, ())));
 }
@@ -260,10 +236,9 @@ fn every_cut_and_every_changed_byte_of_an_answer_is_never_a_panic() {
         let _ = read(FIND_COORDINATOR, bytes, read_coordinator);
         let _ = read(INIT_PRODUCER_ID, bytes, read_init);
         let _ = read(COMMIT_OFFSETS, bytes, read_partition_errors);
-        let _ = read(ADD_OFFSETS, bytes, read_error);
-        let _ = read(END_TRANSACTION, bytes, |it| read_end(it, Transactions::V2));
+        let _ = read(END_TRANSACTION, bytes, read_error);
     };
-    for bytes in [produced(VERSIONS[0]), produced(VERSIONS[1]), committed(), found(), numbered(), ended_as(WHO)] {
+    for bytes in [produced(), committed(), found(), numbered()] {
         for cut in 0..bytes.len() {
             all(&bytes[..cut]);
         }
@@ -275,6 +250,6 @@ fn every_cut_and_every_changed_byte_of_an_answer_is_never_a_panic() {
             }
         }
     }
-    let bytes = produced(Transactions::V1);
+    let bytes = produced();
     assert!((0..bytes.len()).all(|cut| read(PRODUCE, &bytes[..cut], read_produce).is_err()), "a cut answer was read");
 }

@@ -8,7 +8,7 @@ use kafka_protocol::records::RecordBatchDecoder;
 use proptest::prelude::*;
 use std::io::Read;
 
-const WHO: Sender = Sender { identity: Identity { id: 1 << 40, epoch: 3 }, transactions: Some(Transactions::V1) };
+const WHO: Sender = Sender { identity: Identity { id: 1 << 40, epoch: 3 }, transactional: true };
 
 /// A record with its headers as a list.
 #[derive(Clone, Debug)]

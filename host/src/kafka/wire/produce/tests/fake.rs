@@ -7,11 +7,11 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{
-    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, ApiVersionsResponse, BrokerId, EndTxnRequest, EndTxnResponse,
+    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, ApiVersionsResponse, BrokerId, EndTxnResponse,
     FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataResponse, ProduceRequest,
     ProduceResponse, ProducerId, RequestHeader, ResponseHeader, TopicName, TxnOffsetCommitResponse,
     add_partitions_to_txn_response::{AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopicResult},
-    api_versions_response::{ApiVersion, FinalizedFeatureKey},
+    api_versions_response::ApiVersion,
     txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic},
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion, StrBytes};
@@ -35,8 +35,6 @@ pub(super) mod key {
 
 /// In place of an error code: the connection is closed instead of an answer.
 pub(super) const CUT: i16 = i16::MIN;
-/// As [`CUT`], after what was asked for is done.
-pub(super) const CUT_AFTER: i16 = i16::MIN + 1;
 /// How many batches are known again.
 const REMEMBERED: usize = 5;
 
@@ -73,8 +71,6 @@ struct State {
     script: Script,
     answers: BTreeMap<i16, VecDeque<i16>>,
     times: BTreeMap<i16, usize>,
-    /// The version of the last question of each kind.
-    versions: BTreeMap<i16, i16>,
     init_epochs: Vec<i16>,
     silent: bool,
     /// How long a coordinator takes to answer.
@@ -84,8 +80,6 @@ struct State {
 struct Inner {
     ports: Vec<u16>,
     produce_version_max: i16,
-    /// The version of transactions that was agreed on.
-    transactions: i16,
     state: Mutex<State>,
 }
 
@@ -96,18 +90,12 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn start(nodes: usize, script: impl FnMut(usize) -> Fault + Send + 'static) -> Cluster {
-        Self::start_speaking(nodes, 9, 0, script)
-    }
-
-    /// Brokers that have agreed on the second transactions.
-    pub(super) fn start_second(nodes: usize, script: impl FnMut(usize) -> Fault + Send + 'static) -> Cluster {
-        Self::start_speaking(nodes, 12, 2, script)
+        Self::start_speaking(nodes, 9, script)
     }
 
     pub(super) fn start_speaking(
         nodes: usize,
         produce_version_max: i16,
-        transactions: i16,
         script: impl FnMut(usize) -> Fault + Send + 'static,
     ) -> Cluster {
         let listeners: Vec<_> = (0..nodes).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
@@ -120,12 +108,11 @@ impl Cluster {
             script: Box::new(script),
             answers: BTreeMap::new(),
             times: BTreeMap::new(),
-            versions: BTreeMap::new(),
             init_epochs: Vec::new(),
             silent: false,
             late: Duration::ZERO,
         });
-        let inner = Arc::new(Inner { ports, produce_version_max, transactions, state });
+        let inner = Arc::new(Inner { ports, produce_version_max, state });
         for (node, listener) in listeners.into_iter().enumerate() {
             let inner = Arc::clone(&inner);
             let accept = move || {
@@ -164,11 +151,6 @@ impl Cluster {
     /// How often something was asked.
     pub(super) fn times(&self, api: i16) -> usize {
         self.lock().times.get(&api).copied().unwrap_or(0)
-    }
-
-    /// In which version something was asked last.
-    pub(super) fn version(&self, api: i16) -> Option<i16> {
-        self.lock().versions.get(&api).copied()
     }
 
     /// The epochs that producers had when they asked for a number.
@@ -211,8 +193,7 @@ impl Inner {
         socket.read_exact(&mut request).ok()?;
         let mut request = Bytes::from(request);
         let key = request.clone().get_i16();
-        let header = RequestHeader::decode(&mut request, 2).unwrap();
-        self.state.lock().unwrap().versions.insert(key, header.request_api_version);
+        let header = RequestHeader::decode(&mut request, if key == 18 { 1 } else { 2 }).unwrap();
         let out = match key {
             18 => answer(&header, &self.versions()),
             3 => answer(&header, &self.metadata()),
@@ -232,12 +213,7 @@ impl Inner {
         let speaks = |key| ApiVersion::default().with_api_key(key).with_min_version(0).with_max_version(9);
         let produce = speaks(key::PRODUCE).with_max_version(self.produce_version_max);
         let all = [3, key::FIND, key::INIT, key::ADD_PARTITIONS, key::ADD_OFFSETS, key::END, key::COMMIT_OFFSETS];
-        let feature = FinalizedFeatureKey::default().with_name(StrBytes::from_static_str("transaction.version"));
-        let agreed = feature.with_max_version_level(self.transactions);
-        ApiVersionsResponse::default()
-            .with_api_keys(all.map(speaks).into_iter().chain([produce]).collect())
-            .with_finalized_features_epoch(0)
-            .with_finalized_features(vec![agreed])
+        ApiVersionsResponse::default().with_api_keys(all.map(speaks).into_iter().chain([produce]).collect())
     }
 
     fn metadata(&self) -> MetadataResponse {
@@ -287,24 +263,7 @@ impl Inner {
                 let topic = topic.with_partitions(vec![partition]);
                 answer(header, &TxnOffsetCommitResponse::default().with_topics(vec![topic]))
             }
-            _ => {
-                let asked = EndTxnRequest::decode(&mut request, header.request_api_version).unwrap();
-                let lost = code == CUT_AFTER;
-                let mut code = if lost { 0 } else { code };
-                if code == 0 && header.request_api_version >= 5 {
-                    // A copy is answered as the first was.
-                    match state.epoch - asked.producer_epoch {
-                        0 => state.epoch += 1,
-                        1 => {}
-                        _ => code = 47,
-                    }
-                }
-                if lost {
-                    return None;
-                }
-                let ended = EndTxnResponse::default().with_producer_id(ProducerId(7)).with_error_code(code);
-                answer(header, &ended.with_producer_epoch(state.epoch))
-            }
+            _ => answer(header, &EndTxnResponse::default().with_error_code(code)),
         }
     }
 
