@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use wasmill::config;
+use wasmill::config::{self, Pipeline};
 use wasmill::pipeline::{self, Control, Following, PipelineError, Progress, RunOptions, Until, Upgrade};
 use wasmill_tests::folder::Folder;
 use wasmill_tests::json::{int, parse, text};
@@ -67,19 +67,7 @@ topic = "{output}"
         );
         let pipeline = config::load(&file, &[]).unwrap_or_else(|errors| panic!("{errors}"));
         let control = Control::new();
-        let options = RunOptions {
-            until: Until::Forever,
-            data_dir: folder.path("data"),
-            cache_dir: folder.path("data/cache"),
-            workers: 2,
-            allow_missing_state: false,
-            discard_state: false,
-            anew_without_state: false,
-            undecided: None,
-        };
-        let of_engine = Arc::clone(&control);
-        let run = move || pipeline::run(pipeline, options, of_engine).map(|_| ());
-        let engine = std::thread::Builder::new().name("engine".to_owned()).spawn(run).expect("a thread");
+        let engine = run(pipeline, options(folder), &control);
         Running { control, engine: Some(engine), broker, input, output }
     }
 
@@ -142,6 +130,25 @@ impl Drop for Running {
             let _ = engine.join(); // The test has failed already.
         }
     }
+}
+
+fn options(folder: &Folder) -> RunOptions {
+    RunOptions {
+        until: Until::Forever,
+        data_dir: folder.path("data"),
+        cache_dir: folder.path("data/cache"),
+        workers: 2,
+        allow_missing_state: false,
+        discard_state: false,
+        anew_without_state: false,
+        undecided: None,
+    }
+}
+
+fn run(pipeline: Pipeline, options: RunOptions, control: &Arc<Control>) -> JoinHandle<Result<(), PipelineError>> {
+    let control = Arc::clone(control);
+    let run = move || pipeline::run(pipeline, options, control).map(|_| ());
+    std::thread::Builder::new().name("engine".to_owned()).spawn(run).expect("a thread")
 }
 
 fn plugin(name: &str) -> PathBuf {
@@ -264,6 +271,73 @@ fn a_version_with_other_fields_changes_the_pipeline_around_it() {
     let output = running.end();
     let alerts = output.iter().filter(|it| it.get("alerts").is_some()).count();
     assert_eq!((output.len(), alerts), (2_000, 1_000));
+}
+
+/// A pipeline of made-up transactions through the fraud rule, which ends by itself.
+fn bounded(folder: &Folder, count: u64) -> Pipeline {
+    let file = folder.write(
+        "bounded.toml",
+        format!(
+            r#"
+name = "bounded"
+checkpoint_interval = "100ms"
+[sources.in]
+connector = "generator"
+kind = "transactions"
+count = {count}
+[steps.rule]
+from = "in"
+plugin = {:?}
+config = {{ max_amount = 10, max_count = 5 }}
+[sinks.out]
+from = "rule"
+connector = "file"
+path = "out"
+"#,
+            plugin("fraud-rules")
+        ),
+    );
+    config::load(&file, &[]).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn of_two_alerts() -> Upgrade {
+    Upgrade { step: "rule".to_owned(), plugin: plugin("fraud-rules"), config: Some(alerts(true).to_string()) }
+}
+
+#[test]
+fn an_upgrade_is_settled_though_the_pipeline_that_decided_on_it_has_ended() {
+    let folder = Folder::new();
+    let control = Control::new();
+    let options = RunOptions { undecided: Some(of_two_alerts()), ..options(&folder) };
+    let pipeline = bounded(&folder, 10);
+    assert!(control.settled_pipeline().is_none());
+    run(pipeline.clone(), options, &control).join().expect("no panic").unwrap_or_else(|error| panic!("{error}"));
+    // Nothing was committed by the new version, so that the one before it ran.
+    assert_eq!(control.settled_pipeline().expect("it is settled").steps, pipeline.steps);
+}
+
+#[test]
+fn an_upgrade_that_the_end_of_the_pipeline_overtakes_is_rolled_back() {
+    let folder = Folder::new();
+    let control = Control::new();
+    control.pause();
+    let pipeline = bounded(&folder, 10);
+    let engine = run(pipeline.clone(), options(&folder), &control);
+    until("the pipeline runs", SETTLED_LIMIT, || control.settled_pipeline().is_some());
+    let (prepared, following) = control.prepare_upgrade(&of_two_alerts()).unwrap_or_else(|error| panic!("{error}"));
+    // The engine does not begin an upgrade once it is to end.
+    control.stop();
+    let begun = control.begin_upgrade(prepared);
+    engine.join().expect("no panic").unwrap_or_else(|error| panic!("{error}"));
+    let told: Vec<Progress> = following.iter().collect();
+    match begun {
+        Ok(()) => {
+            let reason = "the pipeline ended before the version took over".to_owned();
+            assert_eq!(told, [Progress::RolledBack { reason }]);
+        }
+        Err(error) => assert!(error.to_string().contains("another upgrade is under way"), "{error}: {told:?}"),
+    }
+    assert_eq!(control.settled_pipeline().expect("it is settled").steps, pipeline.steps);
 }
 
 #[test]

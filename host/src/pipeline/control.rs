@@ -5,10 +5,10 @@ use super::error::{Failure, PipelineError};
 use super::plan::Plan;
 use super::probe::{Probes, Tap};
 use super::shadow::Shadow;
-use super::upgrade::{Following, Prepared, Running, Undecided, Upgrade, plugin_plan};
+use super::upgrade::{Following, Prepared, Running, Undecided, Upgrade};
 use crate::checkpoint::Manifest;
+use crate::config::Pipeline;
 use crate::metrics::{Counters, Progress};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -21,6 +21,8 @@ pub struct Control {
     clock: Clock,
     /// What runs, once it does.
     running: Mutex<Option<Running>>,
+    /// What ran to the end with no upgrade left to be decided.
+    ran: Mutex<Option<Arc<Pipeline>>>,
     upgrade: Mutex<Upgrading>,
     /// True while an upgrade waits: what the coordinator looks at each turn.
     requested: AtomicBool,
@@ -78,6 +80,7 @@ impl Control {
             counters: OnceLock::new(),
             clock: Clock::start(),
             running: Mutex::new(None),
+            ran: Mutex::new(None),
             upgrade: Mutex::new(Upgrading::No),
             requested: AtomicBool::new(false),
             probes: OnceLock::new(),
@@ -214,13 +217,11 @@ impl Control {
         places.ok_or_else(|| PipelineError::stop(Failure::Config, "the pipeline does not run yet, or has ended"))
     }
 
-    /// The plugin's file and configuration that a step runs; none while the pipeline does not run or an upgrade is not settled.
-    pub fn settled_plugin(&self, step: &str) -> Option<(PathBuf, String)> {
+    /// The pipeline with the plugins that run, or that ran to the end; none before it runs and while an upgrade is not settled.
+    pub fn settled_pipeline(&self) -> Option<Arc<Pipeline>> {
         let upgrade = lock(&self.upgrade);
-        let running = lock(&self.running).clone().filter(|_| matches!(*upgrade, Upgrading::No))?;
-        let step = running.plan.steps.iter().find(|it| it.name == step)?;
-        let plugin = plugin_plan(&step.operation)?;
-        Some((plugin.options.path.clone(), plugin.options.config.clone()))
+        let running = lock(&self.running).as_ref().map(|it| Arc::clone(&it.pipeline));
+        running.or_else(|| lock(&self.ran).clone()).filter(|_| matches!(*upgrade, Upgrading::No))
     }
 
     /// The upgrade that waits, if any. It is under way from here on.
@@ -279,12 +280,25 @@ impl Control {
         lock(&self.running).clone()
     }
 
-    /// What runs from here on, with an upgrade of it that was under way when it last ended; none when nothing does.
-    pub(super) fn runs(&self, running: Option<Running>, undecided: Option<Undecided>) {
+    /// What runs from here on, with an upgrade of it that was under way when it last ended.
+    pub(super) fn begins(&self, running: Running, undecided: Option<Undecided>) {
         let mut upgrade = lock(&self.upgrade);
-        *lock(&self.running) = running;
-        // One that waited is over, and whoever follows it hears that nothing comes any more.
+        *lock(&self.running) = Some(running);
         *upgrade = undecided.map_or(Upgrading::No, |it| Upgrading::Undecided(Box::new(it)));
+    }
+
+    /// Nothing runs any more. An upgrade that waited will not come about; one that was switched to is for the next start to decide.
+    pub(super) fn ends(&self) {
+        let mut upgrade = lock(&self.upgrade);
+        let ran = lock(&self.running).take().map(|it| it.pipeline);
+        match std::mem::replace(&mut *upgrade, Upgrading::No) {
+            Upgrading::No => *lock(&self.ran) = ran,
+            Upgrading::Waiting(prepared) => {
+                *lock(&self.ran) = ran;
+                prepared.refuse("the pipeline ended before the version took over");
+            }
+            Upgrading::Trial | Upgrading::Undecided(_) => {}
+        }
     }
 
     /// Makes the counters visible.

@@ -139,10 +139,10 @@ pub fn run(pipeline: Pipeline, options: RunOptions, control: Arc<Control>) -> Re
     control.watch(Arc::clone(&counters));
     let running = Running { pipeline: Arc::new(pipeline), plan, engine, workers: options.workers };
     let undecided = options.undecided.as_ref().and_then(|it| Undecided::earlier(&running, it));
-    control.runs(Some(running), undecided);
+    control.begins(running, undecided);
     let ended = attempts(options, &control, &counters, &mut store);
     let running = control.running();
-    control.runs(None, None);
+    control.ends();
     let (running, stopped) = (running.ok_or_else(PipelineError::closed)?, ended?);
     Ok(summary(&running.pipeline, &counters, &control, stopped))
 }

@@ -176,6 +176,12 @@ impl Prepared {
         Ok((Prepared { before: running, next, step, candidates, tell }, following))
     }
 
+    /// It will not come about: tells whoever asked.
+    pub(super) fn refuse(self, why: &str) {
+        // There is room: nothing was said yet.
+        let _ = self.tell.try_send(Progress::RolledBack { reason: why.to_owned() });
+    }
+
     /// True where the workers replace the plugin as the barrier passes; false where the pipeline is planned anew.
     pub fn is_in_place(&self) -> bool {
         self.candidates.is_some()

@@ -253,9 +253,9 @@ impl Pipelines {
             None => {
                 let step = upgrading.entry.step.as_deref().unwrap_or_default();
                 let control = entry.runner.as_ref().map(|it| it.now().control);
-                let Some(runs) = control.and_then(|it| it.settled_plugin(step)) else { return Ok(()) };
-                let next = checked.as_ref().ok().and_then(|it| plugin_of(it, step));
-                if next.is_some_and(|it| (&it.path, &it.config) == (&runs.0, &runs.1)) {
+                let Some(runs) = control.and_then(|it| it.settled_pipeline()) else { return Ok(()) };
+                let plugin = |it| plugin_of(it, step).map(|it| (&it.path, &it.config));
+                if checked.as_ref().ok().is_some_and(|it| plugin(it).is_some() && plugin(it) == plugin(&runs)) {
                     (Outcome::Accepted, Some("found out when the pipeline started again".to_owned()))
                 } else {
                     let why = "the pipeline ended before the version's first epoch was committed";
