@@ -4,10 +4,11 @@ use crate::small_disk::SmallDisk;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use wasmill_tests::compare::same_records;
+use wasmill_tests::daemon::Daemon;
 use wasmill_tests::folder::{Folder, RUN_LIMIT};
 use wasmill_tests::random::Random;
 use wasmill_tests::settings;
-use wasmill_tests::wait::{Deadline, pause};
+use wasmill_tests::wait::{Deadline, pause, until};
 
 /// What a process takes without any state, and what the allocator and a debug build add, bytes.
 const OVERHEAD_BYTES: u64 = 220 << 20;
@@ -23,6 +24,19 @@ fn pipeline(name: &str, memory: &str, step: &str) -> String {
 fn scratch_is_empty(folder: &Folder, name: &str) -> bool {
     let scratch = folder.path("data").join(name).join("scratch");
     std::fs::read_dir(scratch).is_ok_and(|mut it| it.next().is_none())
+}
+
+/// Huge pages cost a pipeline a third more memory, and time (bench/README.md).
+#[test]
+fn the_kernel_gives_a_pipeline_and_a_daemon_no_huge_pages() {
+    let folder = Folder::new();
+    let source = "[sources.in]\nconnector = \"generator\"\nkind = \"transactions\"\nrate = 10\n";
+    let sink = "[sinks.out]\nfrom = \"in\"\nconnector = \"file\"\npath = \"out\"\n";
+    folder.write("pipeline.toml", format!("name = \"small\"\n{source}{sink}"));
+    let run = folder.run("pipeline.toml").start();
+    until("its pages are small", RUN_LIMIT, || !run.may_have_huge_pages().expect("it runs"));
+    let mut daemon = Daemon::start(&folder);
+    assert_eq!(daemon.run().may_have_huge_pages(), Some(false));
 }
 
 #[test]

@@ -155,9 +155,18 @@ impl Run {
 
     /// Its resident memory, bytes; none once it has ended.
     pub fn resident_bytes(&self) -> Option<u64> {
+        self.said_by_kernel("VmRSS").map(|it| it * 1024)
+    }
+
+    /// True where the kernel may give it huge pages; none once it has ended.
+    pub fn may_have_huge_pages(&self) -> Option<bool> {
+        self.said_by_kernel("THP_enabled").map(|it| it != 0)
+    }
+
+    fn said_by_kernel(&self, what: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:"))?;
-        line.split_whitespace().next()?.parse::<u64>().ok().map(|it| it * 1024)
+        let line = status.lines().find_map(|it| it.strip_prefix(what)?.strip_prefix(':'))?;
+        line.split_whitespace().next()?.parse().ok()
     }
 
     fn status(&mut self) -> Option<ExitStatus> {

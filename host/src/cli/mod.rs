@@ -8,6 +8,7 @@ mod exit;
 mod folders;
 mod live;
 mod logging;
+mod pages;
 mod plugin;
 mod report;
 mod run;

@@ -4,6 +4,7 @@ use super::arguments;
 use super::exit::Exit;
 use super::live::LiveLine;
 use super::logging;
+use super::pages;
 use super::report::{live_line, rate, summary, watermark};
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
@@ -32,6 +33,7 @@ pub(crate) fn run(options: &arguments::Run) -> Exit {
         );
         return Exit::Usage;
     }
+    pages::never_huge();
     let mut view = View { on_terminal, live: on_terminal, every: REFRESH, line };
     let pipeline = match config::load(&options.pipeline, &options.set.overrides) {
         Ok(pipeline) => pipeline,

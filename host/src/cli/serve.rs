@@ -4,6 +4,7 @@ use super::arguments::LogFormat;
 use super::exit::Exit;
 use super::live::LiveLine;
 use super::logging;
+use super::pages;
 use clap::Args;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -70,6 +71,7 @@ pub(crate) fn serve(arguments: &Serve) -> Exit {
     if let Err(error) = logging::start(format, &LiveLine::default(), false, Some(logs.layer())) {
         return refuse(&format!("WASMILL_LOG: {error}"), Exit::Usage);
     }
+    pages::never_huge();
     let options = daemon::Serve {
         config: arguments.config.clone(),
         overrides,
