@@ -7,9 +7,9 @@ pub fn records() -> u64 {
     number("WASMILL_TEST_RECORDS").unwrap_or(200_000)
 }
 
-/// How long versions take over again and again: `WASMILL_TEST_SWAP_SECONDS`, or 20.
+/// How long versions take over again and again: `WASMILL_TEST_SWAP_SECONDS`, or 60, which is long enough for 99 of 100 to be something else than all.
 pub fn swap_seconds() -> u64 {
-    number("WASMILL_TEST_SWAP_SECONDS").unwrap_or(20)
+    number("WASMILL_TEST_SWAP_SECONDS").unwrap_or(60)
 }
 
 /// Records that each language's plugin is given beside, to see that its memory stays flat: `WASMILL_TEST_MEMORY_RECORDS`, or none.

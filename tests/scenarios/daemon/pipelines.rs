@@ -124,7 +124,7 @@ lineage = true
 fn a_pipeline_is_paused_stopped_and_goes_on_where_it_was() {
     let folder = Folder::new();
     let daemon = with_rules(&folder);
-    daemon.apply("fraud", &fraud("fraud-rules@1.0.0", 0, 6_000, 2_000)).expect(201);
+    daemon.apply("fraud", &fraud("fraud-rules@1.0.0", 0, 12_000, 2_000)).expect(201);
     daemon.wait_for("fraud", "running");
     until("records", LIMIT, || records_in(&daemon.show("fraud")) > 0);
 
@@ -135,7 +135,7 @@ fn a_pipeline_is_paused_stopped_and_goes_on_where_it_was() {
         let now = records_in(&daemon.show("fraud"));
         std::mem::replace(&mut last, now) == now
     });
-    assert!(last < 6_000, "the input ended before it could be paused");
+    assert!(last < 12_000, "the input ended before it could be paused");
     daemon.get("/readyz").expect(200);
     daemon.post("/api/v1/pipelines/fraud/resume").expect(200);
     until("records", LIMIT, || records_in(&daemon.show("fraud")) > last);
@@ -151,7 +151,7 @@ fn a_pipeline_is_paused_stopped_and_goes_on_where_it_was() {
     daemon.post("/api/v1/pipelines/fraud/resume").expect(200);
     daemon.post("/api/v1/pipelines/fraud/restart").expect(200);
     daemon.wait_for("fraud", "completed");
-    assert_eq!(folder.lines("daemon/files/alerts").len(), 6_000);
+    assert_eq!(folder.lines("daemon/files/alerts").len(), 12_000);
     daemon.stop();
 }
 
