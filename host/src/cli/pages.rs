@@ -1,6 +1,6 @@
 //! The size of the pages in which the kernel gives memory.
 
-/// Has the kernel give this process pages of 4 KiB only, and not transparent huge pages (`prctl(2)`, `PR_SET_THP_DISABLE`), which the allocator
+/// Has the kernel give this process base pages only, and not transparent huge pages (`prctl(2)`, `PR_SET_THP_DISABLE`), which the allocator
 /// asks for. Batches are allocated and freed all the time: of a page of 2 MiB all is cleared although a batch needs less, a part of it that
 /// is given back splits it, and what is left of it counts as memory in use. bench/README.md has the figures.
 ///

@@ -121,8 +121,7 @@ lineage = true
     assert!(ids.iter().copied().eq(0..sent), "{} records out of {sent}", ids.len());
     assert!(by_version.len() == 2 && by_version.values().all(|it| *it > RATE), "both had their share: {by_version:?}");
     longest.sort_unstable();
-    // The nearest rank.
-    let p99 = longest[(longest.len() * 99).div_ceil(100) - 1];
+    let p99 = longest[(longest.len() * 99 / 100).min(longest.len() - 1)];
     println!(
         "{sent} records, {} upgrades, nothing was processed for {} ms in the median, {p99} ms at p99, {} ms at most",
         longest.len(),
