@@ -87,6 +87,29 @@ fn hopping<const KEYS: u64>(bencher: Bencher<'_, '_>, slides: i64) {
     through(bencher, &stream, || Operator::new(&window, Emit::OnClose, sums()));
 }
 
+/// A result for each record: what came in the window before it, ten records of each of 1,000 keys.
+#[divan::bench]
+fn rolling(bencher: Bencher<'_, '_>) {
+    let stream = stream(1_000, 10_000, 100);
+    let window = Window::Rolling { size_ms: SECOND_MS };
+    through(bencher, &stream, || Operator::new(&window, Emit::OnClose, sums()));
+}
+
+/// The same records: a record is in the windows that end with it and with those after it, each written when it closes.
+#[divan::bench]
+fn sliding(bencher: Bencher<'_, '_>) {
+    let stream = stream(1_000, 10_000, 100);
+    let window = Window::Sliding { difference_ms: SECOND_MS };
+    through(bencher, &stream, || Operator::new(&window, Emit::OnClose, sums()));
+}
+
+/// The last so many records of each of 1,000 keys, after each of them, and after every tenth.
+#[divan::bench(args = [(10, 1), (100, 10)])]
+fn counted(bencher: Bencher<'_, '_>, (records, every): (u64, u64)) {
+    let stream = stream(1_000, 10_000, 100);
+    through(bencher, &stream, || Operator::new(&Window::Count { records, every }, Emit::OnClose, sums()));
+}
+
 /// Each record is one of 1,000 keys, and joins what is there to its session or begins one.
 #[divan::bench]
 fn sessions(bencher: Bencher<'_, '_>) {

@@ -44,6 +44,7 @@ impl Digest {
         config.set("bootstrap.servers", brokers).set("group.id", "digest").set("enable.auto.commit", "false");
         config.set("enable.partition.eof", "true").set("check.crcs", "true").set("auto.offset.reset", "error");
         config.set("isolation.level", "read_committed").set("queued.max.messages.kbytes", "16384");
+        config.set("fetch.queue.backoff.ms", "10"); // Else it rests for a second whenever so much is waiting.
         let consumer: BaseConsumer = config.create().context("a consumer")?;
         let metadata = consumer.fetch_metadata(Some(topic), WAIT).context("metadata")?;
         let partitions = metadata.topics().first().map_or(0, |it| it.partitions().len()) as i32;
