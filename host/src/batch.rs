@@ -56,6 +56,16 @@ pub struct RawRows {
 }
 
 impl RawRows {
+    /// Memory that the records need, bytes, about: the arena may be others' as well, and is counted from the first of them to the last.
+    pub fn bytes(&self) -> usize {
+        let spans = |it: &RawRecord| [it.key, it.value, it.headers].into_iter().filter(|it| !it.is_null());
+        let start = |it| spans(it).map(|it| it.start).min();
+        let end = |it| spans(it).map(|it| it.start + it.len).max();
+        let first = self.records.first().and_then(start).unwrap_or(0);
+        let last = self.records.last().and_then(end).unwrap_or(first);
+        self.records.len() * size_of::<RawRecord>() + last.saturating_sub(first) as usize
+    }
+
     /// The key of `row`.
     pub fn key(&self, row: usize) -> Option<&[u8]> {
         self.records[row].key.of(&self.arena)

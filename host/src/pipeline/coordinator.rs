@@ -7,25 +7,28 @@ use super::commit::{Committer, Pending};
 use super::control::Control;
 use super::error::{Failure, PipelineError};
 use super::first::Left;
+use super::outbox::Hearing;
 use super::sinks::CommitPoint;
 use super::snapshots::{Snapshot, Snapshots};
 use super::start::{Started, plugin_states};
 use super::upgrade::{Candidate, Progress, Trial, roll_back};
-use super::worker::{Command, OUTPUT_MESSAGES_MAX, Output, Report, Sealed};
+use super::worker::{Command, Output, Report, Sealed};
 use crate::checkpoint::Pointer;
 use crate::exchange::Wakers;
 use crate::metrics::Counters;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
+use std::sync::mpsc::{SyncSender, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How long the coordinator sleeps when nothing comes, at most.
 const IDLE_WAIT_MAX: Duration = Duration::from_millis(5);
-/// Outputs of the next epoch held back while an epoch ends, about; past it no worker reads its sources. They still take
-/// what others send them, or the barrier might never pass.
-const HELD_OUTPUTS_MAX: usize = 1_024;
+/// Messages of one worker that are heard before those of the next.
+const HEARD_MAX: usize = 64;
+/// Output of the next epoch held back while an epoch ends, bytes for each worker, about; past it no worker reads its sources. Until the barrier
+/// has passed they still take what others send them and are heard, or it might never pass; a commit waits for no worker.
+const HELD_BYTES_MAX: usize = 16 << 20;
 /// How long workers may take to stop when they are told to, ms.
 const STOP_WAIT_MS: u64 = 10_000;
 
@@ -34,7 +37,7 @@ pub(super) struct WorkerHandle {
     /// To it.
     pub commands: SyncSender<Command>,
     /// From it.
-    pub reports: Receiver<Report>,
+    pub reports: Hearing,
     /// Its thread.
     pub thread: JoinHandle<()>,
 }
@@ -73,6 +76,7 @@ pub(super) struct Coordinator<'scope> {
     epoch: u64,
     /// Output of a later epoch.
     held: Vec<Output>,
+    held_bytes: usize,
     /// True when the sinks have taken something since the last barrier.
     changed: bool,
     /// An upgrade that is being switched to, or on probation.
@@ -123,6 +127,7 @@ impl<'scope> Coordinator<'scope> {
             interval_ms,
             epoch,
             held: Vec::new(),
+            held_bytes: 0,
             changed: false,
             trial,
             firsts,
@@ -160,7 +165,9 @@ impl<'scope> Coordinator<'scope> {
                 return Err(PipelineError::stop(Failure::Internal, "aborted: what was not committed is undone"));
             }
             let last = commit.as_ref().is_some_and(|it| it.last);
-            let mut busy = !last && self.hear_all(&mut barrier, &mut ended)?;
+            let much_held = self.held_bytes >= self.workers.len() * HELD_BYTES_MAX;
+            let deaf = last || (much_held && commit.is_some());
+            let mut busy = !deaf && self.hear_all(&mut barrier, &mut ended)?;
             if let Some(complete) = barrier.take_if(|it| it.sealed.iter().all(Option::is_some)) {
                 let (epoch, started_ms) = (self.epoch, complete.started_ms);
                 commit = Some(self.begin_commit(complete)?);
@@ -217,7 +224,7 @@ impl<'scope> Coordinator<'scope> {
                 }
             }
             self.committer.sinks.poll();
-            self.paused.store(self.held.len() >= HELD_OUTPUTS_MAX || self.control.is_paused(), Relaxed);
+            self.paused.store(much_held || self.control.is_paused(), Relaxed);
             if !busy {
                 std::thread::park_timeout(IDLE_WAIT_MAX.min(Duration::from_millis(self.interval_ms)));
             }
@@ -230,7 +237,7 @@ impl<'scope> Coordinator<'scope> {
         for (worker, ended) in ended.iter_mut().enumerate() {
             let sealed = barrier.as_ref().is_some_and(|it| it.sealed[worker].is_some());
             let done = sealed && barrier.as_ref().is_some_and(|it| it.last);
-            for _ in 0..OUTPUT_MESSAGES_MAX {
+            for _ in 0..HEARD_MAX {
                 let Some(report) = self.hear(worker, done)? else { break };
                 busy = true;
                 match report {
@@ -255,6 +262,7 @@ impl<'scope> Coordinator<'scope> {
             self.changed = true;
             return self.committer.sinks.append(output);
         }
+        self.held_bytes += output.bytes();
         self.held.push(output);
         Ok(())
     }
@@ -263,12 +271,13 @@ impl<'scope> Coordinator<'scope> {
     fn next_epoch(&mut self) -> Result<(), PipelineError> {
         self.epoch += 1;
         self.changed = false;
+        self.held_bytes = 0;
         std::mem::take(&mut self.held).into_iter().try_for_each(|it| self.take(it))
     }
 
     /// The next report of a worker. One that is `done` may go; another that goes has panicked.
     fn hear(&self, worker: usize, done: bool) -> Result<Option<Report>, PipelineError> {
-        match self.workers[worker].reports.try_recv() {
+        match self.workers[worker].reports.hear() {
             Ok(report) => {
                 self.wakers.wake(worker);
                 Ok(Some(report))
@@ -348,7 +357,7 @@ impl<'scope> Coordinator<'scope> {
         let until_ms = self.clock.now_ms() + STOP_WAIT_MS;
         for (index, worker) in std::mem::take(&mut self.workers).into_iter().enumerate() {
             while !worker.thread.is_finished() && self.clock.now_ms() < until_ms {
-                while worker.reports.try_recv().is_ok() {}
+                while worker.reports.hear().is_ok() {}
                 self.wakers.wake(index);
                 std::thread::park_timeout(Duration::from_millis(1));
             }

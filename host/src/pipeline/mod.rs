@@ -23,6 +23,7 @@ mod letters;
 mod lineage;
 mod memory;
 mod migration;
+mod outbox;
 mod plan;
 mod plan_build;
 mod plan_forward;

@@ -127,6 +127,7 @@ impl Rehearsal {
         };
         let mut built = start::build(&scene)?;
         start::restore(&self.plan, &mut built.made, &tables, recovered)?;
+        built.made.iter_mut().for_each(|it| it.outbox.unbound());
         (self.workers, self.ends) = (built.made, built.ends);
         Ok(())
     }
@@ -217,7 +218,7 @@ impl Rehearsal {
     }
 
     fn hear(&mut self, worker: usize) -> Result<(), PipelineError> {
-        while let Ok(report) = self.ends[worker].1.try_recv() {
+        while let Ok(report) = self.ends[worker].1.hear() {
             match report {
                 Report::Output(output) => {
                     let sink = self.pipeline.sinks.get(output.sink).map(|it| it.name.clone());

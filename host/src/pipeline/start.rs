@@ -11,13 +11,14 @@ use super::gauge::Gauge;
 use super::inbox::Inbox;
 use super::lineage::Lineage;
 use super::memory::{self, Memory};
+use super::outbox::{self, Hearing};
 use super::plan::{Plan, StepPlan};
 use super::probe::Probes;
 use super::recover::{self, Found, Recovered};
 use super::sinks::{CommitPoint, Sinks, kafka_failed, kafka_identity, source_failed};
 use super::step::Step;
 use super::upgrade::{Trial, plugin_plan};
-use super::worker::{Command, OUTPUT_MESSAGES_MAX, Report, Worker, WorkerSettings, WorkerSource, WorkerStep};
+use super::worker::{Command, Worker, WorkerSettings, WorkerSource, WorkerStep};
 use super::{RunOptions, Until};
 use crate::batch::TopicPartition;
 use crate::checkpoint::{PluginState, Store, extend_tables};
@@ -34,10 +35,10 @@ use crate::source::{PartitionInfo, Source, Start};
 use crate::state::TableId;
 use crate::watermark::{PartitionTime, Partitions, Valve, WATERMARK_NONE};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 /// Bytes of a batch, about.
 const BATCH_BYTES_MAX: usize = 256 << 10;
@@ -195,7 +196,7 @@ pub(super) fn tables(plan: &Plan, recovered: &Recovered) -> Result<Tables, Pipel
 }
 
 /// Where the coordinator tells a worker, and hears it.
-pub(super) type WorkerEnds = (SyncSender<Command>, Receiver<Report>);
+pub(super) type WorkerEnds = (SyncSender<Command>, Hearing);
 
 /// Workers that are not running yet.
 pub(super) struct Built {
@@ -245,7 +246,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
     let (mut made, mut ends) = (Vec::new(), Vec::new());
     for index in 0..count {
         let (command, commands) = sync_channel(2);
-        let (reports, heard) = sync_channel(OUTPUT_MESSAGES_MAX);
+        let (outbox, heard) = outbox::outbox();
         let memory = Memory::new(pipeline, (index, count), &scratch, &pressed);
         let mut steps = Vec::new();
         for (number, step) in plan.steps.iter().enumerate() {
@@ -305,8 +306,7 @@ pub(super) fn build(scene: &Scene<'_>) -> Result<Built, PipelineError> {
             lineages: (0..pipeline.sinks.len()).map(|it| Lineage::new(pipeline, it)).collect(),
             counters: Arc::clone(counters),
             commands,
-            reports,
-            waiting: VecDeque::new(),
+            outbox,
             wakers: Arc::clone(&wakers),
             cancelled: Arc::clone(&cancelled),
             paused: Arc::clone(&paused),

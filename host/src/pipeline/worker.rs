@@ -12,6 +12,7 @@ use super::gauge::Gauge;
 use super::inbox::Inbox;
 use super::lineage::Lineage;
 use super::memory::Memory;
+use super::outbox::{Gone, Outbox};
 use super::plan::{Plan, PluginPlan, SourcePlan, StepPlan, Stream, Target};
 use super::probe::{Input, Probes};
 use super::refuse::Place;
@@ -30,14 +31,11 @@ use crate::sink::encode::{Encoder, LetterForm};
 use crate::source::{Polled, Source};
 use crate::state::{Delta, TableId};
 use crate::watermark::{Partitions, WATERMARK_END, WATERMARK_NONE};
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-/// Messages from one worker to the coordinator that may wait, at most.
-pub(super) const OUTPUT_MESSAGES_MAX: usize = 64;
 /// The sink of dead letters in an [`Output`].
 pub(super) const DEAD_LETTERS: usize = usize::MAX;
 /// How long a worker without work sleeps, at most.
@@ -144,9 +142,7 @@ pub(super) struct Worker {
     /// From the coordinator.
     pub commands: Receiver<Command>,
     /// To the coordinator.
-    pub reports: SyncSender<Report>,
-    /// Reports that the coordinator has not taken yet.
-    pub waiting: VecDeque<Report>,
+    pub outbox: Outbox,
     /// To wake others.
     pub wakers: Arc<Wakers>,
     /// Set when the pipeline is to stop at once.
@@ -248,7 +244,7 @@ impl Worker {
     pub(super) fn run(mut self, now_ms: impl Fn() -> u64) {
         self.wakers.register(self.index);
         if let Err(error) = self.turn_until_done(&now_ms) {
-            self.waiting.push_back(Report::Failed(error));
+            self.outbox.add(Report::Failed(error));
         }
         // What is left to say is said, unless nobody listens any more: to the coordinator, and to workers whose queues are full, which may
         // still wait for this one's last barrier.
@@ -320,30 +316,31 @@ impl Worker {
     }
 
     pub(super) fn report(&mut self, report: Report) {
-        self.waiting.push_back(report);
+        self.outbox.add(report);
         self.flush_reports();
     }
 
     /// Hands reports to the coordinator. True when nothing waits.
     fn flush_reports(&mut self) -> bool {
-        let mut sent = false;
-        while let Some(report) = self.waiting.pop_front() {
-            match self.reports.try_send(report) {
-                Ok(()) => sent = true,
-                Err(TrySendError::Full(report)) => {
-                    self.waiting.push_front(report);
-                    break;
-                }
-                Err(TrySendError::Disconnected(_)) => {
-                    self.cancelled.store(true, Relaxed);
-                    break;
-                }
+        match self.outbox.flush() {
+            Ok(true) => self.wakers.wake(self.workers),
+            Ok(false) => {}
+            Err(Gone) => self.cancelled.store(true, Relaxed),
+        }
+        self.outbox.is_empty()
+    }
+
+    /// Waits until the coordinator has room for all that was said. It hears workers whatever else it waits for, but for a commit, which waits for none.
+    /// The error is that the attempt has ended.
+    fn wait_until_said(&mut self) -> Result<(), PipelineError> {
+        while !self.flush_reports() {
+            if self.cancelled.load(Relaxed) {
+                return Err(PipelineError::stop(Failure::Internal, "nobody listens any more"));
             }
+            self.flush_exchanges(); // Others may wait for what is in them.
+            std::thread::park_timeout(IDLE_WAIT_MAX);
         }
-        if sent {
-            self.wakers.wake(self.workers);
-        }
-        self.waiting.is_empty()
+        Ok(())
     }
 
     // Sources.
@@ -656,6 +653,9 @@ impl Worker {
             self.gauge.worked(index, began, 0);
             more = results.more;
             self.pass_on(plan, index, results)?;
+            if more {
+                self.wait_until_said()?; // However much a step has to write, little of it waits in memory.
+            }
         }
         self.keep_within_memory()
     }

@@ -8,8 +8,9 @@ use crate::kafka::Deadline;
 use crate::kafka::wire::{Codec, Position, Producer, Producing, Trouble, Writing, addresses};
 
 /// Bytes that wait for a broker's word, all topics together, but for the batches that are being written; then `append` takes
-/// fewer.
-const QUEUED_BYTES_MAX: usize = 32 << 20;
+/// fewer. As many as the partitions that are written can have under way.
+const QUEUED_BYTES: std::ops::RangeInclusive<usize> = 16 << 20..=64 << 20;
+const QUEUED_BYTES_PER_PARTITION: usize = 4 << 20;
 /// Bytes of the batches that are being written, all partitions together, as far as the least size of a batch allows.
 const WRITING_BYTES_MAX: usize = 16 << 20;
 const BATCH_BYTES_MIN: usize = 64 << 10;
@@ -25,6 +26,8 @@ pub(super) struct Native {
     writing: Vec<Writing>,
     transactional_id: Option<String>,
     timeouts: Timeouts,
+    /// Of [`QUEUED_BYTES`].
+    queued_bytes_max: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +60,9 @@ impl Native {
             request_ms: delivery_ms(timeouts).min(super::REQUEST_MS_MAX) as i32,
         })?;
         let writing = std::iter::repeat_with(Writing::default).take(partitions).collect();
-        Ok(Native { producer, topics, writing, transactional_id, timeouts })
+        let queued_bytes_max =
+            (partitions * QUEUED_BYTES_PER_PARTITION).clamp(*QUEUED_BYTES.start(), *QUEUED_BYTES.end());
+        Ok(Native { producer, topics, writing, transactional_id, timeouts, queued_bytes_max })
     }
 
     pub(super) fn init(&mut self, deadline: &Deadline) -> Result<(), Trouble> {
@@ -94,7 +99,7 @@ impl Native {
 
     fn is_full(&self) -> Result<bool, KafkaError> {
         let bytes = self.producer.bytes().map_err(|it| self.error("write", it.into()))?;
-        Ok(bytes >= QUEUED_BYTES_MAX)
+        Ok(bytes >= self.queued_bytes_max)
     }
 
     /// While a broker has nothing else of a partition to do, little waits to become more within a transaction, and nothing without one.
