@@ -71,6 +71,11 @@ impl Strings {
         Strings { offsets, data: Vec::with_capacity(bytes) }
     }
 
+    /// Makes room for `rows` more strings, but not for their bytes.
+    pub fn reserve(&mut self, rows: usize) {
+        self.offsets.reserve(rows);
+    }
+
     /// How many strings there are.
     pub fn len(&self) -> usize {
         self.offsets.len() - 1

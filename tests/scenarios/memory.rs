@@ -3,6 +3,9 @@
 use crate::small_disk::SmallDisk;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::process::Command;
 use wasmill_tests::compare::same_records;
 use wasmill_tests::daemon::Daemon;
 use wasmill_tests::folder::{Folder, RUN_LIMIT};
@@ -37,6 +40,60 @@ fn the_kernel_gives_a_pipeline_and_a_daemon_no_huge_pages() {
     until("its pages are small", RUN_LIMIT, || !run.may_have_huge_pages().expect("it runs"));
     let mut daemon = Daemon::start(&folder);
     assert_eq!(daemon.run().may_have_huge_pages(), Some(false));
+}
+
+/// What closes at once may be many times as large as the state that it is of. Nobody reads the output here.
+#[test]
+fn little_waits_in_memory_for_a_sink_whatever_a_window_writes() {
+    const ROWS: u64 = 600_000;
+    const WAITING_MAX: u64 = ROWS / 3;
+    // Many windows of some keys, and one of many.
+    for (window, keys) in [("hopping = \"60s\", slide = \"1s\"", ROWS / 60), ("tumbling = \"60s\"", ROWS)] {
+        let folder = Folder::new();
+        let record = |key: u64| json!({"key": format!("{key:a>64}"), "at": 60_000});
+        folder.write_lines("in.jsonl", &(0..keys).map(record).collect::<Vec<_>>());
+        let step = format!(
+            "[steps.step]\nfrom = \"in\"\nkey = \"key\"\nwindow = {{ {window} }}\naggregate = {{ count = \"count()\" }}\n"
+        );
+        let file =
+            pipeline("burst", "", &step).replace("connector = \"file\"\npath = \"out\"", "connector = \"stdout\"");
+        folder.write("pipeline.toml", file);
+        let pipe = folder.path("run-1.out");
+        assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+        let mut reader = File::options().read(true).write(true).open(&pipe).expect("both ends are open");
+        let mut run = folder.run("pipeline.toml").args(["--until-end", "--progress-every", "50ms"]).start();
+        let mut figures = Vec::new();
+        until("all is read, and no more is written", RUN_LIMIT, || {
+            let stderr = run.stderr();
+            figures = stderr.lines().filter(|it| it.contains("records_in=")).map(figures_of).collect();
+            let last = figures.iter().rev().take(4).collect::<BTreeSet<_>>();
+            figures.len() > 4 && last.len() == 1 && last.first().is_some_and(|it| it.0 == keys && it.1 > 0)
+        });
+        let made = figures.last().map_or(0, |it| it.1);
+        assert!(made < WAITING_MAX, "{made} of {ROWS} rows were made, and nobody read one");
+        let mut lines = 0;
+        let mut buffer = vec![0; 1 << 16];
+        while lines < ROWS {
+            let read = reader.read(&mut buffer).expect("the pipe is open");
+            lines += buffer[..read].iter().filter(|it| **it == b'\n').count() as u64;
+        }
+        assert_eq!(lines, ROWS);
+        until("it ends", RUN_LIMIT, || !run.is_running());
+        std::fs::write(folder.path("read"), "")
+            .and_then(|()| std::fs::rename(folder.path("read"), &pipe))
+            .expect("a file");
+        let ended = run.wait(RUN_LIMIT).stderr;
+        assert_eq!(ended.lines().rev().find_map(|it| it.contains("records_in=").then(|| figures_of(it).1)), Some(ROWS));
+    }
+}
+
+/// How many records a line of the log says were read, and were written.
+fn figures_of(line: &str) -> (u64, u64) {
+    let figure = |name: &str| {
+        let rest = line.split_once(name).unwrap_or_else(|| panic!("{name} in {line}")).1;
+        rest.split_whitespace().next().and_then(|it| it.parse().ok()).expect("a number")
+    };
+    (figure("records_in="), figure("records_out="))
 }
 
 #[test]

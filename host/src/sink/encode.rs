@@ -84,6 +84,9 @@ pub struct Encoded {
     pub rejects: Vec<Reject>,
 }
 
+/// Room for a row's braces and its key.
+const BESIDES_BYTES: usize = 16;
+
 /// The header that says which plugins a record passed.
 pub const LINEAGE_HEADER: &str = "wasmill-lineage";
 
@@ -169,11 +172,14 @@ impl Encoder {
 
     /// Writes every row into an arena of its own.
     fn rewrite(&self, batch: &Batch) -> Result<Encoded, EncodeError> {
-        let read = batch
-            .raw
-            .as_ref()
-            .map_or(0, |it| it.records.iter().filter(|it| !it.value.is_null()).map(|it| it.value.len as usize).sum());
-        let mut out = Vec::with_capacity(read + batch.rows * 64);
+        let values = batch.raw.iter().flat_map(|it| &it.records).map(|it| it.value).filter(|it| !it.is_null());
+        let read: usize = values.map(|it| it.len as usize).sum();
+        let room = match &self.plan {
+            Plan::Unchanged => read,
+            Plan::Splice { template, .. } => read + batch.rows * template.row_bytes(),
+            Plan::Object { template, .. } => batch.rows * (template.row_bytes() + BESIDES_BYTES),
+        };
+        let mut out = Vec::with_capacity(room);
         let mut records = Vec::with_capacity(batch.rows);
         let mut times = Vec::with_capacity(batch.rows);
         let mut rejects = Vec::new();

@@ -137,13 +137,17 @@ pub(super) struct Place {
 }
 
 impl Place {
+    fn of<T: Default>(number: i64, id: KeyId, keys: &KeyTable<T>) -> Self {
+        Place { number, hash: keys[id].hash, text: keys[id].text.clone() }
+    }
+
     /// True where the key is before that of this row.
     pub(super) fn is_after<T: Default>(&self, id: KeyId, keys: &KeyTable<T>) -> bool {
         keys.is_before(id, (self.hash, &self.text))
     }
 }
 
-/// What closes at one time is written in part: some keys of it are on the disk.
+/// What closes at one time is written in part: some keys of it are on the disk, or there are many.
 #[derive(Debug)]
 pub(super) struct Part {
     /// The first row that was not written.
@@ -170,6 +174,31 @@ pub(super) fn turn<T: Default>(
         rest.extend(waiting);
         rest.make_contiguous().sort_by(|a, b| table.compare(*a, *b));
         *part = Some(Box::new(Part { until: *until, rest }));
+    }
+    now
+}
+
+/// As [`turn`], but at most `rows_max` keys of what closes as `number`, and at least one.
+pub(super) fn turn_some<T: Default>(
+    part: &mut Option<Box<Part>>,
+    keys: Vec<KeyId>,
+    next: Option<Box<Place>>,
+    table: &KeyTable<T>,
+    (number, rows_max): (i64, usize),
+) -> Vec<KeyId> {
+    let rows_max = rows_max.max(1);
+    // Those that wait are not moved: there may be a thousand times as many.
+    if let Some(part) = part.as_mut().filter(|it| it.rest.len() > rows_max && keys.is_empty() && next.is_none()) {
+        let now = part.rest.drain(..rows_max).collect();
+        part.until = Place::of(number, part.rest[0], table);
+        return now;
+    }
+    let mut now = turn(part, keys, next, table);
+    if now.len() > rows_max {
+        let mut rest = VecDeque::from(now.split_off(rows_max));
+        let until = Place::of(number, rest[0], table);
+        rest.extend(part.take().into_iter().flat_map(|it| it.rest));
+        *part = Some(Box::new(Part { until, rest }));
     }
     now
 }

@@ -82,6 +82,13 @@ impl<O> Fired<O> {
         self.starts.is_empty()
     }
 
+    /// Makes room for `rows` more, but for their keys' bytes and their values.
+    pub(super) fn reserve(&mut self, rows: usize) {
+        self.keys.reserve(rows);
+        self.starts.reserve(rows);
+        self.ends.reserve(rows);
+    }
+
     pub(super) fn push<A: Accumulators<Output = O>>(
         &mut self,
         folds: &A,

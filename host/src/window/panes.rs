@@ -72,6 +72,8 @@ pub struct Panes<A> {
     part: Option<Box<Part>>,
     /// Keys that are written of it, and stay active.
     written: Vec<KeyId>,
+    /// `written` is in the order of rows: none has come back since it was written.
+    written_ordered: bool,
 }
 
 impl<A: Accumulators> Panes<A> {
@@ -109,6 +111,7 @@ impl<A: Accumulators> Panes<A> {
             next: None,
             part: None,
             written: Vec::new(),
+            written_ordered: true,
         };
         panes.reach(i64::MIN);
         panes
@@ -249,9 +252,12 @@ impl<A: Accumulators> Panes<A> {
             self.ahead.entry(pane).or_default().push(key);
         } else if !std::mem::replace(&mut self.keys[key].state.active, true) {
             // Of a window that is written in part, the key may be one that is.
-            let is_written = self.is_written(key);
-            (if is_written { &mut self.written } else { &mut self.active }).push(key);
-            self.ordered = false;
+            let (keys, ordered) = match self.is_written(key) {
+                true => (&mut self.written, &mut self.written_ordered),
+                false => (&mut self.active, &mut self.ordered),
+            };
+            keys.push(key);
+            *ordered = false;
         }
     }
 

@@ -5,6 +5,9 @@ use crate::column::{Column, Number, Values};
 use crate::decode::text;
 use std::sync::Arc;
 
+/// What a value is taken to need.
+const VALUE_BYTES: usize = 16;
+
 /// Members in order, each the text before its value and the column that the value comes from.
 #[derive(Debug)]
 pub(super) struct Template {
@@ -35,6 +38,12 @@ impl Template {
         let (mut pieces, mut pending) = (Vec::new(), Vec::new());
         root.lay_out(&mut pieces, &mut pending);
         Ok(Template { pieces, end: pending.into_boxed_slice() })
+    }
+
+    /// About how many bytes [`Template::write`] writes: room for numbers and short texts.
+    pub(super) fn row_bytes(&self) -> usize {
+        let fixed: usize = self.pieces.iter().map(|(before, _)| before.len()).sum();
+        fixed + self.end.len() + self.pieces.len() * VALUE_BYTES
     }
 
     /// Writes the members of `row`, without the braces around them.

@@ -41,7 +41,7 @@ impl<A: Accumulators> Panes<A> {
         while let Some(window) = self.next_window().filter(|it| *it < open) {
             let waits = self.next.as_ref().is_some_and(|it| i128::from(it.number) < window);
             // A window has a pane with records, so it is an `i64`.
-            if waits || out.len() >= rows_max || !self.close(window as i64, out)? {
+            if waits || out.len() >= rows_max || !self.close(window as i64, rows_max, out)? {
                 return Ok(false);
             }
             self.open = window + 1;
@@ -60,39 +60,47 @@ impl<A: Accumulators> Panes<A> {
         self.floor = self.layout.floor(self.open);
     }
 
-    /// Writes the rows of `window` and frees what no later window needs, as far as its keys are in memory. False where some are not.
-    fn close(&mut self, window: i64, out: &mut Fired<A::Output>) -> Result<bool, A::Error> {
+    /// Writes the rows of `window` and frees what no later window needs, as far as its keys are in memory and until there are `rows_max` rows. False
+    /// where some are left.
+    fn close(&mut self, window: i64, rows_max: usize, out: &mut Fired<A::Output>) -> Result<bool, A::Error> {
         let last = self.layout.last_pane(window);
         self.enter(last);
         let next = self.next.take_if(|it| it.number == window);
-        let in_parts = next.is_some() || self.part.is_some();
+        let room = if self.emit == Emit::OnUpdate { usize::MAX } else { rows_max - out.len() };
+        let in_parts = next.is_some() || self.part.is_some() || self.active.len() > room;
         let mut keys = std::mem::take(&mut self.active);
         if (in_parts || self.emit != Emit::OnUpdate) && !std::mem::replace(&mut self.ordered, true) {
             keys.sort_by(|a, b| self.keys.compare(*a, *b)); // Mostly in order already: a stable sort is quick then.
         }
         if in_parts {
             self.open = window.into();
-            keys = cold::turn(&mut self.part, keys, next, &self.keys);
+            keys = cold::turn_some(&mut self.part, keys, next, &self.keys, (window, room));
         }
-        if self.emit != Emit::OnUpdate {
-            if matches!(self.emit, Emit::Every { .. }) {
-                let rows = keys.iter().copied().filter(|it| self.keys[*it].state.unreported(last));
-                let rows: Vec<KeyId> = rows.collect();
-                self.emit(window, &rows, out)?;
-            } else {
-                self.emit(window, &keys, out)?;
+        let floor = self.layout.floor(i128::from(window) + 1);
+        let left = self.leave_chunk(floor);
+        let mut stay = Vec::with_capacity(keys.len());
+        // Some at a time: what is looked up for their rows is still in the caches when they are released.
+        for keys in keys.chunks(MERGED_KEYS_MAX) {
+            match self.emit {
+                Emit::OnUpdate => {}
+                Emit::Every { .. } => {
+                    let rows = keys.iter().copied().filter(|it| self.keys[*it].state.unreported(last));
+                    let rows: Vec<KeyId> = rows.collect();
+                    self.emit(window, &rows, out)?;
+                }
+                Emit::OnClose | Emit::Repeatedly(_) => self.emit(window, keys, out)?,
             }
+            stay.extend(keys.iter().copied().filter(|it| self.release(*it, floor, left)));
         }
-        self.release(&mut keys, self.layout.floor(i128::from(window) + 1));
         let whole = self.part.is_none();
         if in_parts {
-            self.written.append(&mut keys);
+            self.written.append(&mut stay);
             if whole {
                 self.active = std::mem::take(&mut self.written);
-                self.ordered = false; // Some may have come back since they were written.
+                self.ordered = std::mem::replace(&mut self.written_ordered, true);
             }
         } else {
-            self.active = keys;
+            self.active = stay;
         }
         Ok(whole)
     }
@@ -126,6 +134,7 @@ impl<A: Accumulators> Panes<A> {
                 rows.push(row);
             }
             self.merging.run(&mut self.folds)?;
+            out.reserve(keys.len());
             for (&key, row) in keys.iter().zip(rows) {
                 out.push(&self.folds, &self.keys[key].text, bounds, row.slot);
                 if row.own {
@@ -136,35 +145,38 @@ impl<A: Accumulators> Panes<A> {
         Ok(())
     }
 
-    /// Frees the panes below `floor` of active keys, and keys that have no cell left. Leaves those that are still active.
-    fn release(&mut self, active: &mut Vec<KeyId>, floor: i128) {
-        let first_chunk = self.groups.map(|it| it.chunk_of(floor));
-        let left_chunk = self.first_chunk != first_chunk;
+    /// The chunk of `floor`, where the windows before it leave an earlier one.
+    fn leave_chunk(&mut self, floor: i128) -> Option<i64> {
+        let chunk = self.groups.map(|it| it.chunk_of(floor));
+        let left = self.first_chunk != chunk;
         if self.part.is_none() {
-            self.first_chunk = first_chunk;
+            self.first_chunk = chunk;
         }
-        active.retain(|&id| {
-            let key = &mut self.keys[id];
-            while let Some(cell) = key.state.pop_before(floor) {
-                self.cells -= 1;
-                self.folds.free(cell.slot);
-                if cell.sealed {
-                    self.removed.push(key.hash, &key.text, cell.pane);
-                }
+        chunk.filter(|_| left)
+    }
+
+    /// Frees the panes of an active key below `floor`, totals of chunks before `left`, and the key where it has no cell left. True where it is still active.
+    fn release(&mut self, id: KeyId, floor: i128, left: Option<i64>) -> bool {
+        let key = &mut self.keys[id];
+        while let Some(cell) = key.state.pop_before(floor) {
+            self.cells -= 1;
+            self.folds.free(cell.slot);
+            if cell.sealed {
+                self.removed.push(key.hash, &key.text, cell.pane);
             }
-            key.state.active = key.state.cells.front().is_some_and(|it| it.pane <= self.entered);
-            let stays = key.state.active;
-            if let (true, Some(sums), Some(chunk)) = (left_chunk, &mut key.state.sums, first_chunk) {
-                sums.release(chunk, &mut self.folds);
-            }
-            if !stays {
-                self.forget_sums_of(id);
-            }
+        }
+        let stays = key.state.cells.front().is_some_and(|it| it.pane <= self.entered);
+        key.state.active = stays;
+        if let (true, Some(sums), Some(chunk)) = (stays, &mut key.state.sums, left) {
+            sums.release(chunk, &mut self.folds);
+        }
+        if !stays {
+            self.forget_sums_of(id);
             if self.keys[id].state.cells.is_empty() {
                 self.keys.remove(id);
             }
-            stays
-        });
+        }
+        stays
     }
 
     /// Frees what was made of the cells of a key. It is made anew when a window asks for it.
