@@ -338,6 +338,8 @@ fn an_upgrade_that_the_end_of_the_pipeline_overtakes_is_rolled_back() {
         Err(error) => assert!(error.to_string().contains("another upgrade is under way"), "{error}: {told:?}"),
     }
     assert_eq!(control.settled_pipeline().expect("it is settled").steps, pipeline.steps);
+    // It was paused from the start.
+    assert_eq!(control.progress().records_in, 0);
 }
 
 #[test]

@@ -113,6 +113,7 @@ pub(super) fn start(
     let mut handles = Vec::new();
     let wakers = Arc::clone(&workers.wakers);
     let (cancelled, paused) = (Arc::clone(&workers.cancelled), Arc::clone(&workers.paused));
+    paused.store(control.is_paused(), Relaxed); // Before a worker could read.
     let pressed = Arc::clone(&workers.pressed);
     let firsts = workers.made.first().and_then(|it| it.firsts.as_ref()).map(Firsts::left);
     for (worker, (commands, reports)) in workers.made.into_iter().zip(workers.ends) {
