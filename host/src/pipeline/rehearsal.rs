@@ -281,3 +281,27 @@ impl Rehearsal {
         self.counters.progress(self.now_ms)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    #[test]
+    fn a_worker_whose_attempt_has_ended_writes_no_more_of_a_window() {
+        let text = "name = \"burst\"\n[sources.in]\nconnector = \"kafka\"\nbrokers = \"-\"\ntopic = \"in\"\n[steps.w]\nfrom = \"in\"\n\
+                    key = \"key\"\nwindow = { tumbling = \"1m\" }\naggregate = { n = \"count()\" }\n\
+                    [sinks.out]\nfrom = \"w\"\nconnector = \"stdout\"\n";
+        for ended in [false, true] {
+            let pipeline = crate::config::parse(text, "w.toml", Path::new(""), &[]).unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let mut rehearsal = Rehearsal::new(pipeline, 1, 1, dir.path()).unwrap();
+            let value = |key: i64| Some(format!("{{\"key\":{key}}}").into_bytes());
+            let given: Vec<Given> = (0..20_000).map(|it| Given { key: None, value: value(it), timestamp: 1 }).collect();
+            rehearsal.records(0, 0, &given).unwrap();
+            rehearsal.workers[0].cancelled.store(ended, Relaxed);
+            assert_eq!(rehearsal.watermark(0, 0, i64::MAX).is_err(), ended);
+            assert_eq!(rehearsal.take_written().len(), if ended { 0 } else { given.len() });
+        }
+    }
+}

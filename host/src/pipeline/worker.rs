@@ -333,14 +333,15 @@ impl Worker {
     /// Waits until the coordinator has room for all that was said. It hears workers whatever else it waits for, but for a commit, which waits for none.
     /// The error is that the attempt has ended.
     fn wait_until_said(&mut self) -> Result<(), PipelineError> {
-        while !self.flush_reports() {
-            if self.cancelled.load(Relaxed) {
-                return Err(PipelineError::stop(Failure::Internal, "nobody listens any more"));
+        // At its end the coordinator empties the queues: there is room then, and no use in it.
+        while !self.cancelled.load(Relaxed) {
+            if self.flush_reports() {
+                return Ok(());
             }
             self.flush_exchanges(); // Others may wait for what is in them.
             std::thread::park_timeout(IDLE_WAIT_MAX);
         }
-        Ok(())
+        Err(PipelineError::stop(Failure::Internal, "nobody listens any more"))
     }
 
     // Sources.
