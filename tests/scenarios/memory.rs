@@ -9,6 +9,7 @@ use std::process::Command;
 use wasmill_tests::compare::same_records;
 use wasmill_tests::daemon::Daemon;
 use wasmill_tests::folder::{Folder, RUN_LIMIT};
+use wasmill_tests::kafka::Broker;
 use wasmill_tests::random::Random;
 use wasmill_tests::settings;
 use wasmill_tests::wait::{Deadline, pause, until};
@@ -85,6 +86,33 @@ fn little_waits_in_memory_for_a_sink_whatever_a_window_writes() {
         let ended = run.wait(RUN_LIMIT).stderr;
         assert_eq!(ended.lines().rev().find_map(|it| it.contains("records_in=").then(|| figures_of(it).1)), Some(ROWS));
     }
+}
+
+/// A snapshot that is being written holds up no worker: what it writes meanwhile is held for the next transaction, as far as there is room.
+#[test]
+fn little_is_held_for_the_next_transaction_whatever_a_snapshot_takes() {
+    const WRITTEN_MAX: u64 = 500_000; // Of some 150 bytes.
+    let folder = Folder::new();
+    let broker = Broker::start();
+    let topic = broker.topic("held", 1);
+    let source = "[sources.in]\nconnector = \"generator\"\nkind = \"transactions\"\n";
+    let sink = format!(
+        "[sinks.out]\nfrom = \"in\"\nconnector = \"kafka\"\nbrokers = \"{}\"\ntopic = \"{topic}\"\n",
+        broker.address()
+    );
+    folder.write("pipeline.toml", format!("name = \"held\"\ncheckpoint_interval = \"20ms\"\n{source}{sink}"));
+    let run = folder.run("pipeline.toml").args(["--workers", "1", "--progress-every", "50ms"]);
+    let run = run.held_at("persist.before-files").start();
+    let mut last = 0;
+    until("no more is written", RUN_LIMIT, || {
+        let stderr = run.stderr();
+        let written: Vec<_> =
+            stderr.lines().filter(|it| it.contains(" records_in=")).map(|it| figures_of(it).1).collect();
+        last = written.last().copied().unwrap_or(0);
+        assert!(last < WRITTEN_MAX, "{last} records were written since no snapshot is");
+        last > 0 && written.iter().rev().take_while(|it| **it == last).count() > 10
+    });
+    println!("{last} records were written");
 }
 
 /// How many records a line of the log says were read, and were written.

@@ -143,6 +143,11 @@ impl Launch<'_> {
         self.env("WASMILL_FAILPOINT", failpoint)
     }
 
+    /// Lets the thread that first passes a named point of the commit go no further.
+    pub fn held_at(self, failpoint: &str) -> Self {
+        self.env("WASMILL_FAILPOINT", &format!("{failpoint}:hold"))
+    }
+
     /// Starts it.
     pub fn start(self) -> Run {
         let name = self.name();
