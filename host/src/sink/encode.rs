@@ -173,10 +173,10 @@ impl Encoder {
     /// Writes every row into an arena of its own.
     fn rewrite(&self, batch: &Batch) -> Result<Encoded, EncodeError> {
         let values = batch.raw.iter().flat_map(|it| &it.records).map(|it| it.value).filter(|it| !it.is_null());
-        let read: usize = values.map(|it| it.len as usize).sum();
+        let read = values.map(|it| it.len as usize);
         let room = match &self.plan {
-            Plan::Unchanged => read,
-            Plan::Splice { template, .. } => read + batch.rows * template.row_bytes(),
+            Plan::Unchanged => read.sum(),
+            Plan::Splice { template, .. } => read.sum::<usize>() + batch.rows * template.row_bytes(),
             Plan::Object { template, .. } => batch.rows * (template.row_bytes() + BESIDES_BYTES),
         };
         let mut out = Vec::with_capacity(room);
