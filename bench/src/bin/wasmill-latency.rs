@@ -117,7 +117,7 @@ impl Bench {
         let mut most = vec![0.0_f64; commits.len()];
         // The first turn also compiles the plugin into the cache, and does not count.
         for turn in 0..=runs {
-            // None is always the one after another one.
+            // Each begins a turn as often as the others.
             for of in (0..commits.len()).map(|it| (it + turn) % commits.len()) {
                 let to = self.pipeline(&commits[of], full)?;
                 let used = run(&self.wasmill, &at("pipeline.toml"), &at("data"), &at("log"), records)?;
