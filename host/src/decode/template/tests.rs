@@ -152,6 +152,29 @@ fn a_record_goes_the_way_of_one_before_if_its_values_have_the_same_places() {
 }
 
 #[test]
+fn the_way_of_many_records_stays_whatever_others_come() {
+    let mut pair = Pair::new(&["id"]);
+    let mut ways = Ways::new();
+    let mut goes = |record: &str| {
+        let mut slots = vec![None; 1];
+        let goes = ways.read(record.as_bytes(), &mut slots);
+        if !goes {
+            assert_eq!(slots, [None]);
+            pair.read(record.as_bytes());
+            assert!(pair.read(record.as_bytes()));
+            ways.learn(&pair.graph, record.as_bytes());
+        }
+        goes
+    };
+    let rare = |number: usize| format!(r#"{{"of {number}":1,"id":12345678901}}"#);
+    let common = r#"{"id":12345678901}"#;
+    // All the room is taken.
+    assert!((0..20).all(|it| !goes(&rare(it)) && goes(&rare(it))));
+    assert!(!goes(common) && goes(common));
+    assert!((20..50).all(|it| !goes(&rare(it)) && goes(&rare(it)) && goes(common)));
+}
+
+#[test]
 fn fields_may_come_and_go_and_change_places_once_they_were_seen() {
     let mut pair = Pair::new(&["a", "c"]);
     let fitting = pair.fitting(&[

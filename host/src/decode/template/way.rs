@@ -20,9 +20,8 @@ const STEPS_MAX: usize = 128;
 /// The ways of a source's records.
 #[derive(Debug)]
 pub(super) struct Ways {
+    /// Those that many records go before those that few do: a way changes places with the one before it whenever a record goes it.
     ways: Vec<Way>,
-    /// Where the next one goes once there are [`WAYS_MAX`].
-    oldest: usize,
     quotes: Quotes,
     pace: Pace,
 }
@@ -30,7 +29,7 @@ pub(super) struct Ways {
 impl Ways {
     /// None known.
     pub(super) fn new() -> Self {
-        Ways { ways: Vec::new(), oldest: 0, quotes: Quotes::new(), pace: Pace::new() }
+        Ways { ways: Vec::new(), quotes: Quotes::new(), pace: Pace::new() }
     }
 
     /// Reads a record whose texts are all plain along one of the ways, and leaves the texts of wanted fields in `slots`, which are
@@ -41,16 +40,24 @@ impl Ways {
             return false;
         }
         let is_plain = self.quotes.find(record);
-        let found = is_plain
-            && self.ways.iter().any(|way| {
-                let read = way.read(record, &self.quotes, slots).is_some();
-                if !read {
-                    slots.fill(None);
-                }
-                read
-            });
-        self.pace.tried(found.then_some(true));
-        found
+        let found = if is_plain { self.find(record, slots) } else { None };
+        if let Some(number @ 1..) = found {
+            self.ways.swap(number - 1, number);
+        }
+        self.pace.tried(found.map(|_| true));
+        found.is_some()
+    }
+
+    /// The first way that a record goes.
+    #[inline(always)]
+    fn find<'a>(&self, record: &'a [u8], slots: &mut [Option<&'a [u8]>]) -> Option<usize> {
+        self.ways.iter().position(|way| {
+            let read = way.read(record, &self.quotes, slots).is_some();
+            if !read {
+                slots.fill(None);
+            }
+            read
+        })
     }
 
     /// Learns the way of a record that goes none that is known and that was just read along the edges of `graph`.
@@ -59,12 +66,9 @@ impl Ways {
             return;
         }
         let Some(way) = Way::of(graph, record) else { return };
-        if self.ways.len() < WAYS_MAX {
-            self.ways.push(way);
-        } else {
-            self.ways[self.oldest] = way;
-            self.oldest = (self.oldest + 1) % WAYS_MAX;
-        }
+        // Few records go the last one.
+        self.ways.truncate(WAYS_MAX - 1);
+        self.ways.push(way);
     }
 }
 
