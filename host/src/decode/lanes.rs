@@ -1,4 +1,4 @@
-//! Sixteen bytes of text at once, and blocks of four times as many.
+//! Sixteen bytes of text at once, and blocks of four times as many: of these half at once, where the processor can.
 
 /// How many bytes are looked at together.
 pub(in crate::decode) const LANES: usize = 16;
@@ -7,11 +7,11 @@ pub(in crate::decode) const BLOCK: usize = 64;
 
 /// What is in a block of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::decode) struct Survey {
+struct Survey {
     /// One bit a byte, the first in the lowest place: set for the quotes.
-    pub(in crate::decode) quotes: u64,
+    quotes: u64,
     /// Whether there is something else that a JSON string cannot hold as it is, or a character beyond ASCII.
-    pub(in crate::decode) odd: bool,
+    odd: bool,
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -19,9 +19,12 @@ pub(in crate::decode) struct Survey {
 mod vectors {
     use super::{BLOCK, LANES, Survey};
     use std::arch::x86_64::{
-        __m128i, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
-        _mm_setzero_si128, _mm_subs_epu8, _mm_xor_si128,
+        __m128i, __m256i, _mm_cmpeq_epi8, _mm_cmplt_epi8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
+        _mm_set1_epi8, _mm_setzero_si128, _mm_subs_epu8, _mm_xor_si128, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8,
+        _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_m128i, _mm256_set1_epi8, _mm256_setzero_si256,
     };
+
+    const WIDE: usize = 2 * LANES;
 
     #[target_feature(enable = "sse2")]
     #[inline]
@@ -52,7 +55,7 @@ mod vectors {
 
     #[target_feature(enable = "sse2")]
     #[inline]
-    fn surveyed(block: &[u8; BLOCK]) -> Survey {
+    fn survey_block(block: &[u8; BLOCK]) -> Survey {
         let (mut quotes, mut odd) = (0, _mm_setzero_si128());
         for (number, chunk) in block.as_chunks().0.iter().enumerate() {
             let text = load(chunk);
@@ -60,6 +63,42 @@ mod vectors {
             odd = _mm_or_si128(odd, are_odd(text));
         }
         Survey { quotes, odd: _mm_movemask_epi8(odd) != 0 }
+    }
+
+    #[target_feature(enable = "sse2")]
+    fn survey_narrow(text: &[u8], quotes: &mut [u64]) -> bool {
+        super::survey_by(text, quotes, |it| survey_block(it))
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn load_wide(bytes: &[u8; WIDE]) -> __m256i {
+        let halves = bytes.as_chunks().0;
+        _mm256_set_m128i(load(&halves[1]), load(&halves[0]))
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn are_wide(text: __m256i, byte: u8) -> __m256i {
+        _mm256_cmpeq_epi8(text, _mm256_set1_epi8(byte as i8))
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    fn survey_block_wide(block: &[u8; BLOCK]) -> Survey {
+        let (mut quotes, mut odd) = (0, _mm256_setzero_si256());
+        for (number, chunk) in block.as_chunks().0.iter().enumerate() {
+            let text = load_wide(chunk);
+            quotes |= u64::from(_mm256_movemask_epi8(are_wide(text, b'"')) as u32) << (number * WIDE);
+            let controls = _mm256_cmpgt_epi8(_mm256_set1_epi8(0x20), text);
+            odd = _mm256_or_si256(odd, _mm256_or_si256(controls, are_wide(text, b'\\')));
+        }
+        Survey { quotes, odd: _mm256_movemask_epi8(odd) != 0 }
+    }
+
+    #[target_feature(enable = "avx2")]
+    fn survey_wide(text: &[u8], quotes: &mut [u64]) -> bool {
+        super::survey_by(text, quotes, |it| survey_block_wide(it))
     }
 
     #[target_feature(enable = "sse2")]
@@ -83,9 +122,19 @@ mod vectors {
     }
 
     #[inline(always)]
-    pub(super) fn survey(block: &[u8; BLOCK]) -> Survey {
+    pub(super) fn survey(text: &[u8], quotes: &mut [u64]) -> bool {
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: all that it asks for is AVX2, which the processor has.
+            unsafe { survey_wide(text, quotes) }
+        } else {
+            survey_sse2(text, quotes)
+        }
+    }
+
+    #[inline]
+    pub(super) fn survey_sse2(text: &[u8], quotes: &mut [u64]) -> bool {
         // SAFETY: as above.
-        unsafe { surveyed(block) }
+        unsafe { survey_narrow(text, quotes) }
     }
 }
 
@@ -105,9 +154,14 @@ mod bytes {
     }
 
     #[inline]
-    pub(super) fn survey(block: &[u8; BLOCK]) -> Survey {
+    fn survey_block(block: &[u8; BLOCK]) -> Survey {
         let quotes = block.iter().rev().fold(0, |bits, &byte| bits << 1 | u64::from(byte == b'"'));
         Survey { quotes, odd: block.iter().any(|&it| super::is_stop(it) && it != b'"') }
+    }
+
+    #[inline]
+    pub(super) fn survey(text: &[u8], quotes: &mut [u64]) -> bool {
+        super::survey_by(text, quotes, survey_block)
     }
 }
 
@@ -127,10 +181,38 @@ pub(in crate::decode) fn digits(bytes: &[u8; LANES]) -> u32 {
     vectors::digits(bytes)
 }
 
-/// Looks at a block.
+/// Puts a word for each block of a text into `quotes`, and one for what is left at its end, if anything: one bit a byte, the first in the lowest
+/// place, set for its quotes. True where the text has something else that a JSON string cannot hold as it is, or a character beyond ASCII.
+///
+/// # Panics
+/// Where `quotes` has no room for so many words.
+#[inline]
+pub(in crate::decode) fn survey(text: &[u8], quotes: &mut [u64]) -> bool {
+    vectors::survey(text, quotes)
+}
+
 #[inline(always)]
-pub(in crate::decode) fn survey(block: &[u8; BLOCK]) -> Survey {
-    vectors::survey(block)
+fn survey_by(text: &[u8], quotes: &mut [u64], survey: impl Fn(&[u8; BLOCK]) -> Survey) -> bool {
+    let (blocks, rest) = text.as_chunks();
+    let mut odd = false;
+    for (block, word) in blocks.iter().zip(quotes.iter_mut()) {
+        let found = survey(block);
+        *word = found.quotes;
+        odd |= found.odd;
+    }
+    // The last block once more, without what was looked at already.
+    let (last, seen) = match text.last_chunk() {
+        Some(block) => (survey(block), BLOCK - rest.len()),
+        None => (survey(&padded(rest)), 0),
+    };
+    quotes[blocks.len()] = last.quotes.unbounded_shr(seen as u32);
+    odd | last.odd
+}
+
+fn padded(text: &[u8]) -> [u8; BLOCK] {
+    let mut block = [b' '; BLOCK];
+    block.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
+    block
 }
 
 /// As signed bytes, control characters and all that is beyond ASCII are less than a space.
@@ -170,9 +252,22 @@ mod tests {
                 let mut block = [b'a'; BLOCK];
                 block[lane] = byte;
                 block[BLOCK - 1 - lane] = b'"';
-                assert_eq!(survey(&block), bytes::survey(&block), "byte {byte:#x} in lane {lane}");
+                surveyed_alike(&block);
             }
         }
+    }
+
+    /// Whatever the processor has.
+    fn surveyed_alike(text: &[u8]) {
+        let surveyed = |by: fn(&[u8], &mut [u64]) -> bool| {
+            let mut quotes = vec![0; text.len() / BLOCK + 1];
+            let odd = by(text, &mut quotes);
+            (quotes, odd)
+        };
+        let expected = surveyed(bytes::survey);
+        assert_eq!(surveyed(survey), expected, "{text:?}");
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(surveyed(vectors::survey_sse2), expected, "{text:?}");
     }
 
     #[test]
@@ -190,6 +285,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_text_is_surveyed_byte_by_byte_to_its_end(text in "([a-z]{0,80}\"){0,5}[\n\u{e9}]?") {
+            surveyed_alike(text.as_bytes());
+        }
+
         #[test]
         fn the_first_stop_is_found_at_any_distance(text in "[a-z]{0,40}[a-z\"\\\\\n\u{e9}]{0,3}[a-z]{0,40}", from in 0..50_usize) {
             let bytes = text.as_bytes();

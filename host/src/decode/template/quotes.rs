@@ -8,15 +8,15 @@ const BYTES_MAX: usize = 1 << 14;
 /// A bit for each byte of a record, set for its quotes.
 #[derive(Debug)]
 pub(super) struct Quotes {
-    /// Of those behind the record's own the first is 0, and the others are anything.
-    words: Box<[u64; BYTES_MAX / BLOCK + 2]>,
+    /// Of those behind the record's own the first two are 0, and the others are anything.
+    words: Box<[u64; BYTES_MAX / BLOCK + 3]>,
     /// How many are the record's own.
     used: usize,
 }
 
 impl Quotes {
     pub(super) fn new() -> Self {
-        Quotes { words: Box::new([0; BYTES_MAX / BLOCK + 2]), used: 0 }
+        Quotes { words: Box::new([0; BYTES_MAX / BLOCK + 3]), used: 0 }
     }
 
     /// Finds the quotes of `record`. False where it is too long, or has a character that a JSON string cannot hold as it is or that
@@ -26,32 +26,21 @@ impl Quotes {
         if record.len() > BYTES_MAX {
             return false;
         }
-        let (blocks, rest) = record.as_chunks();
-        let mut odd = false;
-        for (block, word) in blocks.iter().zip(self.words.iter_mut()) {
-            let survey = lanes::survey(block);
-            *word = survey.quotes;
-            odd |= survey.odd;
-        }
-        // The last block once more, without what was looked at already.
-        let (last, seen) = match record.last_chunk() {
-            Some(block) => (lanes::survey(block), BLOCK - rest.len()),
-            None => (lanes::survey(&padded(rest)), 0),
-        };
-        self.words[blocks.len()] = last.quotes.unbounded_shr(seen as u32);
-        self.words[blocks.len() + 1] = 0;
-        self.used = blocks.len() + 1;
-        !odd & !last.odd
+        self.used = record.len() / BLOCK + 1;
+        self.words[self.used..self.used + 2].fill(0);
+        !lanes::survey(record, &mut self.words[..self.used])
     }
 
     /// Where the first quote from `at` on is.
     #[inline(always)]
     pub(super) fn next(&self, at: usize) -> Option<usize> {
         let (word, bit) = (at / BLOCK, at % BLOCK);
-        let [low, high] = self.words.get(word..word + 2)? else { return None };
-        // The 64 bits from `at` on, out of two words: no branch has to guess where words end.
-        let window = low >> bit | (high << 1) << (BLOCK - 1 - bit);
-        if window == 0 { self.search(at + BLOCK) } else { Some(at + window.trailing_zeros() as usize) }
+        let [low, middle, high] = self.words.get(word..word + 3)? else { return None };
+        // The 128 bits from `at` on, out of three words: no branch has to guess where words end, or how long a text is.
+        let near = low >> bit | (middle << 1) << (BLOCK - 1 - bit);
+        let far = middle >> bit | (high << 1) << (BLOCK - 1 - bit);
+        let window = u128::from(near) | u128::from(far) << BLOCK;
+        if window == 0 { self.search(at + 2 * BLOCK) } else { Some(at + window.trailing_zeros() as usize) }
     }
 
     /// The same, far away.
@@ -66,12 +55,6 @@ impl Quotes {
         let (word, bits) = words.iter().enumerate().skip(word + 1).find(|(_, bits)| **bits != 0)?;
         Some(word * BLOCK + bits.trailing_zeros() as usize)
     }
-}
-
-fn padded(text: &[u8]) -> [u8; BLOCK] {
-    let mut block = [b' '; BLOCK];
-    block.iter_mut().zip(text).for_each(|(to, from)| *to = *from);
-    block
 }
 
 #[cfg(test)]
