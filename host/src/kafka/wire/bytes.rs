@@ -63,10 +63,14 @@ impl<'a> Cursor<'a> {
     /// A number of at most 64 bits, seven in each byte, the lowest first.
     #[inline]
     pub(crate) fn unsigned_varint(&mut self) -> Result<u64, Broken> {
-        match self.bytes.get(self.at) {
-            Some(&byte) if byte < 0x80 => {
+        match self.bytes.get(self.at..) {
+            Some(&[byte, ..]) if byte < 0x80 => {
                 self.at += 1;
                 Ok(u64::from(byte))
+            }
+            Some(&[low, high, ..]) if high < 0x80 => {
+                self.at += 2;
+                Ok(u64::from(low & 0x7f) | u64::from(high) << 7)
             }
             _ => self.long_varint(),
         }
