@@ -13,7 +13,7 @@ pub(super) fn extend<'a>(column: &mut Column, arena: &[u8], texts: impl Iterator
         Values::Number(values) => each(values, Number::Int(0), nulls, texts, |it| any_number(arena, it)),
         Values::Boolean(values) => each(values, 0, nulls, texts, boolean),
         Values::Text(strings) | Values::Bytes(strings) => each_string(strings, nulls, texts, string),
-        Values::Json(strings) => each_string(strings, nulls, texts, json),
+        Values::Json(strings) => each_string(strings, nulls, texts, |to, it| json(to, arena, it)),
     }
 }
 
@@ -91,7 +91,12 @@ fn string(strings: &mut Strings, text: &[u8]) -> Option<()> {
     Some(())
 }
 
-fn json(strings: &mut Strings, text: &[u8]) -> Option<()> {
+fn json(strings: &mut Strings, arena: &[u8], text: &[u8]) -> Option<()> {
+    // The most common value that has one text only.
+    if number::is_short_in(arena, text) {
+        strings.push(text);
+        return Some(());
+    }
     if text == b"null" {
         return None;
     }

@@ -68,18 +68,27 @@ pub(in crate::decode) fn end(bytes: &[u8], at: usize) -> Option<usize> {
     Some(at)
 }
 
-/// Whether the bytes from `start` to `end` are a JSON number of 1 to 16 digits that has 16 bytes of the record up to its end; false for
-/// any other, be it a number or none.
+/// Whether the bytes from `start` to `end` are a JSON number of 1 to 16 digits that has 16 bytes of the record up to its end, or of one digit;
+/// false for any other, be it a number or none.
 #[inline(always)]
 pub(in crate::decode) fn is_short(record: &[u8], start: usize, end: usize) -> bool {
     let length = end.wrapping_sub(start);
-    let Some(last) = record.get(..end).and_then(|it| it.last_chunk()) else { return false };
+    let Some(last) = record.get(..end).and_then(|it| it.last_chunk()) else {
+        return length == 1 && record.get(start).is_some_and(u8::is_ascii_digit);
+    };
     if length.wrapping_sub(1) >= lanes::LANES {
         return false;
     }
     // One bit for each byte of the number and none for what stands before it.
     let others = !lanes::digits(last) << 16 >> (32 - length as u32);
     others == 0 && (record[start] != b'0') | (length == 1)
+}
+
+/// As [`is_short`], for a text that is part of `bytes`.
+#[inline(always)]
+pub(in crate::decode) fn is_short_in(bytes: &[u8], text: &[u8]) -> bool {
+    let start = text.as_ptr().addr().wrapping_sub(bytes.as_ptr().addr());
+    is_short(bytes, start, start.wrapping_add(text.len()))
 }
 
 /// As [`integer`], for a text that is part of `bytes`: mostly in less time, since what stands before it makes up for the digits that
@@ -241,8 +250,10 @@ mod tests {
             let (start, end) = (before.len(), before.len() + text.len());
             prop_assert_eq!(integer_in(whole.as_bytes(), &whole.as_bytes()[start..end]), integer(text.as_bytes()));
             prop_assert_eq!(integer_in(b"another", text.as_bytes()), integer(text.as_bytes()));
+            prop_assert!(!is_short_in(b"a text of which it is no part: 0123456789012345", text.as_bytes()));
             let is_short = is_short(whole.as_bytes(), start, end);
-            let expected = text.len() <= 16 && end >= 16 && !text.starts_with('-') && super::end(text.as_bytes(), 0) == Some(text.len());
+            prop_assert_eq!(is_short_in(whole.as_bytes(), &whole.as_bytes()[start..end]), is_short);
+            let expected = (text.len() <= 16 && end >= 16 || text.len() == 1) && !text.starts_with('-') && super::end(text.as_bytes(), 0) == Some(text.len());
             prop_assert_eq!(is_short, expected && text.parse::<u64>().is_ok());
         }
 
