@@ -3,11 +3,12 @@
 
 use crate::purchases::{Input, Output, Purchases};
 use std::time::Duration;
+use wasmill_tests::folder::{Folder, RUN_LIMIT};
 use wasmill_tests::kafka::Broker;
 use wasmill_tests::process::Run;
 use wasmill_tests::random::Random;
 use wasmill_tests::settings;
-use wasmill_tests::wait::{Deadline, pause};
+use wasmill_tests::wait::{Deadline, pause, until};
 
 /// Random kills of the largest scenario.
 const KILLS: u64 = 20;
@@ -144,4 +145,33 @@ fn killed_over_and_over<'a>(
     println!("{committed} records of output are committed, of {all} written");
     assert!(all > committed, "no kill left aborted output");
     purchases
+}
+
+/// A broker asks the transaction's coordinator about partitions and positions, and refuses what another question overtakes (KIP-890): each would
+/// hold up a commit for 50 ms.
+#[test]
+fn no_commit_waits_for_a_question_that_another_overtook() {
+    const COMMITS: usize = 200;
+    let folder = Folder::new();
+    let broker = Broker::start();
+    let [from, to] = ["from", "to"].map(|it| broker.topic(it, 4));
+    let kafka =
+        |topic: &str| format!("connector = \"kafka\"\nbrokers = \"{}\"\ntopic = \"{topic}\"\n", broker.address());
+    let made = "name = \"feed\"\ndelivery = \"at-least-once\"\n\
+                [sources.in]\nconnector = \"generator\"\nkind = \"transactions\"\nrate = 2000\n";
+    folder.write("feed.toml", format!("{made}[sinks.out]\nfrom = \"in\"\n{}", kafka(&from)));
+    let counted = "[steps.count]\nfrom = \"in\"\nkey = \"customer_id\"\nwindow = { tumbling = \"1s\" }\naggregate = { n = \"count()\" }\n";
+    let text = format!(
+        "name = \"count\"\ncheckpoint_interval = \"20ms\"\n[sources.in]\n{}{counted}[sinks.out]\nfrom = \"count\"\n{}",
+        kafka(&from),
+        kafka(&to)
+    );
+    folder.write("count.toml", text);
+    let _feed = folder.run("feed.toml").start();
+    let run = folder.run("count.toml").env("WASMILL_LOG", "wasmill=debug").start();
+    let committed = |stderr: &str| stderr.matches(": committed epoch=").count();
+    until("it has committed often", RUN_LIMIT, || committed(&run.stderr()) >= COMMITS);
+    let stderr = run.stderr();
+    let overtaken = stderr.lines().filter(|it| it.contains("Unable to verify")).count();
+    assert_eq!(overtaken, 0, "of {} commits\n{stderr}", committed(&stderr));
 }

@@ -4,6 +4,10 @@
 //! (`super::cluster`), and a thread a broker sends (`sender`). They meet in `queue`. What concerns transactions is asked by the
 //! owner's own thread (`coordinator`).
 //!
+//! At the first batch of a partition in a transaction, and at positions, a broker asks the transaction's coordinator whether they belong to it. It refuses
+//! what it was about to ask for when more comes (KIP-890, `AddPartitionsToTxnManager`), and what was refused is sent again 50 ms later. So these go one
+//! after the other.
+//!
 //! There is no repair: whatever cannot be written in order, or whose fate is not known, is an error, and ends with a new
 //! number or epoch ([`Producer::begin_anew`]). A question that may still be under way somewhere when its answer is known has the same
 //! consequence before the next transaction, so that a late copy meets an epoch that is over.
@@ -32,6 +36,8 @@ use queue::Queues;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+/// How long positions wait for partitions' first batches, ms: they are sent again where they collide.
+const OPEN_MS_MAX: u64 = 1_000;
 /// How long work that was given up may keep a broker busy before the next begins, ms.
 const QUIET_MS_MAX: u64 = 5_000;
 
@@ -177,6 +183,7 @@ impl Producer {
             read: read_partition_errors,
         };
         ask(&mut self.transactions, question, deadline, &mut self.doubt)?;
+        self.queues.open(&new);
         for partition in new {
             if let Some(enlisted) = self.enlisted.get_mut(partition) {
                 *enlisted = true;
@@ -249,6 +256,7 @@ impl Producer {
     ) -> Result<(), Trouble> {
         let Some(id) = self.queues.transactional_id.clone() else { return Ok(()) };
         self.add_group(group, deadline)?;
+        self.queues.opened(&Deadline::after(OPEN_MS_MAX.min(deadline.left_ms(u64::MAX) as u64)));
         let identity = self.sender.identity;
         let coordinator = match self.group.take() {
             Some(it) if it.is_of(group) => it,

@@ -72,6 +72,8 @@ struct Partition {
     unanswered: usize,
     /// A batch was not taken: nothing is sent before everything is answered.
     again: bool,
+    /// The open transaction has it, and its leader has written nothing of it yet.
+    unopened: bool,
     queue: VecDeque<Entry>,
 }
 
@@ -126,6 +128,7 @@ impl Queues {
             asked: -1,
             unanswered: 0,
             again: false,
+            unopened: false,
             queue: VecDeque::new(),
         };
         let partitions = partitions.iter().map(partition).collect();
@@ -154,6 +157,22 @@ impl Queues {
             state.batches += 1;
         }
         self.changed.notify_all();
+    }
+
+    /// The open transaction has these partitions from now on.
+    pub(super) fn open(&self, partitions: &[usize]) {
+        let mut state = self.lock();
+        for index in partitions {
+            if let Some(partition) = state.partitions.get_mut(*index) {
+                partition.unopened = true;
+            }
+        }
+    }
+
+    /// Waits until something of each partition is written that has something in the open transaction, or the time is up.
+    pub(super) fn opened(&self, deadline: &Deadline) {
+        let opens = |it: &Partition| it.unopened && !it.queue.is_empty();
+        self.wait(deadline, |it| it.refusal.is_some() || !it.partitions.iter().any(opens));
     }
 
     /// Bytes that are not acknowledged; or why nothing will be.
@@ -230,6 +249,8 @@ impl Queues {
     /// What is to be sent to `node` now, one batch a partition. Waits for it where the node has everything answered.
     ///
     /// What comes first in a request is sent whatever its size; with `turn` each partition comes first.
+    ///
+    /// The first batches of a transaction's partitions go in one request, and others when it is answered: see [`super`].
     pub(super) fn plan(&self, node: i32, turn: usize, unanswered: usize, batches: &mut Vec<Arc<Sealed>>) -> Plan {
         let mut state = self.lock();
         loop {
@@ -239,10 +260,13 @@ impl Queues {
             batches.clear();
             let (mut leads, mut bytes) = (false, 0);
             let (first, refused) = (turn % state.partitions.len().max(1), state.refusal.is_some());
+            let opens = |it: &Partition| it.unopened && it.unanswered > 0 && it.asked == node;
+            let opening = state.partitions.iter().any(opens);
             let (before, from) = state.partitions.split_at_mut(first);
             for partition in from.iter_mut().chain(before).filter(|it| it.leader == Some(node)) {
                 leads = true;
-                if refused || partition.again || (partition.unanswered > 0 && partition.asked != node) {
+                let elsewhere = partition.unanswered > 0 && partition.asked != node;
+                if refused || partition.again || elsewhere || (opening && partition.unopened) {
                     continue;
                 }
                 // A later one may have been taken where an earlier one was not: no more than the broker knows again.
@@ -294,6 +318,7 @@ impl Queues {
                 match codes::class(answer.error) {
                     Class::Done => {
                         entry.step = Step::Acknowledged;
+                        partition.unopened = false;
                         state.progress = true;
                     }
                     Class::Again | Class::Elsewhere => {
