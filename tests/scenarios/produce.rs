@@ -167,15 +167,31 @@ fn both_producers_write_the_same_records_and_both_readers_read_them() {
     }
 }
 
-/// So many rows of a kilobyte, without keys: of one partition.
-fn kilobytes(count: usize) -> RawRows {
+/// So many rows of a kilobyte with one key: of one partition.
+fn kilobytes(count: usize, key: &str) -> RawRows {
     let mut arena = Vec::new();
     let mut record = |_| {
-        let value = put(&mut arena, Some(&[b'v'; 1_000]));
-        RawRecord { key: Span::NULL, value, headers: Span::NULL }
+        let (key, value) = (put(&mut arena, Some(key.as_bytes())), put(&mut arena, Some(&[b'v'; 1_000])));
+        RawRecord { key, value, headers: Span::NULL }
     };
     let records = (0..count).map(&mut record).collect();
     RawRows { arena: Arc::new(arena), records }
+}
+
+fn append_kilobytes(sink: &mut KafkaSink, count: usize, key: &str) {
+    append(sink, &kilobytes(count, key), &vec![1_700_000_000_000; count]);
+}
+
+/// Waits until the log has so many records, and sees that no more are committed than `committed`.
+fn until_sent(broker: &Broker, sink: &mut KafkaSink, topic: &str, sent: usize, committed: usize) {
+    let limit = Deadline::after(WAIT);
+    while broker.read(topic, Isolation::Uncommitted).len() < sent {
+        assert_eq!(sink.trouble(), None);
+        assert!(!limit.is_over(), "what was appended waits for the commit, of {sent} records");
+        pause(Duration::from_millis(5));
+    }
+    let visible: usize = read(broker, topic, Fetch::Native).iter().map(Vec::len).sum();
+    assert_eq!(visible, committed, "it is seen before the commit");
 }
 
 #[test]
@@ -187,33 +203,55 @@ fn a_transaction_is_sent_as_it_grows_and_at_once_when_its_commit_begins() {
     let group = unique("g");
     let position = |offset| OffsetCommit { topic: topic.clone(), partition: 0, offset, metadata: "here".to_owned() };
     let mut seen = 0;
-    // What is worth a request of its own, what is not, and that in a transaction which is given up.
-    for (turn, (count, begins, aborted)) in
-        [(700, false, false), (3, true, false), (5, true, true), (4, true, false)].into_iter().enumerate()
-    {
+    // What is worth a request of its own, the little that a transaction begins with, the little that comes later, and that in a transaction which
+    // is given up.
+    let turns: [(&[usize], bool, bool); 5] = [
+        (&[700], false, false),
+        (&[3], false, false),
+        (&[2, 1], true, false),
+        (&[4, 1], true, true),
+        (&[4], true, false),
+    ];
+    for (turn, (counts, begins, aborted)) in turns.into_iter().enumerate() {
+        println!("turn {turn}");
+        let count: usize = counts.iter().sum();
         let sent_before = broker.read(&topic, Isolation::Uncommitted).len();
-        append(&mut sink, &kilobytes(count), &vec![1_700_000_000_000; count]);
+        counts.iter().for_each(|it| append_kilobytes(&mut sink, *it, "a"));
         if begins {
             sink.begin_commit(Some(&group)).unwrap();
         }
-        let limit = Deadline::after(WAIT);
-        while broker.read(&topic, Isolation::Uncommitted).len() < sent_before + count {
-            assert_eq!(sink.trouble(), None);
-            assert!(!limit.is_over(), "turn {turn}: what was appended waits for the commit");
-            pause(Duration::from_millis(5));
-        }
-        let visible: usize = read(broker, &topic, Fetch::Native).iter().map(Vec::len).sum();
-        assert_eq!(visible, seen, "turn {turn}: it is seen before the commit");
+        until_sent(broker, &mut sink, &topic, sent_before + count, seen);
         if aborted {
             sink.abort().unwrap();
             continue;
         }
         seen += count;
-        assert_eq!(sink.commit(&[position(turn as i64)], &group), Outcome::Committed, "turn {turn}");
+        assert_eq!(sink.commit(&[position(turn as i64)], &group), Outcome::Committed);
         assert_eq!(broker.read(&topic, Isolation::Committed).len(), seen);
         let committed = sink.committed(&group, &[(topic.clone(), 0)]).unwrap();
         assert_eq!(committed[0].offset, Some(turn as i64));
     }
+}
+
+#[test]
+fn each_partition_that_was_written_to_before_begins_a_transaction_without_waiting_for_its_commit() {
+    let broker = shared();
+    let topic = broker.topic("begins", PARTITIONS);
+    let mode = Mode::Transactional { transactional_id: unique("t") };
+    let mut sink = open(broker, Produce::Native, &topic, "none", mode);
+    let keys = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    keys.iter().for_each(|it| append_kilobytes(&mut sink, 1, it));
+    assert_eq!(sink.commit(&[], ""), Outcome::Committed);
+    let written = read(broker, &topic, Fetch::Native);
+    assert!(written.iter().all(|it| !it.is_empty()), "the keys are of all partitions: {written:?}");
+    // One key of each partition, one after the other.
+    for (turn, records) in written.iter().enumerate() {
+        let key = String::from_utf8(records[0].key.clone().unwrap()).unwrap();
+        append_kilobytes(&mut sink, 1, &key);
+        until_sent(broker, &mut sink, &topic, keys.len() + turn + 1, keys.len());
+    }
+    assert_eq!(sink.commit(&[], ""), Outcome::Committed);
+    assert_eq!(broker.read(&topic, Isolation::Committed).len(), keys.len() + written.len());
 }
 
 #[test]

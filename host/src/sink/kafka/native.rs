@@ -25,6 +25,8 @@ pub(super) struct Native {
     /// What is being written, partition by partition, topic by topic.
     writing: Vec<Writing>,
     transactional_id: Option<String>,
+    /// Whose positions the last transaction had.
+    group: Option<String>,
     timeouts: Timeouts,
     /// Of [`QUEUED_BYTES`].
     queued_bytes_max: usize,
@@ -62,7 +64,7 @@ impl Native {
         let writing = std::iter::repeat_with(Writing::default).take(partitions).collect();
         let queued_bytes_max =
             (partitions * QUEUED_BYTES_PER_PARTITION).clamp(*QUEUED_BYTES.start(), *QUEUED_BYTES.end());
-        Ok(Native { producer, topics, writing, transactional_id, timeouts, queued_bytes_max })
+        Ok(Native { producer, topics, writing, transactional_id, group: None, timeouts, queued_bytes_max })
     }
 
     pub(super) fn init(&mut self, deadline: &Deadline) -> Result<(), Trouble> {
@@ -102,23 +104,39 @@ impl Native {
         Ok(bytes >= self.queued_bytes_max)
     }
 
-    /// While a broker has nothing else of a partition to do, little waits to become more within a transaction, and nothing without one.
+    /// While a broker has nothing else of a partition to do: sends what is worth it, within a transaction, and whatever there is without one. The first
+    /// batch of a partition in a transaction costs more than those after it, and goes at once: its commit then finds it done.
     pub(super) fn tick(&mut self) -> Result<(), KafkaError> {
-        let least = if self.transactional_id.is_some() { EARLY_BYTES_MIN } else { 0 };
-        let mut waiting = written(&self.writing, least).peekable();
+        let goes = |it: &usize| {
+            self.producer.may_begin(*it) || self.writing.get(*it).is_some_and(|it| it.bytes() >= EARLY_BYTES_MIN)
+        };
+        let mut waiting = written(&self.writing).filter(goes).peekable();
         if waiting.peek().is_none() {
             return Ok(());
         }
         let idle = self.producer.idle(waiting);
-        if idle.is_empty() { Ok(()) } else { self.hand_over(|it| idle.contains(&it)) }
+        if idle.is_empty() {
+            return Ok(());
+        }
+        self.hand_over(|it| idle.contains(&it))?;
+        self.add_group()
+    }
+
+    /// Tells the transaction that positions will come, where they did in the one before.
+    fn add_group(&mut self) -> Result<(), KafkaError> {
+        let Some(group) = &self.group else { return Ok(()) };
+        let added = self.producer.add_group(group, &Deadline::after(delivery_ms(self.timeouts)));
+        added.map_err(|it| self.error("add positions to the transaction", it))
     }
 
     /// Hands over what was written for the partitions that are `wanted`.
     fn hand_over(&mut self, wanted: impl Fn(usize) -> bool) -> Result<(), KafkaError> {
-        let deadline = Deadline::after(delivery_ms(self.timeouts));
-        // All that something was written for: one question for all of them.
-        let enlisted = self.producer.enlist(written(&self.writing, 0), &deadline);
-        enlisted.map_err(|it| self.error("add partitions to the transaction", it))?;
+        if written(&self.writing).any(|it| wanted(it) && !self.producer.is_enlisted(it)) {
+            let deadline = Deadline::after(delivery_ms(self.timeouts));
+            // All that something was written for: one question for all of them.
+            let enlisted = self.producer.enlist(written(&self.writing), &deadline);
+            enlisted.map_err(|it| self.error("add partitions to the transaction", it))?;
+        }
         let Native { producer, topics, writing, .. } = self;
         let ready = writing.iter_mut().enumerate().filter(|(index, it)| !it.is_empty() && wanted(*index));
         producer.push(ready.map(|(index, it)| {
@@ -149,9 +167,10 @@ impl Native {
     /// As [`super::KafkaSink::begin_commit`].
     pub(super) fn begin_commit(&mut self, group: Option<&str>) -> Result<(), KafkaError> {
         self.hand_over(|_| true)?;
-        let Some(group) = group else { return Ok(()) };
-        let added = self.producer.add_group(group, &Deadline::after(delivery_ms(self.timeouts)));
-        added.map_err(|it| self.error("add positions to the transaction", it))
+        if self.group.as_deref() != group {
+            self.group = group.map(str::to_owned);
+        }
+        self.add_group()
     }
 
     /// Waits until everything appended is acknowledged.
@@ -210,7 +229,7 @@ fn position(it: &OffsetCommit) -> Position<'_> {
     Position { topic: &it.topic, partition: it.partition, offset: it.offset, metadata: &it.metadata }
 }
 
-/// The partitions that something was written for, at least so many bytes.
-fn written(writing: &[Writing], least: usize) -> impl Iterator<Item = usize> {
-    writing.iter().enumerate().filter(move |it| !it.1.is_empty() && it.1.bytes() >= least).map(|it| it.0)
+/// The partitions that something was written for.
+fn written(writing: &[Writing]) -> impl Iterator<Item = usize> {
+    writing.iter().enumerate().filter(|it| !it.1.is_empty()).map(|it| it.0)
 }

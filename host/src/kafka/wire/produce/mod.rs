@@ -5,8 +5,9 @@
 //! owner's own thread (`coordinator`).
 //!
 //! At the first batch of a partition in a transaction, and at positions, a broker asks the transaction's coordinator whether they belong to it. It refuses
-//! what it was about to ask for when more comes (KIP-890, `AddPartitionsToTxnManager`), and what was refused is sent again 50 ms later. So these go one
-//! after the other.
+//! what it was about to ask for when more comes (KIP-890, `AddPartitionsToTxnManager`), and what was refused is sent again 50 ms later. Batches do not
+//! meet so: a broker reads no request of a connection before it has answered the one before. Positions, which have a connection of their own, wait until first
+//! batches are answered. The owner may send those early, so that its commit need not wait for all this ([`Producer::may_begin`]).
 //!
 //! There is no repair: whatever cannot be written in order, or whose fate is not known, is an error, and ends with a new
 //! number or epoch ([`Producer::begin_anew`]). A question that may still be under way somewhere when its answer is known has the same
@@ -97,8 +98,8 @@ pub(crate) struct Producer {
     sender: Sender,
     /// The next number of each partition's records.
     sequences: Vec<i32>,
-    /// The partitions that the open transaction has.
-    enlisted: Vec<bool>,
+    /// What the open transaction has of each partition.
+    shares: Vec<Share>,
     /// The open transaction has something.
     begun: bool,
     /// It has the positions of a group, or room for them.
@@ -107,6 +108,17 @@ pub(crate) struct Producer {
     doubt: bool,
     transactions: Coordinator,
     group: Option<Coordinator>,
+}
+
+/// What transactions have of a partition.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    /// It belongs to the open one.
+    enlisted: bool,
+    /// The open one has a batch of it.
+    written: bool,
+    /// The last one before it that has any batch has one of it.
+    written_before: bool,
 }
 
 impl Producer {
@@ -128,7 +140,7 @@ impl Producer {
             transaction_ms,
             sender,
             sequences: vec![0; partitions.len()],
-            enlisted: vec![false; partitions.len()],
+            shares: vec![Share::default(); partitions.len()],
             begun: false,
             has_group: false,
             doubt: false,
@@ -161,18 +173,34 @@ impl Producer {
         Writing::within(self.queues.spare(), bytes)
     }
 
-    /// Adds partitions to the transaction, where there is one and it does not have them. Before a batch of theirs is pushed.
+    /// True where a batch of the partition would be the first one that the transaction has of it, and no question needs to be asked before it but
+    /// that which opens the transaction. Always true without transactions.
+    pub(crate) fn may_begin(&self, partition: usize) -> bool {
+        let begins = |it: &Share| !it.written && (it.enlisted || !self.begun);
+        !self.sender.transactional || self.shares.get(partition).is_some_and(begins)
+    }
+
+    /// The open transaction has the partition.
+    pub(crate) fn is_enlisted(&self, partition: usize) -> bool {
+        self.shares.get(partition).is_some_and(|it| it.enlisted)
+    }
+
+    /// Adds partitions to the transaction, where there is one and it does not have them: before a batch of theirs is pushed. The first time with
+    /// those that the last one wrote to, which it will need too more often than not; one that it does not costs a marker.
     pub(crate) fn enlist(
         &mut self,
         partitions: impl Iterator<Item = usize>,
         deadline: &Deadline,
     ) -> Result<(), Trouble> {
         let Some(id) = self.queues.transactional_id.clone() else { return Ok(()) };
-        let mut new: Vec<_> = partitions.filter(|it| self.enlisted.get(*it) == Some(&false)).collect();
+        let mut new: Vec<_> = partitions.filter(|it| self.shares.get(*it).is_some_and(|it| !it.enlisted)).collect();
         if new.is_empty() {
             return Ok(());
         }
         self.begin(deadline)?;
+        if !self.shares.iter().any(|it| it.enlisted) {
+            new.extend(self.shares.iter().enumerate().filter(|it| it.1.written_before).map(|it| it.0));
+        }
         new.sort_unstable();
         new.dedup();
         let named: Vec<_> = new.iter().map(|it| self.queues.named(*it)).collect();
@@ -185,8 +213,8 @@ impl Producer {
         ask(&mut self.transactions, question, deadline, &mut self.doubt)?;
         self.queues.open(&new);
         for partition in new {
-            if let Some(enlisted) = self.enlisted.get_mut(partition) {
-                *enlisted = true;
+            if let Some(share) = self.shares.get_mut(partition) {
+                share.enlisted = true;
             }
         }
         Ok(())
@@ -203,9 +231,10 @@ impl Producer {
 
     /// Queues batches, each for its partition.
     pub(crate) fn push(&mut self, batches: impl IntoIterator<Item = (usize, Writing, Codec)>) {
-        let Producer { queues, sequences, sender, .. } = self;
+        let Producer { queues, sequences, sender, shares, .. } = self;
         queues.push(batches.into_iter().filter_map(|(partition, written, codec)| {
             let sequence = sequences.get_mut(partition)?;
+            shares.get_mut(partition)?.written = true;
             let sealed = written.seal(partition, codec, *sender, *sequence);
             *sequence = sequence_after(*sequence, sealed.count());
             Some(sealed)
@@ -309,7 +338,11 @@ impl Producer {
     /// No transaction is open.
     fn hold_nothing(&mut self) {
         (self.begun, self.has_group) = (false, false);
-        self.enlisted.fill(false);
+        let wrote = self.shares.iter().any(|it| it.written);
+        for share in &mut self.shares {
+            let written_before = if wrote { share.written } else { share.written_before };
+            *share = Share { written_before, ..Share::default() };
+        }
     }
 
     /// Why nothing more will be written, where that is so.

@@ -249,8 +249,6 @@ impl Queues {
     /// What is to be sent to `node` now, one batch a partition. Waits for it where the node has everything answered.
     ///
     /// What comes first in a request is sent whatever its size; with `turn` each partition comes first.
-    ///
-    /// The first batches of a transaction's partitions go in one request, and others when it is answered: see [`super`].
     pub(super) fn plan(&self, node: i32, turn: usize, unanswered: usize, batches: &mut Vec<Arc<Sealed>>) -> Plan {
         let mut state = self.lock();
         loop {
@@ -260,13 +258,11 @@ impl Queues {
             batches.clear();
             let (mut leads, mut bytes) = (false, 0);
             let (first, refused) = (turn % state.partitions.len().max(1), state.refusal.is_some());
-            let opens = |it: &Partition| it.unopened && it.unanswered > 0 && it.asked == node;
-            let opening = state.partitions.iter().any(opens);
             let (before, from) = state.partitions.split_at_mut(first);
             for partition in from.iter_mut().chain(before).filter(|it| it.leader == Some(node)) {
                 leads = true;
                 let elsewhere = partition.unanswered > 0 && partition.asked != node;
-                if refused || partition.again || elsewhere || (opening && partition.unopened) {
+                if refused || partition.again || elsewhere {
                     continue;
                 }
                 // A later one may have been taken where an earlier one was not: no more than the broker knows again.

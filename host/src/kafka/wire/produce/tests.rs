@@ -17,7 +17,7 @@ fn wait() -> Deadline {
 fn producer(cluster: &Cluster, transactional_id: Option<&str>) -> Producer {
     let producing = Producing {
         brokers: cluster.addresses(),
-        topics: vec![("t".to_owned(), vec![0])],
+        topics: vec![("t".to_owned(), vec![0, 1, 2])],
         transactional_id: transactional_id.map(str::to_owned),
         transaction_ms: 60_000,
         request_ms: 1_000,
@@ -152,6 +152,40 @@ fn a_coordinator_that_is_busy_or_somewhere_else_is_asked_again() {
     assert_eq!(cluster.times(key::FIND), found + 5);
     assert_eq!(cluster.log(), ["a"]);
     assert_eq!(cluster.times(key::INIT), 1, "no doubt");
+}
+
+#[test]
+fn a_transaction_begins_with_the_partitions_that_the_one_before_wrote_to() {
+    let cluster = Cluster::start(1, |_| Fault::None);
+    let mut producer = producer(&cluster, Some("mine"));
+    for written in [&[0, 1][..], &[2], &[], &[1], &[1]] {
+        let may_begin = |producer: &Producer| [0, 1, 2].map(|it| producer.may_begin(it));
+        assert_eq!(may_begin(&producer), [true; 3], "nothing is open");
+        for &partition in written {
+            producer.enlist([partition].into_iter(), &wait()).unwrap();
+            assert!(producer.may_begin(partition) && producer.is_enlisted(partition));
+            let (_, writing, codec) = batch(&producer, &["a"]);
+            producer.push([(partition, writing, codec)]);
+            assert!(!producer.may_begin(partition), "it has begun");
+        }
+        if written == [2] {
+            assert_eq!(may_begin(&producer), [true, true, false], "those before may begin too");
+        }
+        assert_eq!((producer.drain(&wait()), producer.commit(&wait())), (Ok(true), Ok(())));
+    }
+    // The third one wrote nothing; and the last has forgotten what only earlier ones wrote to.
+    assert_eq!(cluster.enlisted(), [vec![0], vec![1], vec![0, 1, 2], vec![1, 2], vec![1]]);
+}
+
+#[test]
+fn without_transactions_any_batch_may_begin() {
+    let cluster = Cluster::start(1, |_| Fault::None);
+    let mut producer = producer(&cluster, None);
+    for _ in 0..2 {
+        assert!(producer.may_begin(0));
+        push(&mut producer, &["a"]);
+    }
+    assert_eq!((producer.drain(&wait()), cluster.log().len()), (Ok(true), 2));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Brokers for tests: a log of one partition with Kafka's check of sequence numbers, a coordinator, and faults by a script.
+//! Brokers for tests: a log of a topic's partitions with Kafka's check of sequence numbers, a coordinator, and faults by a script.
 
 use crate::kafka::wire::Batch;
 use bytes::{Buf, Bytes, BytesMut};
@@ -7,9 +7,9 @@ use kafka_protocol::messages::metadata_response::{
 };
 use kafka_protocol::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use kafka_protocol::messages::{
-    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, ApiVersionsResponse, BrokerId, EndTxnResponse,
-    FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataResponse, ProduceRequest,
-    ProduceResponse, ProducerId, RequestHeader, ResponseHeader, TopicName, TxnOffsetCommitResponse,
+    AddOffsetsToTxnResponse, AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ApiVersionsResponse, BrokerId,
+    EndTxnResponse, FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, MetadataResponse,
+    ProduceRequest, ProduceResponse, ProducerId, RequestHeader, ResponseHeader, TopicName, TxnOffsetCommitResponse,
     add_partitions_to_txn_response::{AddPartitionsToTxnPartitionResult, AddPartitionsToTxnTopicResult},
     api_versions_response::ApiVersion,
     txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic},
@@ -35,6 +35,8 @@ pub(super) mod key {
 
 /// In place of an error code: the connection is closed instead of an answer.
 pub(super) const CUT: i16 = i16::MIN;
+/// Of the topic.
+const PARTITIONS: i32 = 3;
 /// How many batches are known again.
 const REMEMBERED: usize = 5;
 
@@ -66,8 +68,10 @@ struct State {
     leader: usize,
     log: Vec<String>,
     epoch: i16,
-    /// The epoch of the last batch, its next number, and the last batches' numbers.
-    written: (i16, i32, VecDeque<i32>),
+    /// By partition: the epoch of the last batch, its next number, and the last batches' numbers.
+    written: BTreeMap<i32, (i16, i32, VecDeque<i32>)>,
+    /// The partitions of each question that adds some to a transaction.
+    enlisted: Vec<Vec<i32>>,
     script: Script,
     answers: BTreeMap<i16, VecDeque<i16>>,
     times: BTreeMap<i16, usize>,
@@ -104,7 +108,8 @@ impl Cluster {
             leader: 0,
             log: Vec::new(),
             epoch: -1,
-            written: (-1, 0, VecDeque::new()),
+            written: BTreeMap::new(),
+            enlisted: Vec::new(),
             script: Box::new(script),
             answers: BTreeMap::new(),
             times: BTreeMap::new(),
@@ -146,6 +151,11 @@ impl Cluster {
     /// The next answers to a question, by their error codes.
     pub(super) fn answer(&self, api: i16, codes: &[i16]) {
         self.lock().answers.entry(api).or_default().extend(codes);
+    }
+
+    /// The partitions of each question that adds some to a transaction.
+    pub(super) fn enlisted(&self) -> Vec<Vec<i32>> {
+        self.lock().enlisted.clone()
     }
 
     /// How often something was asked.
@@ -222,8 +232,10 @@ impl Inner {
             let broker = MetadataResponseBroker::default().with_node_id(BrokerId(node as i32));
             broker.with_host(StrBytes::from_static_str("127.0.0.1")).with_port(i32::from(*port))
         };
-        let partition = MetadataResponsePartition::default().with_leader_id(BrokerId(leader));
-        let topic = MetadataResponseTopic::default().with_name(Some(topic())).with_partitions(vec![partition]);
+        let partition =
+            |it| MetadataResponsePartition::default().with_partition_index(it).with_leader_id(BrokerId(leader));
+        let partitions = (0..PARTITIONS).map(partition).collect();
+        let topic = MetadataResponseTopic::default().with_name(Some(topic())).with_partitions(partitions);
         let brokers = self.ports.iter().enumerate().map(broker).collect();
         MetadataResponse::default().with_brokers(brokers).with_topics(vec![topic])
     }
@@ -251,9 +263,13 @@ impl Inner {
                 answer(header, &numbered.with_producer_epoch(state.epoch).with_error_code(code))
             }
             key::ADD_PARTITIONS => {
-                let result = AddPartitionsToTxnPartitionResult::default().with_partition_error_code(code);
+                let asked = AddPartitionsToTxnRequest::decode(&mut request, header.request_api_version).unwrap();
+                let partitions = asked.v3_and_below_topics[0].partitions.clone();
+                let result = |it: &i32| AddPartitionsToTxnPartitionResult::default().with_partition_index(*it);
+                let results = partitions.iter().map(|it| result(it).with_partition_error_code(code)).collect();
+                state.enlisted.push(partitions);
                 let topic = AddPartitionsToTxnTopicResult::default().with_name(topic());
-                let topics = vec![topic.with_results_by_partition(vec![result])];
+                let topics = vec![topic.with_results_by_partition(results)];
                 answer(header, &AddPartitionsToTxnResponse::default().with_results_by_topic_v3_and_below(topics))
             }
             key::ADD_OFFSETS => answer(header, &AddOffsetsToTxnResponse::default().with_error_code(code)),
@@ -286,27 +302,31 @@ impl Inner {
         if matches!(fault, Fault::Move) {
             state.leader = (state.leader + 1) % self.ports.len();
         }
-        let records = request.topic_data[0].partition_data[0].records.clone().unwrap();
-        let error = match fault {
-            Fault::Refuse(code) => code,
-            _ if state.leader != node => 6,
-            _ => state.write(records),
-        };
-        let error = match fault {
-            Fault::CutAfter => return None,
-            Fault::RefuseAfter(code) if error == 0 => code,
-            _ => error,
-        };
+        let mut answers = Vec::new();
+        for asked in &request.topic_data[0].partition_data {
+            let error = match fault {
+                Fault::Refuse(code) => code,
+                _ if state.leader != node => 6,
+                _ => state.write(asked.index, asked.records.clone().unwrap()),
+            };
+            let error = match fault {
+                Fault::RefuseAfter(code) if error == 0 => code,
+                _ => error,
+            };
+            answers.push(PartitionProduceResponse::default().with_index(asked.index).with_error_code(error));
+        }
+        if matches!(fault, Fault::CutAfter) {
+            return None;
+        }
         let throttle_ms = if let Fault::Throttle(ms) = fault { ms } else { 0 };
-        let partition = PartitionProduceResponse::default().with_error_code(error);
-        let topic = TopicProduceResponse::default().with_name(topic()).with_partition_responses(vec![partition]);
+        let topic = TopicProduceResponse::default().with_name(topic()).with_partition_responses(answers);
         answer(header, &ProduceResponse::default().with_responses(vec![topic]).with_throttle_time_ms(throttle_ms))
     }
 }
 
 impl State {
     /// Kafka's rule: a batch goes on where the last one ended, or was seen lately, or is refused.
-    fn write(&mut self, records: Bytes) -> i16 {
+    fn write(&mut self, partition: i32, records: Bytes) -> i16 {
         let batch = Batch::at(&records, 0).unwrap();
         assert!(batch.check(&records).is_ok());
         let records = RecordBatchDecoder::decode(&mut records.clone()).unwrap().records;
@@ -314,10 +334,11 @@ impl State {
         if epoch < self.epoch {
             return 47;
         }
-        if epoch > self.written.0 {
-            self.written = (epoch, 0, VecDeque::new());
+        let written = self.written.entry(partition).or_insert((-1, 0, VecDeque::new()));
+        if epoch > written.0 {
+            *written = (epoch, 0, VecDeque::new());
         }
-        let (_, next, lately) = &mut self.written;
+        let (_, next, lately) = written;
         if lately.contains(&sequence) {
             return 0;
         }
