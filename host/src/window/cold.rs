@@ -158,7 +158,7 @@ pub(super) struct Part {
 
 /// What is written next, in order, of what closes at one time: `keys`, which are in order, and those that wait in `part`, as far as they are before
 /// `next`, which is the first that is on the disk. All others wait.
-pub(super) fn turn<T: Default>(
+fn turn<T: Default>(
     part: &mut Option<Box<Part>>,
     mut keys: Vec<KeyId>,
     next: Option<Box<Place>>,

@@ -89,9 +89,9 @@ impl<A: Accumulators> Operator<A> {
         }
     }
 
-    /// As [`Operator::advance`], but stops at `rows_max` rows (tumbling and hopping windows) or at the end of the window, session or record that
-    /// reaches them (all others). False where something is left: the call is to be repeated with the same watermark before anything else is
-    /// done. However many windows close at once, and of however many keys the tumbling and hopping ones are, what they write needs little memory.
+    /// As [`Operator::advance`], but stops at `rows_max` rows, or with the key that reaches them where one may have several rows. False where something is left:
+    /// the call is to be repeated with the same watermark before anything else is done. However many windows close at once, and of however many keys, what
+    /// they write needs little memory.
     pub fn advance_some(&mut self, watermark: i64, rows_max: usize) -> Result<(Fired<A::Output>, bool), A::Error> {
         match self {
             Operator::Panes(it) => it.advance_some(watermark, rows_max),

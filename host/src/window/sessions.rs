@@ -293,14 +293,10 @@ impl<A: Accumulators> Sessions<A> {
             if waits || out.len() >= rows_max {
                 return false;
             }
-            if self.part.is_some() || self.next.as_ref().is_some_and(|it| it.number == at) {
-                self.turn(at).into_iter().for_each(|it| self.end(it, at, &mut closed));
-            } else {
-                while let Some(Reverse((_, id))) = self.timers.peek().filter(|it| it.0.0 == at).copied() {
-                    self.timers.pop();
-                    self.end(id, at, &mut closed);
-                }
-            }
+            // At the end of time sessions close together that end one after the other, and are sorted by it.
+            let whole = self.emit == Emit::OnUpdate || at == i64::MAX;
+            let room = if whole { usize::MAX } else { rows_max - out.len() };
+            self.turn(at, room).into_iter().for_each(|it| self.end(it, at, &mut closed));
             self.let_go(&mut closed, out);
             if self.part.is_some() {
                 return false;
@@ -327,7 +323,7 @@ impl<A: Accumulators> Sessions<A> {
         let end = self.gap - 1;
         let state = &mut self.keys[id].state;
         if state.timer != Some(at) {
-            return; // Void: the key was given an earlier one, or is gone.
+            return; // It was there twice.
         }
         let done = state.sessions.partition_point(|it| it.last.saturating_add(end) <= at);
         closed.extend(state.sessions.drain(..done).map(|it| (id, it)));

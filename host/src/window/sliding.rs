@@ -272,7 +272,8 @@ impl<A: Accumulators> Sliding<A> {
             if waits || out.len() >= rows_max {
                 return Ok(false);
             }
-            self.take_due(last, &mut ids);
+            let room = if self.on_update { usize::MAX } else { rows_max - out.len() };
+            self.take_due(last, room, &mut ids);
             for id in ids.drain(..) {
                 self.close(id, last, out)?;
                 self.set_timer(id, self.next_due(id, last));
@@ -297,8 +298,8 @@ impl<A: Accumulators> Sliding<A> {
         }
     }
 
-    /// The keys whose timers are due at `last`, in the order of rows, as far as they are before the next one on the disk.
-    fn take_due(&mut self, last: i64, ids: &mut Vec<KeyId>) {
+    /// The keys whose timers are due at `last`, in the order of rows, as far as they are before the next one on the disk, `keys_max` of them.
+    fn take_due(&mut self, last: i64, keys_max: usize, ids: &mut Vec<KeyId>) {
         while let Some(Reverse((_, id))) = self.timers.peek().filter(|it| it.0.0 == last).copied() {
             self.timers.pop();
             if self.keys[id].state.timer == Some(last) {
@@ -308,8 +309,8 @@ impl<A: Accumulators> Sliding<A> {
         ids.sort_unstable_by(|a, b| self.keys.compare(*a, *b));
         ids.dedup();
         let next = self.next.take_if(|it| it.number == last);
-        if next.is_some() || self.part.is_some() {
-            *ids = super::cold::turn(&mut self.part, std::mem::take(ids), next, &self.keys);
+        if next.is_some() || self.part.is_some() || ids.len() > keys_max {
+            *ids = super::cold::turn_some(&mut self.part, std::mem::take(ids), next, &self.keys, (last, keys_max));
         }
     }
 

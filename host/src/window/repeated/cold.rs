@@ -48,15 +48,15 @@ impl<A: Accumulators> Repeated<A> {
     }
 
     /// The windows of keys in memory that have something to do at `time`, in the order of rows, as far as they are before the next one on the
-    /// disk. `due` are those whose timers there were.
-    pub(super) fn turn(&mut self, time: i64, due: Vec<(KeyId, i64)>) -> Vec<(KeyId, i64)> {
+    /// disk and of `keys_max` keys. `due` are those whose timers there were.
+    pub(super) fn turn(&mut self, time: i64, due: Vec<(KeyId, i64)>, keys_max: usize) -> Vec<(KeyId, i64)> {
         let is_due = |it: &Held| it.timer == Some(time);
         let mut ids: Vec<KeyId> = due.into_iter().map(|it| it.0).collect();
         ids.retain(|id| self.keys[*id].state.held.iter().any(is_due));
         ids.sort_unstable_by(|a, b| self.keys.compare(*a, *b));
         ids.dedup();
         let next = self.next.take_if(|it| it.number == time);
-        let ids = cold::turn(&mut self.part, ids, next, &self.keys);
+        let ids = cold::turn_some(&mut self.part, ids, next, &self.keys, (time, keys_max));
         let held = |id: KeyId| self.keys[id].state.held.iter().filter(|it| is_due(it)).map(move |it| (id, it.start));
         ids.into_iter().flat_map(held).collect()
     }

@@ -26,8 +26,8 @@ impl<A: Accumulators> Repeated<A> {
         }
     }
 
-    /// Writes what is due up to `watermark`: by time, then by key, then by window, until there are `rows_max` rows or keys on the disk are
-    /// needed that [`Repeated::warm_due`] did not yet bring. False where something is left.
+    /// Writes what is due up to `watermark`: by time, then by key, then by window, until there are the rows of `rows_max` keys or keys on the disk
+    /// are needed that [`Repeated::warm_due`] did not yet bring. False where something is left.
     pub(super) fn fire_until(
         &mut self,
         watermark: i64,
@@ -48,8 +48,9 @@ impl<A: Accumulators> Repeated<A> {
                 self.timers.pop();
                 same.push((id, start));
             }
-            if self.part.is_some() || self.next.as_ref().is_some_and(|it| it.number == time) {
-                same = self.turn(time, same);
+            let room = rows_max - out.len();
+            if self.part.is_some() || self.next.as_ref().is_some_and(|it| it.number == time) || same.len() > room {
+                same = self.turn(time, same, room);
             } else {
                 same.sort_unstable_by(|a, b| self.keys.compare(a.0, b.0).then(a.1.cmp(&b.1)));
             }

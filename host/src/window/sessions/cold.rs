@@ -36,19 +36,22 @@ impl<A: Accumulators> Sessions<A> {
         watermark > self.watermark && cold::may_be_due(self, watermark)
     }
 
-    /// The keys with sessions that close at `at`, in the order of rows, as far as they are before the next one on the disk.
-    pub(super) fn turn(&mut self, at: i64) -> Vec<KeyId> {
+    /// The keys with sessions that close at `at`: all of them, or in the order of rows, as far as they are before the next one on the disk, `keys_max` of them.
+    pub(super) fn turn(&mut self, at: i64, keys_max: usize) -> Vec<KeyId> {
         let mut keys = Vec::new();
         while let Some(Reverse((_, id))) = self.timers.peek().filter(|it| it.0.0 == at).copied() {
             self.timers.pop();
             if self.keys[id].state.timer == Some(at) {
-                keys.push(id);
+                keys.push(id); // Else it is void: the key was given an earlier one, or is gone.
             }
         }
-        keys.sort_unstable_by(|a, b| self.keys.compare(*a, *b));
-        keys.dedup();
         let next = self.next.take_if(|it| it.number == at);
-        cold::turn(&mut self.part, keys, next, &self.keys)
+        if next.is_some() || self.part.is_some() || keys.len() > keys_max {
+            keys.sort_unstable_by(|a, b| self.keys.compare(*a, *b));
+            keys.dedup();
+            keys = cold::turn_some(&mut self.part, keys, next, &self.keys, (at, keys_max));
+        }
+        keys
     }
 }
 

@@ -199,6 +199,48 @@ fn a_window_that_closes_holds_few_of_its_keys_at_once() {
 }
 
 #[test]
+fn what_closes_at_once_is_written_in_parts_of_as_many_rows_as_are_asked_for() {
+    for (window, watermark) in [
+        (Window::Tumbling { size_ms: 100, offset_ms: 0 }, 120),
+        (Window::Hopping { size_ms: 100, slide_ms: 50, offset_ms: 0 }, 60),
+        (Window::session(100), 120),
+        (Window::Session { gap_ms: 100, touching: true, gap_field: None }, 120),
+        (Window::Sliding { difference_ms: 100 }, 120),
+        (day(), 86_400_000),
+        (Window::Global, i64::MAX),
+    ] {
+        let run = |rows_max: usize, on_the_disk: bool| {
+            let mut harness = if on_the_disk {
+                all_cold(window.clone(), Emit::OnClose, 200)
+            } else {
+                let mut harness = Harness::new(window.clone(), Emit::OnClose);
+                let records: Vec<Record> = (0..200).map(|it| record(it, 5)).collect();
+                harness.feed(&records, &row_times(&[5; 200], 0, i64::MIN));
+                harness
+            };
+            let (mut parts, mut done) = (Vec::new(), false);
+            while !done {
+                harness.operator.warm_due(watermark).unwrap();
+                let (fired, all) = harness.operator.advance_some(watermark, rows_max).unwrap();
+                parts.push(fired.len());
+                harness.write(fired);
+                done = all;
+            }
+            (harness.lines, parts)
+        };
+        let (lines, parts) = run(usize::MAX, false);
+        assert_eq!((lines.len(), parts), (200, vec![200]), "{window:?}");
+        let (in_parts, parts) = run(16, false);
+        assert_eq!(in_parts, lines, "{window:?}");
+        assert_eq!(parts.iter().filter(|it| **it == 16).count(), 12, "{window:?}: {parts:?}");
+        assert!(parts.iter().all(|it| *it <= 16), "{window:?}: {parts:?}");
+        let (in_parts, parts) = run(1, true);
+        assert_eq!(in_parts, lines, "{window:?}, from the disk");
+        assert!(parts.iter().all(|it| *it <= 1), "{window:?}, from the disk: {parts:?}");
+    }
+}
+
+#[test]
 fn what_waits_to_be_reported_stays_in_memory_until_it_is() {
     let firing = Firing { every_ms: Some(1), accumulate: Accumulate::Discarding, ..Firing::ON_CLOSE };
     for (window, emit) in [
