@@ -175,3 +175,22 @@ fn no_commit_waits_for_a_question_that_another_overtook() {
     let overtaken = stderr.lines().filter(|it| it.contains("Unable to verify")).count();
     assert_eq!(overtaken, 0, "of {} commits\n{stderr}", committed(&stderr));
 }
+
+/// Of a pipeline that was just started something is to be seen before a long interval is over (`pipeline/pace.rs`).
+#[test]
+fn something_is_committed_long_before_the_interval_is_over_at_each_start() {
+    const INTERVAL_S: u64 = 32;
+    let folder = Folder::new();
+    let text = format!(
+        "name = \"soon\"\ncheckpoint_interval = \"{INTERVAL_S}s\"\n\
+         [sources.in]\nconnector = \"generator\"\nkind = \"transactions\"\nrate = 100\n\
+         [sinks.out]\nfrom = \"in\"\nconnector = \"file\"\npath = \"out\"\n"
+    );
+    folder.write("pipeline.toml", text);
+    for start in 1..=2 {
+        let mut run = folder.run("pipeline.toml").env("WASMILL_LOG", "wasmill=debug").start();
+        let soon = Duration::from_secs(INTERVAL_S / 2);
+        until(&format!("a commit of start {start}"), soon, || run.stderr().contains(": committed epoch="));
+        assert!(run.kill(), "{}", run.wait(Duration::ZERO).tails());
+    }
+}

@@ -161,11 +161,12 @@ struct Loaded {
 
 impl Loaded {
     fn load(dir: &Path, deltas: &[SnapshotFile]) -> Result<Loaded, CheckpointError> {
-        let mut payloads = Vec::new();
+        let sum = |of: fn(&SnapshotFile) -> u64| deltas.iter().map(of).sum::<u64>() as usize;
+        let mut payloads = Vec::with_capacity(sum(|it| it.bytes));
         for file in deltas {
             Reader::payload(dir, file, &mut payloads)?;
         }
-        let mut order = Vec::new();
+        let mut order = Vec::with_capacity(sum(|it| it.entries));
         let mut entries = Entries(&payloads);
         loop {
             let start = payloads.len() - entries.0.len();

@@ -129,7 +129,7 @@ pub(super) static PIPELINE: Keys = Keys {
             "checkpoint_interval",
             Duration { min_ms: 1, never: false },
             Absent::Text("1s"),
-            "Time between two checkpoints, and so how soon committed output can be read.",
+            "Time between two checkpoints, and so how soon committed output can be read. After a start it is an eighth of that, then twice as long each time, up to it.",
         ),
         key(
             "batch_rows_max",

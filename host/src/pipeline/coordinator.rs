@@ -8,6 +8,7 @@ use super::control::Control;
 use super::error::{Failure, PipelineError};
 use super::first::Left;
 use super::outbox::Hearing;
+use super::pace::Pace;
 use super::sinks::CommitPoint;
 use super::snapshots::{Snapshot, Snapshots};
 use super::start::{Started, plugin_states};
@@ -158,7 +159,8 @@ impl<'scope> Coordinator<'scope> {
         let mut barrier: Option<Barrier> = None;
         let mut commit: Option<Commit> = None;
         let mut end = None;
-        let mut due_ms = self.clock.now_ms() + self.interval_ms;
+        let mut pace = Pace::new(self.interval_ms);
+        let mut due_ms = self.clock.now_ms() + pace.next();
         let mut records_committed = self.counters.records_in.load(Relaxed);
         loop {
             if self.control.is_aborted() {
@@ -220,7 +222,7 @@ impl<'scope> Coordinator<'scope> {
                     busy = true;
                 }
                 if now_ms >= due_ms {
-                    due_ms = now_ms + self.interval_ms;
+                    due_ms = now_ms + pace.next();
                 }
             }
             self.committer.sinks.poll();

@@ -24,6 +24,7 @@ mod lineage;
 mod memory;
 mod migration;
 mod outbox;
+mod pace;
 mod plan;
 mod plan_build;
 mod plan_forward;
